@@ -1,0 +1,86 @@
+//! One scenario in a process of its own.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use lob_metrics::{Direction, Measurement, Scenario, Status, Unit};
+
+use crate::scenario::{Bench, Recorder, scenarios};
+use crate::state::{Job, JobResult, read_json, write_json};
+
+/// Interval of the memory and CPU timeline.
+const TIMELINE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Reads a job document, runs its scenario and writes the result document beside it.
+///
+/// A scenario that fails is a result, not an error.
+///
+/// # Errors
+/// The job cannot be read, names an unknown scenario, or the result cannot be written.
+pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
+    let Job { id, options, mut state } = read_json(job_path)?;
+    let spec = scenarios()
+        .iter()
+        .find(|s| s.id == id)
+        .with_context(|| format!("no scenario is called `{id}`"))?;
+    let work = job_path.parent().unwrap_or(Path::new("."));
+    let mut rec = Recorder::default();
+
+    lob_profiler::enable(true);
+    let sampler = lob_profiler::Sampler::start(TIMELINE_INTERVAL);
+    let started = Instant::now();
+    let outcome = {
+        let _scope = lob_profiler::scope(spec.id);
+        (spec.run)(&mut Bench { options: &options, state: &mut state, work, rec: &mut rec })
+    };
+    let elapsed_s = started.elapsed().as_secs_f64();
+    let timeline = sampler.stop();
+    lob_profiler::enable(false);
+    let scopes = lob_profiler::take_scopes();
+    let cpu = lob_profiler::process_cpu_time_s();
+
+    rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, lob_profiler::peak_rss_bytes().map(|b| b as f64)));
+    rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));
+    rec.add(Measurement::measured(
+        &format!("{}.elapsed", spec.id),
+        Unit::Seconds,
+        Direction::LowerIsBetter,
+        &[elapsed_s],
+    ));
+    let (status, reason) = match outcome {
+        Ok(()) => (Status::Passed, None),
+        Err(error) => (Status::Failed, Some(format!("{error:#}"))),
+    };
+    let scope_calls = scopes.iter().map(|s| s.calls).sum();
+    let scenario = Scenario {
+        id,
+        suite: spec.suite.to_owned(),
+        title: spec.title.to_owned(),
+        config: rec.config,
+        status,
+        reason,
+        elapsed_s,
+        measurements: rec.measurements,
+        scopes,
+        timeline,
+        findings: rec.findings,
+        artifacts: rec.artifacts,
+    };
+    write_json(result_path, &JobResult { scenario, state, cpu_s: cpu.ok(), scope_calls })
+}
+
+fn process_metric(
+    id: &str,
+    name: &str,
+    unit: Unit,
+    value: Result<f64, lob_profiler::Unavailable>,
+) -> Measurement {
+    let metric = format!("{id}.{name}");
+    match value {
+        Ok(value) => Measurement::measured(&metric, unit, Direction::LowerIsBetter, &[value]),
+        Err(missing) => {
+            Measurement::unavailable(&metric, unit, Direction::LowerIsBetter, &missing.to_string())
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The scenarios: one name each, with what they need and what they measure.
+
+mod contrastive;
+mod convert;
+mod dataloader;
+mod depth;
+mod machine;
+mod market;
+mod recorder;
+mod signals;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::fit::Fit;
+use crate::options::Options;
+use crate::state::State;
+pub(crate) use recorder::Recorder;
+
+/// Everything a scenario may look at and change.
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) state: &'a mut State,
+    pub(crate) work: &'a Path,
+    pub(crate) rec: &'a mut Recorder,
+}
+
+impl Bench<'_> {
+    fn fit(&self) -> Result<Fit> {
+        self.state.fit.clone().context("no bin size was fitted: the `convert.decode` scenario did not run")
+    }
+
+    fn store(&self) -> Result<std::path::PathBuf> {
+        self.state.store.clone().context("there is no store: the `convert.bins` scenario did not run")
+    }
+}
+
+/// One scenario of the suite.
+pub struct Spec {
+    /// Unique name.
+    pub id: &'static str,
+    /// Suite it belongs to.
+    pub suite: &'static str,
+    /// Category of the seed suite (training, data, model, scalability, hardware).
+    pub test: &'static str,
+    /// One line for people.
+    pub title: &'static str,
+    /// Scenarios that must have run before.
+    pub needs: &'static [&'static str],
+    /// Seconds after which it is stopped and recorded as timed out.
+    pub time_cap_s: u64,
+    pub(crate) run: fn(&mut Bench<'_>) -> Result<()>,
+}
+
+/// All scenarios, in an order in which each comes after what it needs.
+#[must_use]
+pub fn scenarios() -> &'static [Spec] {
+    &[
+        Spec {
+            id: "machine.roof",
+            suite: "machine",
+            test: "hardware",
+            title: "The machine's limits: fill, copy, zstd, matrix product, fsync",
+            needs: &[],
+            time_cap_s: 60,
+            run: machine::roof,
+        },
+        Spec {
+            id: "market.records",
+            suite: "market",
+            test: "data",
+            title: "The records: a synthetic market, or the files given",
+            needs: &[],
+            time_cap_s: 300,
+            run: market::records,
+        },
+        Spec {
+            id: "convert.decode",
+            suite: "convert",
+            test: "data",
+            title: "DBN records decoded and replayed, nothing stored: the converter's ceiling",
+            needs: &["machine.roof", "market.records"],
+            time_cap_s: 600,
+            run: convert::decode,
+        },
+        Spec {
+            id: "convert.bins",
+            suite: "convert",
+            test: "data",
+            title: "DBN records to a Parquet store of labelled tick bins",
+            needs: &["convert.decode"],
+            time_cap_s: 900,
+            run: convert::bins,
+        },
+        Spec {
+            id: "depth.render",
+            suite: "depth",
+            test: "data",
+            title: "One depth image rendered from cached bins",
+            needs: &["convert.bins"],
+            time_cap_s: 120,
+            run: depth::render,
+        },
+        Spec {
+            id: "dataloader.images",
+            suite: "dataloader",
+            test: "data",
+            title: "Shuffled batches of depth images from the store",
+            needs: &["convert.bins"],
+            time_cap_s: 300,
+            run: dataloader::images,
+        },
+        Spec {
+            id: "signals.indicators",
+            suite: "signals",
+            test: "model",
+            title: "RSI, momentum and volatility of the mid price",
+            needs: &["convert.bins"],
+            time_cap_s: 120,
+            run: signals::indicators,
+        },
+        Spec {
+            id: "signals.pipeline",
+            suite: "signals",
+            test: "model",
+            title: "Features, model and signal, one bin at a time",
+            needs: &["convert.bins"],
+            time_cap_s: 120,
+            run: signals::pipeline,
+        },
+        Spec {
+            id: "contrastive.train",
+            suite: "contrastive",
+            test: "training",
+            title: "Contrastive training steps (InfoNCE) and embeddings",
+            needs: &["convert.bins"],
+            time_cap_s: 900,
+            run: contrastive::train,
+        },
+    ]
+}
+
+/// The scenarios a selection names, with everything they need, in running order.
+///
+/// # Errors
+/// A name that is neither a suite nor a scenario.
+pub(crate) fn select(suites: &[String], tests: &[String]) -> Result<Vec<&'static Spec>> {
+    let all = scenarios();
+    for name in suites {
+        if !all.iter().any(|s| s.suite == name || s.id == name) {
+            let known: Vec<&str> = all.iter().map(|s| s.suite).collect();
+            anyhow::bail!("unknown suite `{name}`\nhint: known suites are {}; `lob bench --list` shows all", dedup(&known));
+        }
+    }
+    for name in tests {
+        if !all.iter().any(|s| s.test == name) {
+            let known: Vec<&str> = all.iter().map(|s| s.test).collect();
+            anyhow::bail!("unknown test category `{name}`\nhint: known categories are {}", dedup(&known));
+        }
+    }
+    let wanted = |s: &Spec| {
+        (suites.is_empty() || suites.iter().any(|n| n == s.suite || n == s.id))
+            && (tests.is_empty() || tests.iter().any(|n| n == s.test))
+    };
+    let mut chosen: Vec<&str> = all.iter().filter(|s| wanted(s)).map(|s| s.id).collect();
+    let mut position = 0;
+    while position < chosen.len() {
+        let needs = all.iter().find(|s| s.id == chosen[position]).map_or(&[][..], |s| s.needs);
+        for need in needs {
+            if !chosen.contains(need) {
+                chosen.push(need);
+            }
+        }
+        position += 1;
+    }
+    Ok(all.iter().filter(|s| chosen.contains(&s.id)).collect())
+}
+
+fn dedup(names: &[&str]) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if !seen.contains(name) {
+            seen.push(name);
+        }
+    }
+    seen.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_come_first_and_exist() {
+        let all = scenarios();
+        for (position, spec) in all.iter().enumerate() {
+            for need in spec.needs {
+                let at = all.iter().position(|s| s.id == *need);
+                assert!(at.is_some_and(|at| at < position), "{} needs {need}", spec.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_selection_brings_what_it_needs() {
+        let check = |suites: &[&str], expected: &[&str]| {
+            let suites: Vec<String> = suites.iter().map(|s| (*s).to_owned()).collect();
+            let ids: Vec<&str> = select(&suites, &[]).unwrap().iter().map(|s| s.id).collect();
+            assert_eq!(ids, expected);
+        };
+        check(&["machine"], &["machine.roof"]);
+        check(
+            &["depth"],
+            &["machine.roof", "market.records", "convert.decode", "convert.bins", "depth.render"],
+        );
+        assert!(select(&["nonsense".to_owned()], &[]).is_err());
+        assert!(select(&[], &["nonsense".to_owned()]).is_err());
+        assert_eq!(select(&[], &[]).unwrap().len(), scenarios().len());
+    }
+}

@@ -1,0 +1,153 @@
+//! The parent: one child a scenario, one Run document, written again after each.
+
+mod children;
+mod document;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use lob_metrics::{Run, Scenario, Status};
+use lob_report::Format;
+
+use crate::options::{Options, Selection};
+use crate::scenario::{self, Spec};
+use crate::state::{State, write_json};
+use children::Child;
+
+/// Working files of the last launch; marked, so that nobody else's folder is ever cleared.
+const WORK: &str = "work";
+const WORK_MARK: &str = ".loblab-work";
+
+/// Told what happens, for a progress line.
+pub trait Progress {
+    /// A scenario begins; `position` counts from one.
+    fn begin(&mut self, position: usize, total: usize, spec: &Spec);
+    /// A scenario has ended.
+    fn end(&mut self, scenario: &Scenario);
+}
+
+/// What a launch left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The Run document.
+    pub run: Run,
+    /// Every file written into the output folder.
+    pub files: Vec<PathBuf>,
+    /// Whether the launch was interrupted; the Run document holds what was done by then.
+    pub interrupted: bool,
+}
+
+impl Outcome {
+    /// 0 good, 1 a target missed, 2 a scenario failed or the launch was interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let failed =
+            |s: &Scenario| matches!(s.status, Status::Failed | Status::TimedOut);
+        if self.interrupted || self.run.scenarios.iter().any(failed) {
+            2
+        } else {
+            u8::from(!self.run.passed())
+        }
+    }
+}
+
+/// Runs the selected scenarios, each in a child of `executable`, and writes the Run document and
+/// its reports into `options.out`. `stop` ends the launch early with a valid partial document.
+///
+/// The child is started as `EXECUTABLE bench-child --job FILE --result FILE` and must call
+/// [`crate::run_child`].
+///
+/// # Errors
+/// Unknown names in the selection, inputs that do not exist, an output folder that cannot be used.
+pub fn run_suite(
+    executable: &Path,
+    options: &Options,
+    selection: &Selection,
+    progress: &mut dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Outcome> {
+    let specs = scenario::select(&selection.suites, &selection.tests)?;
+    for input in &options.inputs {
+        if !input.is_file() {
+            bail!("`{}` is not a file\nhint: --input takes DBN files", input.display());
+        }
+    }
+    let work = fresh_work_folder(&options.out)?;
+    let started = Instant::now();
+    let mut run = document::open(options);
+    let mut state = State::default();
+    let mut totals = document::Totals::default();
+    let run_json = options.out.join("run.json");
+    let mut interrupted = false;
+    for (position, spec) in specs.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            interrupted = true;
+            break;
+        }
+        progress.begin(position + 1, specs.len(), spec);
+        let scenario = match missing_need(spec, &run.scenarios) {
+            Some(reason) => document::without_result(spec, Status::Skipped, reason, 0.0),
+            None => {
+                let child = Child { executable, work: &work, spec, options };
+                let done = child.run(&state, stop)?;
+                interrupted = done.interrupted;
+                if let Some(after) = done.state {
+                    state = after;
+                }
+                totals.add(done.cpu_s, done.scope_calls);
+                done.scenario
+            }
+        };
+        progress.end(&scenario);
+        run.scenarios.push(scenario);
+        document::refresh(&mut run, &state, &totals, started.elapsed().as_secs_f64())?;
+        write_json(&run_json, &run)?;
+        if interrupted {
+            break;
+        }
+    }
+    if interrupted {
+        run.notes.push("interrupted: scenarios after this point did not run".to_owned());
+    }
+    let files = write_reports(&run, &options.out)?;
+    Ok(Outcome { run, files, interrupted })
+}
+
+fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
+    let held = |need: &&&str| {
+        done.iter().any(|s| s.id == **need && s.status == Status::Passed)
+    };
+    let need = spec.needs.iter().find(|need| !held(need))?;
+    Some(format!("needs `{need}`, which did not pass"))
+}
+
+fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
+    let work = out.join(WORK);
+    if work.exists() {
+        if !work.join(WORK_MARK).exists() {
+            bail!(
+                "`{}` exists and is not a working folder of ours\nhint: choose another --out",
+                work.display()
+            );
+        }
+        std::fs::remove_dir_all(&work)
+            .with_context(|| format!("cannot clear `{}`", work.display()))?;
+    }
+    std::fs::create_dir_all(&work).with_context(|| format!("cannot make `{}`", work.display()))?;
+    std::fs::write(work.join(WORK_MARK), "")
+        .with_context(|| format!("cannot write into `{}`", work.display()))?;
+    Ok(work)
+}
+
+fn write_reports(run: &Run, out: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for rendered in lob_report::render_all(run, Format::ALL)? {
+        let path = out.join(&rendered.file_name);
+        std::fs::write(&path, &rendered.bytes)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        files.push(path);
+    }
+    Ok(files)
+}

@@ -1,0 +1,159 @@
+//! Many books, one stream.
+
+use dbn::{BidAskPair, MboMsg, Mbp10Msg, RecordHeader, UNDEF_PRICE, rtype};
+use rustc_hash::FxHashMap;
+
+use crate::{
+    BookError, OrderBook, ReplayStats,
+    event::{self, Act},
+};
+
+/// Replays MBO records of any number of instruments into MBP-10 records.
+///
+/// One book per (`publisher_id`, `instrument_id`). What a record does:
+///
+/// | action | book | emits |
+/// |---|---|---|
+/// | `A` add | the order joins its level; with the flag `TOB` it replaces its whole side and counts as no order, and at `UNDEF_PRICE` it empties the side | if a top-ten level changed |
+/// | `C` cancel | the record's size leaves the order, the order leaves the book at 0 | if a top-ten level changed |
+/// | `M` modify | price, size and side are replaced; size 0 removes the order; an unknown order is added | if a top-ten level changed |
+/// | `R` clear | the book becomes empty | always, as it ends a segment of data |
+/// | `T` trade | nothing: the cancels and modifies that follow it do | if its size is above 0 |
+/// | `F` fill, `N` none | nothing | never |
+///
+/// "Changed" means that price, size or order count of any of the 20 levels differs from what it
+/// was before the record. Every record is taken by itself: an event of several records (up to the
+/// flag `LAST`) may emit several times, as the feed's own MBP-10 does for trades.
+///
+/// The emitted record carries header, price, size, action, side, flags, `ts_recv`, `ts_in_delta`
+/// and `sequence` of its cause; `depth` is the index of the first changed level, and 0 for trades
+/// and clears.
+#[derive(Clone, Debug)]
+pub struct Replayer {
+    index: FxHashMap<(u16, u32), usize>,
+    books: Vec<OrderBook>,
+    /// Key and position of the book of the last record: streams come in runs.
+    last: Option<((u16, u32), usize)>,
+    out: Mbp10Msg,
+    stats: ReplayStats,
+}
+
+impl Default for Replayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Replayer {
+    /// A replayer without any book.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            index: FxHashMap::default(),
+            books: Vec::new(),
+            last: None,
+            out: empty_update(),
+            stats: ReplayStats::default(),
+        }
+    }
+
+    /// Applies one record and gives the MBP-10 record it causes, if any.
+    ///
+    /// # Errors
+    /// The record's header is not that of an MBO record, or action or side is an unknown byte. The
+    /// book is then unchanged and the next record may be pushed.
+    #[inline]
+    pub fn push(&mut self, msg: &MboMsg) -> Result<Option<Mbp10Msg>, BookError> {
+        Ok(self.push_ref(msg)?.cloned())
+    }
+
+    /// [`Replayer::push`] without the copy: the update lives until the next call.
+    ///
+    /// # Errors
+    /// As [`Replayer::push`].
+    pub fn push_ref(&mut self, msg: &MboMsg) -> Result<Option<&Mbp10Msg>, BookError> {
+        let (act, side) = event::read(msg, self.stats.records)?;
+        self.stats.records += 1;
+        self.stats.snapshots += u64::from(msg.flags.is_snapshot());
+        self.stats.maybe_bad_book += u64::from(msg.flags.is_maybe_bad_book());
+        let at = self.book_at((msg.hd.publisher_id, msg.hd.instrument_id));
+        let book = &mut self.books[at];
+        let changed = book.apply(act, side, msg, &mut self.stats);
+        let depth = match act {
+            Act::Trade if msg.size > 0 => {
+                self.stats.trades += 1;
+                Some(0)
+            }
+            Act::Clear => {
+                self.stats.clears += 1;
+                Some(0)
+            }
+            _ => changed,
+        };
+        let Some(depth) = depth else { return Ok(None) };
+        self.stats.emitted += 1;
+        self.stats.crossed_at_last += u64::from(msg.flags.is_last() && book.is_crossed());
+        fill(&mut self.out, msg, depth, book.levels());
+        Ok(Some(&self.out))
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> ReplayStats {
+        self.stats
+    }
+
+    /// The book of an instrument, if any of its records were seen.
+    #[must_use]
+    pub fn book(&self, publisher_id: u16, instrument_id: u32) -> Option<&OrderBook> {
+        self.index.get(&(publisher_id, instrument_id)).map(|&at| &self.books[at])
+    }
+
+    /// Number of books.
+    #[must_use]
+    pub fn n_books(&self) -> usize {
+        self.books.len()
+    }
+
+    #[inline]
+    fn book_at(&mut self, key: (u16, u32)) -> usize {
+        if let Some((last, at)) = self.last
+            && last == key
+        {
+            return at;
+        }
+        let next = self.books.len();
+        let at = *self.index.entry(key).or_insert(next);
+        if at == next {
+            self.books.push(OrderBook::new());
+        }
+        self.last = Some((key, at));
+        at
+    }
+}
+
+/// Writes the update that `msg` caused.
+#[inline]
+fn fill(out: &mut Mbp10Msg, msg: &MboMsg, depth: usize, levels: &[BidAskPair; 10]) {
+    let hd = &msg.hd;
+    out.hd = RecordHeader::new::<Mbp10Msg>(
+        rtype::MBP_10,
+        hd.publisher_id,
+        hd.instrument_id,
+        hd.ts_event,
+    );
+    out.price = msg.price;
+    out.size = msg.size;
+    out.action = msg.action;
+    out.side = msg.side;
+    out.flags = msg.flags;
+    out.depth = u8::try_from(depth).unwrap_or(u8::MAX);
+    out.ts_recv = msg.ts_recv;
+    out.ts_in_delta = msg.ts_in_delta;
+    out.sequence = msg.sequence;
+    out.levels.clone_from_slice(levels);
+}
+
+fn empty_update() -> Mbp10Msg {
+    Mbp10Msg { price: UNDEF_PRICE, ..Mbp10Msg::default() }
+}

@@ -1,0 +1,2 @@
+//! The `lob` command.
+fn main() {}

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+
+/// Everything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContrastiveError {
+    /// A setting lies outside its range.
+    #[error("`{name}` is {found}, expected {expected}")]
+    Config {
+        /// Name of the field.
+        name: &'static str,
+        /// What would be accepted.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// A buffer has the wrong number of values.
+    #[error("{what} holds {found} values, expected {expected}")]
+    Shape {
+        /// Which buffer.
+        what: &'static str,
+        /// The count that fits.
+        expected: usize,
+        /// The count that was found.
+        found: usize,
+    },
+    /// The data cannot give a single training batch.
+    #[error("{reason}, so no pair of windows can be drawn; {hint}")]
+    NotEnoughData {
+        /// What is missing, with the counts.
+        reason: String,
+        /// What the user can change.
+        hint: &'static str,
+    },
+    /// A value that is not finite where the encoder needs a number.
+    #[error("window {window} holds `{value}` at position {position}; fill or drop it first")]
+    NotFinite {
+        /// Index of the window in its source.
+        window: usize,
+        /// Offset inside the flattened window.
+        position: usize,
+        /// The value.
+        value: f32,
+    },
+    /// The loss left the finite numbers.
+    #[error("the loss is `{loss}` at step {step}; lower the learning rate")]
+    Diverged {
+        /// Zero-based training step.
+        step: usize,
+        /// The offending value.
+        loss: f32,
+    },
+    /// The wanted device cannot be used.
+    #[error("device `{device}` is not available: {reason}")]
+    Device {
+        /// Device as asked for.
+        device: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A window source failed.
+    #[error("cannot read window {window}: {source}")]
+    Source {
+        /// Index of the window.
+        window: usize,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A model file cannot be read or written.
+    #[error("cannot {action} model file `{path}`: {source}")]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A model file has been read and makes no sense.
+    #[error("`{path}` is not a model of this program: {reason}")]
+    BadModel {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl ContrastiveError {
+    /// Shorthand for [`ContrastiveError::Config`].
+    pub(crate) fn config(
+        name: &'static str,
+        expected: &'static str,
+        found: impl std::fmt::Display,
+    ) -> Self {
+        Self::Config { name, expected, found: found.to_string() }
+    }
+}

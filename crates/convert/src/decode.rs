@@ -1,0 +1,369 @@
+//! One source of book updates for every DBN file.
+
+mod frames;
+mod header;
+mod record;
+mod source;
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use dbn::{
+    MboMsg, Mbp10Msg, Metadata, TsSymbolMap,
+    decode::dbn::fsm::{DbnFsm, ProcessResult},
+};
+use lob_book::{ReplayStats, Replayer};
+
+pub use header::BookSchema;
+pub(crate) use frames::{Frames, FramesEnd, walk_frames};
+pub(crate) use header::{book_schema, read_header, record_fsm, symbol_map};
+pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name};
+pub(crate) use source::{Source, read_full};
+
+use crate::ConvertError;
+
+/// Decoded bytes held at once; fits the second-level cache.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// What was read of an input so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// Records of any kind.
+    pub records: u64,
+    /// Book updates handed out.
+    pub updates: u64,
+    /// Bytes of the decoded stream, header included.
+    pub decoded_bytes: u64,
+    /// Records that are no book records, by kind.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+/// Order-book updates of a DBN file, one at a time.
+///
+/// Reads `.dbn` and `.dbn.zst` (told by content, any number of frames), DBN versions 1 to 3, and
+/// the schemas `mbp-10` and `mbo`; the latter is replayed by [`Replayer`]. A file that ends early
+/// or holds a damaged record is an error, never a clean end.
+///
+/// ```
+/// use lob_convert::RecordStream;
+/// use lob_synth::{SynthConfig, write_file};
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("market.mbp-10.dbn.zst");
+/// write_file(&SynthConfig { records: 500, ..SynthConfig::default() }, &path)?;
+/// let mut stream = RecordStream::open(&path)?;
+/// let mut updates = 0;
+/// while let Some(update) = stream.next()? {
+///     assert!(update.levels.len() == 10);
+///     updates += 1;
+/// }
+/// assert_eq!((updates, stream.counts().records), (500, 500));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RecordStream {
+    path: PathBuf,
+    source: Source,
+    metadata: Metadata,
+    symbols: TsSymbolMap,
+    /// `None` until the first book record of a file whose header names no schema.
+    schema: Option<BookSchema>,
+    fsm: DbnFsm,
+    replayer: Replayer,
+    /// The update the last MBO record made.
+    replayed: Mbp10Msg,
+    counts: StreamCounts,
+    /// Bytes of the decoded stream handed to the state machine.
+    filled_bytes: u64,
+    is_done: bool,
+}
+
+impl std::fmt::Debug for RecordStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordStream")
+            .field("path", &self.path)
+            .field("schema", &self.schema)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the state machine stands after a step.
+enum At {
+    /// On an MBP-10 record.
+    Mbp10,
+    /// On an MBO record.
+    Mbo,
+    End,
+}
+
+impl RecordStream {
+    /// Opens a file and reads its header. The file's SHA-256 is computed on the way.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no DBN file, is of a version or schema that is not accepted, or
+    /// its last Zstandard frame is not complete.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
+        Self::open_with(path.as_ref(), true)
+    }
+
+    /// [`open`](Self::open) without the hash, for readers that do not need it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_unhashed(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
+        Self::open_with(path.as_ref(), false)
+    }
+
+    fn open_with(path: &Path, is_hashed: bool) -> Result<Self, ConvertError> {
+        let mut source = Source::open(path, is_hashed)?;
+        let header = read_header(path, &mut source)?;
+        let schema = book_schema(path, &header.metadata)?;
+        Ok(Self {
+            path: path.to_owned(),
+            source,
+            symbols: symbol_map(&header.metadata),
+            schema,
+            fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
+            replayer: Replayer::new(),
+            replayed: Mbp10Msg::default(),
+            counts: StreamCounts { decoded_bytes: header.bytes, ..StreamCounts::default() },
+            filled_bytes: header.bytes,
+            is_done: false,
+            metadata: header.metadata,
+        })
+    }
+
+    /// The next update, or `None` after the last one. Calling it again after the end gives `None`.
+    ///
+    /// # Errors
+    /// The file ends inside a record or a frame, cannot be decompressed, or holds a record that is
+    /// damaged or of a kind that does not belong there. The stream cannot be used on after that.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the update is lent until the next call, which `Iterator` cannot say"
+    )]
+    pub fn next(&mut self) -> Result<Option<&Mbp10Msg>, ConvertError> {
+        loop {
+            match self.advance()? {
+                At::End => return Ok(None),
+                At::Mbp10 => break,
+                At::Mbo => {
+                    if self.replay()? {
+                        self.counts.updates += 1;
+                        return Ok(Some(&self.replayed));
+                    }
+                }
+            }
+        }
+        self.counts.updates += 1;
+        // The step above has checked kind and length.
+        Ok(self.fsm.last_record().and_then(|record| record.get::<Mbp10Msg>()))
+    }
+
+    /// Moves to the next book record, counting the others.
+    #[inline]
+    fn advance(&mut self) -> Result<At, ConvertError> {
+        loop {
+            if !self.fsm.has_buffered_record() && !self.fill()? {
+                return Ok(At::End);
+            }
+            let Some(record) = self.fsm.next_buffered_record() else { continue };
+            let (rtype, bytes) = (record.header().rtype, record.header().record_size());
+            let kind = classify_header(rtype, bytes, self.metadata.ts_out);
+            let at = match (kind, self.schema) {
+                (RecordKind::Mbp10, Some(BookSchema::Mbp10)) => At::Mbp10,
+                (RecordKind::Mbo, Some(BookSchema::Mbo)) => At::Mbo,
+                _ => match self.uncommon(kind, rtype, bytes)? {
+                    Some(at) => at,
+                    None => {
+                        self.step(bytes);
+                        continue;
+                    }
+                },
+            };
+            self.step(bytes);
+            return Ok(at);
+        }
+    }
+
+    fn step(&mut self, bytes: usize) {
+        self.counts.records += 1;
+        self.counts.decoded_bytes += bytes as u64;
+    }
+
+    /// A record other than the file's usual one: `None` to count it as skipped.
+    #[cold]
+    fn uncommon(
+        &mut self,
+        kind: RecordKind,
+        rtype: u8,
+        bytes: usize,
+    ) -> Result<Option<At>, ConvertError> {
+        match (kind, self.schema) {
+            (RecordKind::Mbp10, None) => {
+                self.schema = Some(BookSchema::Mbp10);
+                return Ok(Some(At::Mbp10));
+            }
+            (RecordKind::Mbo, None) => {
+                self.schema = Some(BookSchema::Mbo);
+                return Ok(Some(At::Mbo));
+            }
+            // A capture without a schema may carry anything beside its books.
+            (RecordKind::Other, _) => {}
+            (RecordKind::Mbp10 | RecordKind::Mbo | RecordKind::Market, _)
+                if self.metadata.schema.is_none() => {}
+            _ => return Err(self.bad_record(rtype, bytes)),
+        }
+        if let Some(record) = self.fsm.last_record() {
+            // A mapping that cannot be read leaves the header's symbols as they are.
+            drop(self.symbols.on_record(record));
+        }
+        *self.counts.skipped.entry(format!("rtype_{}", rtype_name(rtype))).or_default() += 1;
+        Ok(None)
+    }
+
+    /// Gives the current MBO record to the book; whether it made an update.
+    fn replay(&mut self) -> Result<bool, ConvertError> {
+        let Some(msg) = self.fsm.last_record().and_then(|record| record.get::<MboMsg>()) else {
+            return Ok(false);
+        };
+        match self.replayer.push_ref(msg) {
+            Ok(Some(update)) => {
+                self.replayed.clone_from(update);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(source) => Err(ConvertError::Book { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Frames the next batch of records, reading more as needed. False at the end of the file.
+    fn fill(&mut self) -> Result<bool, ConvertError> {
+        if self.is_done {
+            return Ok(false);
+        }
+        loop {
+            match self.fsm.process_batch() {
+                ProcessResult::Record(_) => return Ok(true),
+                ProcessResult::ReadMore(_) => {
+                    let n = match self.source.read(self.fsm.space()) {
+                        Ok(n) => n,
+                        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                        Err(error) => return Err(self.read_error(error)),
+                    };
+                    if n == 0 {
+                        self.is_done = true;
+                        return self.check_end().map(|()| false);
+                    }
+                    self.fsm.fill(n);
+                    self.filled_bytes += n as u64;
+                }
+                // The length byte is the only thing it checks, and the metadata was skipped.
+                ProcessResult::Err(_) | ProcessResult::Metadata(_) => {
+                    let head = self.fsm.data();
+                    let (length, rtype) = (head.first().copied(), head.get(1).copied());
+                    let bytes = usize::from(length.unwrap_or(0)) * 4;
+                    return Err(self.bad_record(rtype.unwrap_or(0), bytes));
+                }
+            }
+        }
+    }
+
+    /// No bytes may be left over when the file ends.
+    fn check_end(&self) -> Result<(), ConvertError> {
+        if self.filled_bytes == self.counts.decoded_bytes {
+            return Ok(());
+        }
+        Err(ConvertError::Truncated {
+            path: self.path.clone(),
+            what: format!(
+                "the file ends {} bytes into the record",
+                self.filled_bytes - self.counts.decoded_bytes
+            ),
+            byte_offset: self.counts.decoded_bytes,
+            records: Some(self.counts.records),
+        })
+    }
+
+    #[cold]
+    fn bad_record(&self, rtype: u8, bytes: usize) -> ConvertError {
+        let (path, byte_offset) = (self.path.clone(), self.counts.decoded_bytes);
+        let record_index = self.counts.records;
+        // The four bytes `DBN` and a version read as length 272, rtype 66.
+        if rtype == b'B' && bytes == usize::from(b'D') * 4 {
+            return ConvertError::Concatenated { path, byte_offset, records: record_index };
+        }
+        ConvertError::BadRecord {
+            path,
+            record_index,
+            byte_offset,
+            found: format!("rtype `{rtype:#04x}` with {bytes} bytes"),
+            expected: expected_bytes(rtype, self.schema, self.metadata.ts_out),
+        }
+    }
+
+    #[cold]
+    fn read_error(&self, source: std::io::Error) -> ConvertError {
+        let (path, records) = (self.path.clone(), self.counts.records);
+        let byte_offset = self.source.file_bytes();
+        if !self.source.is_compressed() {
+            return ConvertError::Io { path, action: "read", source };
+        }
+        if source.kind() == std::io::ErrorKind::UnexpectedEof {
+            let what = "the file ends inside a Zstandard frame".to_owned();
+            return ConvertError::Truncated { path, what, byte_offset, records: Some(records) };
+        }
+        ConvertError::Decompress { path, byte_offset, records, source }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The header's metadata.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Which records the file carries; `None` for a capture that has not shown a book record yet.
+    #[must_use]
+    pub const fn schema(&self) -> Option<BookSchema> {
+        self.schema
+    }
+
+    /// What was read so far.
+    #[must_use]
+    pub const fn counts(&self) -> &StreamCounts {
+        &self.counts
+    }
+
+    /// What the replay of market-by-order records met; all zero for MBP-10.
+    #[must_use]
+    pub fn replay_stats(&self) -> ReplayStats {
+        self.replayer.stats()
+    }
+
+    /// Bytes of the file itself read so far: the position for a progress bar.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.source.file_bytes()
+    }
+
+    /// SHA-256 of the file in hex; `None` before the end, and if opened without the hash.
+    #[must_use]
+    pub fn sha256(&self) -> Option<String> {
+        if self.is_done { self.source.sha256() } else { None }
+    }
+
+    /// The symbol of an instrument at a time (nanoseconds since the Unix epoch), if the file maps
+    /// one.
+    #[must_use]
+    pub fn symbol(&self, instrument_id: u32, ts: u64) -> Option<&str> {
+        self.symbols.get_for_ts(ts, instrument_id).map(String::as_str)
+    }
+}

@@ -1,0 +1,218 @@
+//! The one error type of the crate.
+
+use std::{io, path::PathBuf};
+
+use lob_book::BookError;
+use lob_depth::DepthError;
+use lob_store::StoreError;
+
+/// Why an input cannot be read or a store cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// The operating system refused an operation.
+    #[error("cannot {action} `{path}`: {source}")]
+    Io {
+        /// File or folder concerned.
+        path: PathBuf,
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The file does not start like a DBN file.
+    #[error("`{path}` is not a DBN file: {found}; expected `DBN` or a Zstandard frame at byte 0")]
+    NotDbn {
+        /// Input concerned.
+        path: PathBuf,
+        /// What stands there instead.
+        found: String,
+    },
+    /// The file has a DBN version this build does not read.
+    #[error("`{path}` is DBN version `{found}`, this build reads 1 to 3")]
+    Version {
+        /// Input concerned.
+        path: PathBuf,
+        /// Version in the header.
+        found: u8,
+    },
+    /// The metadata block contradicts itself.
+    #[error("`{path}` has a damaged DBN header: {source}")]
+    Metadata {
+        /// Input concerned.
+        path: PathBuf,
+        /// What the decoder said.
+        source: dbn::Error,
+    },
+    /// The file holds no order books.
+    #[error("`{path}` has schema `{found}`, accepted are `mbp-10` and `mbo`\nhint: request the data again with one of these schemas; ten book levels cannot be made from `{found}`")]
+    Schema {
+        /// Input concerned.
+        path: PathBuf,
+        /// Schema in the header.
+        found: String,
+    },
+    /// The file ends before its data does.
+    #[error("`{path}` is truncated: {what} at byte {byte_offset}{}\nhint: download or copy the file again; `lob verify` shows what is there", after(*records))]
+    Truncated {
+        /// Input concerned.
+        path: PathBuf,
+        /// What is incomplete.
+        what: String,
+        /// Where it starts: in the file for a compressed frame, in the decoded stream for a record.
+        byte_offset: u64,
+        /// Whole records before that place, if any were read.
+        records: Option<u64>,
+    },
+    /// Bytes follow the last Zstandard frame that are no frame.
+    #[error("`{path}` has {extra} bytes of something else after the Zstandard data, from byte {byte_offset}")]
+    TrailingBytes {
+        /// Input concerned.
+        path: PathBuf,
+        /// Position of the first of them in the file.
+        byte_offset: u64,
+        /// Number of such bytes.
+        extra: u64,
+    },
+    /// The compressed data is damaged.
+    #[error("`{path}` cannot be decompressed after {records} records, near byte {byte_offset} of the file: {source}")]
+    Decompress {
+        /// Input concerned.
+        path: PathBuf,
+        /// Position in the file up to which it was read.
+        byte_offset: u64,
+        /// Whole records before that place.
+        records: u64,
+        /// What the decompressor said.
+        source: io::Error,
+    },
+    /// A record that cannot be what it says.
+    #[error("`{path}`: record {record_index} at byte {byte_offset} of the decoded stream is damaged: found {found}, expected {expected}")]
+    BadRecord {
+        /// Input concerned.
+        path: PathBuf,
+        /// Index of the record, from 0.
+        record_index: u64,
+        /// Position of its first byte in the decoded stream.
+        byte_offset: u64,
+        /// What its header says.
+        found: String,
+        /// What a sound header says.
+        expected: String,
+    },
+    /// A second DBN file begins inside the stream.
+    #[error("`{path}` holds a second DBN file from byte {byte_offset} of the decoded stream, after {records} records\nhint: convert the files one by one instead of joining them")]
+    Concatenated {
+        /// Input concerned.
+        path: PathBuf,
+        /// Position of the second header in the decoded stream.
+        byte_offset: u64,
+        /// Records before it.
+        records: u64,
+    },
+    /// A market-by-order record cannot be applied to a book.
+    #[error("`{path}`: {source}")]
+    Book {
+        /// Input concerned.
+        path: PathBuf,
+        /// Cause, with the record's index.
+        source: BookError,
+    },
+    /// An update does not fit the bins.
+    #[error("`{path}`: instrument `{instrument_id}`: {source}")]
+    Depth {
+        /// Input concerned.
+        path: PathBuf,
+        /// Instrument concerned.
+        instrument_id: u32,
+        /// Cause.
+        source: DepthError,
+    },
+    /// The price step could not be told from the prices.
+    #[error("`{path}`: no price step for instrument `{instrument_id}` (`{symbol}`): {source}\nhint: give it with --price-step, for example `--price-step 0.25`")]
+    PriceStep {
+        /// Input concerned.
+        path: PathBuf,
+        /// Instrument concerned.
+        instrument_id: u32,
+        /// Its symbol.
+        symbol: String,
+        /// Cause.
+        source: DepthError,
+    },
+    /// The store could not be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A setting that makes no sense.
+    #[error("setting `{setting}`: found `{found}`, expected {expected}")]
+    Config {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What was given.
+        found: String,
+        /// What is accepted.
+        expected: String,
+    },
+    /// Nothing to convert was given or found.
+    #[error("no input: {found}")]
+    NoInput {
+        /// What was found instead.
+        found: String,
+    },
+    /// Another run works on the same folder.
+    #[error("`{path}` is in use by another conversion\nhint: wait for it or choose another folder")]
+    Locked {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// The folder holds bins made with other settings.
+    #[error("`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first")]
+    OtherSettings {
+        /// The output folder.
+        path: PathBuf,
+        /// The differing settings.
+        found: String,
+    },
+    /// The conversion would have made an empty store.
+    #[error("no bin came out of {records} records with {updates} book updates: {why}")]
+    NoBins {
+        /// Records read.
+        records: u64,
+        /// Book updates among them that were wanted.
+        updates: u64,
+        /// Why, and what would fit.
+        why: String,
+    },
+    /// The user stopped the run.
+    #[error("stopped before the end; finished inputs are kept with --resume or --keep-going only")]
+    Interrupted,
+    /// Some inputs failed while the others were converted.
+    #[error("{} of {total} inputs failed:\n{}", failures.len(), list(failures))]
+    SomeFailed {
+        /// Number of inputs.
+        total: usize,
+        /// What happened to each that failed.
+        failures: Vec<ConvertError>,
+        /// What was converted nevertheless.
+        done: Box<crate::ConvertSummary>,
+    },
+}
+
+fn list(failures: &[ConvertError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn after(records: Option<u64>) -> String {
+    records.map_or_else(String::new, |records| format!(", after {records} whole records"))
+}
+
+impl ConvertError {
+    /// For `map_err` on I/O.
+    pub(crate) fn io(
+        path: &std::path::Path,
+        action: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+}

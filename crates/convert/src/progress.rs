@@ -1,0 +1,38 @@
+//! What a conversion tells while it runs.
+
+use std::path::Path;
+
+use crate::InputSummary;
+
+/// Receives the progress of a conversion. All methods may be called from several threads.
+///
+/// `()` ignores everything.
+pub trait Progress: Sync {
+    /// The run begins: number of inputs and their bytes together.
+    fn started(&self, inputs: usize, bytes: u64) {
+        let _ = (inputs, bytes);
+    }
+    /// An input is opened.
+    fn input_started(&self, path: &Path, bytes: u64) {
+        let _ = (path, bytes);
+    }
+    /// More of an input was read since the last call: bytes of the file, and records.
+    fn advanced(&self, path: &Path, bytes: u64, records: u64) {
+        let _ = (path, bytes, records);
+    }
+    /// An input is converted and its files are in place.
+    fn input_done(&self, input: &InputSummary) {
+        let _ = input;
+    }
+    /// An input failed.
+    fn input_failed(&self, path: &Path, error: &crate::ConvertError) {
+        let _ = (path, error);
+    }
+    /// Asked every few thousand records; true stops the run with
+    /// [`ConvertError::Interrupted`](crate::ConvertError::Interrupted).
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl Progress for () {}

@@ -1,0 +1,104 @@
+//! What a conversion did.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The account of a conversion: what went in, what came out, and what was left out and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ConvertSummary {
+    /// Records read from all inputs, of any kind.
+    pub records: u64,
+    /// Book updates among them, after the replay of market-by-order records.
+    pub updates: u64,
+    /// Bins written.
+    pub rows: u64,
+    /// Bins with a class label.
+    pub samples: u64,
+    /// Records or updates left out, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Files written.
+    pub outputs: Vec<OutputSummary>,
+    /// Files read.
+    pub inputs: Vec<InputSummary>,
+    /// Things a user should know although nothing failed.
+    pub warnings: Vec<String>,
+    /// Wall time in seconds.
+    pub elapsed_s: f64,
+    /// CPU time of the process during the conversion in seconds; `None` where it is not told.
+    pub cpu_s: Option<f64>,
+    /// Peak resident memory of the process so far in bytes; `None` where it is not told.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// One file of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSummary {
+    /// Final path.
+    pub path: PathBuf,
+    /// Instrument of the partition.
+    pub instrument_id: u32,
+    /// Its symbol that day; the instrument id as text if the input maps none.
+    pub symbol: String,
+    /// Day of the partition, `YYYY-MM-DD`.
+    pub day: String,
+    /// One price step in 1e-9 price units.
+    pub price_step: i64,
+    /// Bins.
+    pub rows: u64,
+    /// Bins with a class label.
+    pub samples: u64,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+    /// Bins of each class, lowest class first; empty if there are no labels.
+    pub class_counts: Vec<u64>,
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSummary {
+    /// Path as given or found.
+    pub path: PathBuf,
+    /// SHA-256 of the content, lower-case hex; `None` if hashing was switched off.
+    pub sha256: Option<String>,
+    /// Records read.
+    pub records: u64,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Schema: `mbp-10` or `mbo`.
+    pub schema: String,
+    /// Book updates, after the replay of market-by-order records.
+    pub updates: u64,
+    /// Whether an earlier run had converted it and this one took over its files.
+    #[serde(default)]
+    pub resumed: bool,
+}
+
+impl ConvertSummary {
+    /// Adds what one input gave.
+    pub(crate) fn add(&mut self, outcome: InputOutcome) {
+        self.records += outcome.input.records;
+        self.updates += outcome.input.updates;
+        for output in &outcome.outputs {
+            self.rows += output.rows;
+            self.samples += output.samples;
+        }
+        for (reason, n) in outcome.skipped {
+            *self.skipped.entry(reason).or_default() += n;
+        }
+        self.outputs.extend(outcome.outputs);
+        self.warnings.extend(outcome.warnings);
+        self.inputs.push(outcome.input);
+    }
+}
+
+/// What one input gave; a line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InputOutcome {
+    pub(crate) input: InputSummary,
+    pub(crate) outputs: Vec<OutputSummary>,
+    pub(crate) skipped: BTreeMap<String, u64>,
+    pub(crate) warnings: Vec<String>,
+}

@@ -1,0 +1,78 @@
+use std::path::PathBuf;
+
+/// What can go wrong while loading windows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoaderError {
+    /// The store could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] lob_store::StoreError),
+    /// One sample could not be loaded.
+    #[error("cannot load the window at row `{row}` of `{path}`: {source}")]
+    Sample {
+        /// Store file.
+        path: PathBuf,
+        /// First row of the window.
+        row: u64,
+        /// Cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A worker thread panicked while it loaded a sample.
+    #[error("a loader worker panicked at row `{row}` of `{path}`: {message}")]
+    WorkerPanic {
+        /// Store file.
+        path: PathBuf,
+        /// First row of the window.
+        row: u64,
+        /// Text of the panic.
+        message: String,
+    },
+    /// The store has no window of the length asked for.
+    #[error(
+        "`{path}` has no window of `{n_bins}` bins: its longest run has `{longest}`\nhint: ask for at most `{longest}` bins, or convert with fewer updates per bin"
+    )]
+    NoWindow {
+        /// Store.
+        path: PathBuf,
+        /// Bins asked for.
+        n_bins: usize,
+        /// Longest run without a break.
+        longest: u64,
+    },
+    /// An option is out of range.
+    #[error("option `{option}` is `{found}`, expected {expected}")]
+    Config {
+        /// Name of the option.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// A sample beyond the data set was asked for.
+    #[error("sample `{index}` asked of a data set of `{len}`")]
+    OutOfRange {
+        /// Sample asked for.
+        index: u64,
+        /// Samples there are.
+        len: u64,
+    },
+    /// A saved state does not belong to this loader.
+    #[error("the saved state has {field} `{found}`, this loader has `{expected}`")]
+    State {
+        /// Field that differs.
+        field: &'static str,
+        /// Value in the state.
+        found: u64,
+        /// Value of this loader.
+        expected: u64,
+    },
+    /// The operating system refused a thread.
+    #[error("cannot start loader worker `{worker}`: {source}")]
+    Spawn {
+        /// Number of the worker.
+        worker: usize,
+        /// Cause.
+        source: std::io::Error,
+    },
+}

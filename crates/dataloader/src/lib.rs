@@ -1,0 +1,24 @@
+//! Windows over stores, rendered into depth images by a bounded pool of workers.
+//!
+//! [`Dataset`] turns a store of tick bins into windows that never cross a segment and renders one
+//! at a time; [`Loader`] serves them in batches from worker threads, in an order that depends on
+//! the seed and the epoch only, with a prefetch budget in bytes and recycled buffers.
+//!
+//! ```
+//! let config = lob_dataloader::LoaderConfig::low_memory();
+//! assert_eq!((config.batch_size, config.workers), (16, 2));
+//! ```
+
+mod config;
+mod dataset;
+mod error;
+mod loader;
+mod split;
+
+pub use crate::{
+    config::{LoaderConfig, LoaderState, ShardTail, Shuffle},
+    dataset::{Dataset, SampleMeta, Scratch, WindowSpec},
+    error::LoaderError,
+    loader::{Batch, Epoch, Loader, LoaderStats},
+    split::{SplitSpec, Splits},
+};

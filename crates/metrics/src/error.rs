@@ -1,0 +1,53 @@
+//! What can go wrong with a Run document.
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// The text is not JSON, or a field is missing or of the wrong type.
+    #[error("not a Run document: {source}; `lob schema` prints the expected layout")]
+    NotARun {
+        /// What the JSON reader found, with line and column.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The document has no `schema_version` to decide by.
+    #[error("not a Run document: `schema_version` is {found}, expected a whole number")]
+    NoSchemaVersion {
+        /// What stands in its place.
+        found: String,
+    },
+    /// The document is of a layout this version does not read.
+    #[error(
+        "Run document of schema version `{found}`, this version reads `{expected}`; render it with the version of `lob` that wrote it"
+    )]
+    SchemaVersion {
+        /// Version found.
+        found: u64,
+        /// Version read here.
+        expected: u32,
+    },
+    /// The document cannot be written as JSON.
+    #[error("the Run document cannot be written as JSON: {source}")]
+    NotWritten {
+        /// What the JSON writer reports.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The two runs come from different machines.
+    #[error(
+        "the runs come from different machines: base `{base}`, current `{current}`; pass `--force` to compare them all the same"
+    )]
+    DifferentHosts {
+        /// Fingerprint of the base run.
+        base: String,
+        /// Fingerprint of the current run.
+        current: String,
+    },
+    /// The threshold is not a share.
+    #[error("threshold `{found}` is not a share above 0; 0.1 means 10 %")]
+    Threshold {
+        /// Value given.
+        found: f64,
+    },
+}

@@ -1,0 +1,38 @@
+//! What a measurement is: units, summaries, statistics, targets and the [`Run`] document.
+//!
+//! This crate holds plain data and pure functions. It opens no file and reads no clock; the
+//! profiler collects, the suite assembles a [`Run`], the report crate draws it.
+//!
+//! ```
+//! use lob_metrics::{Direction, Measurement, Unit};
+//! let m = Measurement::measured("render.samples_per_s", Unit::SamplesPerSecond, Direction::HigherIsBetter, &[98.0, 100.0, 103.0]);
+//! assert_eq!(m.value, Some(100.0));
+//! let gpu = Measurement::unavailable("gpu.memory", Unit::Bytes, Direction::LowerIsBetter, "no NVIDIA driver");
+//! assert_eq!(gpu.value, None);
+//! ```
+
+mod compare;
+mod error;
+mod finding;
+mod measurement;
+mod nan;
+mod run;
+mod sample;
+mod schema;
+pub mod stats;
+mod summary;
+mod target;
+mod unit;
+
+pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
+pub use error::MetricsError;
+pub use finding::{Finding, Recommendation, Severity};
+pub use measurement::{Direction, Measurement, Provenance};
+pub use run::{
+    Artifact, Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status,
+    Timeline, Tool,
+};
+pub use schema::run_schema;
+pub use summary::{OUTLIER_Z, Summary};
+pub use target::{Target, TargetResult, Verdict, judge_all};
+pub use unit::{Scale, Unit};

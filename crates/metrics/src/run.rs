@@ -1,0 +1,325 @@
+//! The Run document: everything one launch of the suite found, versioned.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Finding, Measurement, MetricsError, Recommendation, TargetResult, nan};
+
+/// Version of the JSON layout; raised when a reader of the old one would misread the new.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything one launch found. The only type of the workspace that is a file format of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of this layout: [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Unique name of the run, sortable by time.
+    pub id: String,
+    /// Start time, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Wall time of the whole run in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub elapsed_s: f64,
+    /// Title shown at the top of reports.
+    pub title: String,
+    /// What produced the run.
+    pub tool: Tool,
+    /// The machine.
+    pub host: Host,
+    /// The machine's limits, measured in the same run.
+    pub roof: Roof,
+    /// Files read.
+    pub inputs: Vec<Input>,
+    /// The scenarios, in the order they ran.
+    pub scenarios: Vec<Scenario>,
+    /// Targets judged.
+    pub targets: Vec<TargetResult>,
+    /// Advice, most important first.
+    pub recommendations: Vec<Recommendation>,
+    /// What measuring itself cost.
+    pub overhead: Overhead,
+    /// Choices the run made by itself and the reader should know (fitted bin size, fallbacks).
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// The program that ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Program name.
+    pub name: String,
+    /// Package version.
+    pub version: String,
+    /// Source revision, when known at build time.
+    pub revision: Option<String>,
+    /// Cargo features switched on.
+    pub features: Vec<String>,
+    /// Command line.
+    pub command: Vec<String>,
+}
+
+/// The machine. Unknown facts are `None`, never zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// CPU model.
+    pub cpu: Option<String>,
+    /// Logical cores this process may use.
+    pub cores: Option<u32>,
+    /// Memory in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Operating system and kernel release.
+    pub kernel: Option<String>,
+    /// Frequency governor.
+    pub governor: Option<String>,
+    /// Compiler that built the tool.
+    pub compiler: Option<String>,
+    /// GPUs found.
+    pub gpu: Vec<String>,
+    /// Hash of the facts that make two machines comparable.
+    pub fingerprint: String,
+}
+
+/// The machine's measured limits; `None` where a limit was not measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Roof {
+    /// Writing a constant into memory, one core, buffers larger than the last-level cache.
+    pub fill_bytes_per_s: Option<f64>,
+    /// Copying memory (bytes copied, not bytes moved), one core.
+    pub copy_bytes_per_s: Option<f64>,
+    /// Decompressed bytes per second of zstd level 3 on order-book records, one core.
+    pub zstd_decode_bytes_per_s: Option<f64>,
+    /// f32 matrix product, one core.
+    pub gemm_flop_per_s: Option<f64>,
+    /// Seconds for an fsync of a small file.
+    pub fsync_s: Option<f64>,
+    /// Further limits by name.
+    #[serde(flatten, deserialize_with = "nan::known")]
+    pub more: BTreeMap<String, f64>,
+}
+
+/// One file read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Path as given.
+    pub path: String,
+    /// SHA-256 of the bytes, lower-case hexadecimal.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Records decoded.
+    pub records: u64,
+    /// Schema found, such as `mbo`.
+    pub schema: String,
+    /// MBP-10 updates that came out of replaying an mbo file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mbp10_updates: Option<u64>,
+}
+
+/// How a scenario ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It ran to its end.
+    Passed,
+    /// It failed; `reason` says how.
+    Failed,
+    /// It was stopped at its time cap.
+    TimedOut,
+    /// It did not apply here; `reason` says why.
+    Skipped,
+}
+
+/// One scenario and what it found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// Unique name, such as `convert.bins`.
+    pub id: String,
+    /// Suite it belongs to.
+    pub suite: String,
+    /// One line for people.
+    pub title: String,
+    /// The settings it ran with.
+    pub config: BTreeMap<String, Value>,
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Wall time in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub elapsed_s: f64,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    /// Profiler scopes, parents before children.
+    pub scopes: Vec<ScopeStat>,
+    /// Sampled series (memory, utilisation).
+    pub timeline: Vec<Timeline>,
+    /// Observations.
+    pub findings: Vec<Finding>,
+    /// Small data for pictures in the report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+}
+
+/// Totals of one profiler scope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScopeStat {
+    /// Names from the outermost scope, joined by `/`.
+    pub path: String,
+    /// Times entered.
+    pub calls: u64,
+    /// Wall seconds inside, children included.
+    #[serde(deserialize_with = "nan::number")]
+    pub total_s: f64,
+    /// Wall seconds inside, children excluded.
+    #[serde(deserialize_with = "nan::number")]
+    pub self_s: f64,
+    /// Shortest call in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub min_s: f64,
+    /// Longest call in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub max_s: f64,
+    /// Median call in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub p50_s: f64,
+    /// 95th percentile in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub p95_s: f64,
+    /// 99th percentile in seconds.
+    #[serde(deserialize_with = "nan::number")]
+    pub p99_s: f64,
+}
+
+/// A series over the time of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Name of the series, such as `rss`.
+    pub metric: String,
+    /// Unit of the values.
+    pub unit: crate::Unit,
+    /// Seconds since the scenario began.
+    #[serde(deserialize_with = "nan::numbers")]
+    pub t_s: Vec<f64>,
+    /// Values.
+    #[serde(deserialize_with = "nan::numbers")]
+    pub values: Vec<f64>,
+}
+
+/// Small data a report draws: a depth image, an embedding scatter, a loss curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Artifact {
+    /// A signed image in -1..=1, row 0 at the top, row-major.
+    Heatmap {
+        /// Caption.
+        title: String,
+        /// Number of rows.
+        rows: usize,
+        /// Number of columns.
+        columns: usize,
+        /// `rows * columns` values.
+        #[serde(deserialize_with = "nan::pixels")]
+        values: Vec<f32>,
+        /// What the rows mean, top to bottom.
+        row_label: String,
+        /// What the columns mean, left to right.
+        column_label: String,
+    },
+    /// Points of a series.
+    Line {
+        /// Caption.
+        title: String,
+        /// Horizontal axis.
+        x_label: String,
+        /// Vertical axis.
+        y_label: String,
+        /// Abscissae.
+        #[serde(deserialize_with = "nan::numbers")]
+        x: Vec<f64>,
+        /// Ordinates.
+        #[serde(deserialize_with = "nan::numbers")]
+        y: Vec<f64>,
+    },
+    /// A coloured scatter.
+    Scatter {
+        /// Caption.
+        title: String,
+        /// What the axes are.
+        x_label: String,
+        /// What the axes are.
+        y_label: String,
+        /// Abscissae.
+        #[serde(deserialize_with = "nan::numbers")]
+        x: Vec<f64>,
+        /// Ordinates.
+        #[serde(deserialize_with = "nan::numbers")]
+        y: Vec<f64>,
+        /// Class of each point.
+        class: Vec<u32>,
+        /// Name of each class.
+        class_names: Vec<String>,
+    },
+}
+
+/// What measuring itself cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overhead {
+    /// Share of the run's CPU time spent in profiler scopes and samplers, estimated as calls times
+    /// the calibrated cost of one scope.
+    pub profiler_share: Option<f64>,
+    /// Calibrated cost of one enter and leave, in seconds.
+    pub scope_cost_s: Option<f64>,
+}
+
+impl Run {
+    /// Every measurement with the scenario it belongs to.
+    pub fn measurements(&self) -> impl Iterator<Item = (&Scenario, &Measurement)> {
+        self.scenarios.iter().flat_map(|s| s.measurements.iter().map(move |m| (s, m)))
+    }
+
+    /// Whether every scenario passed or was skipped and no target failed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        let scenarios_hold =
+            self.scenarios.iter().all(|s| matches!(s.status, Status::Passed | Status::Skipped));
+        let targets_hold = self.targets.iter().all(|t| t.verdict != crate::Verdict::Fail);
+        scenarios_hold && targets_hold
+    }
+
+    /// The document as indented JSON with a final line feed. A number that is none becomes `null`.
+    ///
+    /// # Errors
+    /// [`MetricsError::NotWritten`] when a value has no JSON form.
+    pub fn to_json(&self) -> Result<String, MetricsError> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|source| MetricsError::NotWritten { source })?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Reads a document back, after a look at its `schema_version`.
+    ///
+    /// # Errors
+    /// [`MetricsError::SchemaVersion`] for another layout, [`MetricsError::NotARun`] and
+    /// [`MetricsError::NoSchemaVersion`] for anything that is no Run document.
+    pub fn from_json(text: &str) -> Result<Self, MetricsError> {
+        let not_a_run = |source| MetricsError::NotARun { source };
+        let document: Value = serde_json::from_str(text).map_err(not_a_run)?;
+        match document.get("schema_version") {
+            Some(version) if version.as_u64() == Some(u64::from(SCHEMA_VERSION)) => {}
+            Some(version) => {
+                return Err(match version.as_u64() {
+                    Some(found) => MetricsError::SchemaVersion { found, expected: SCHEMA_VERSION },
+                    None => MetricsError::NoSchemaVersion { found: version.to_string() },
+                });
+            }
+            None => return Err(MetricsError::NoSchemaVersion { found: "absent".to_owned() }),
+        }
+        // Read from the text once more: only then does an error name its line and column.
+        serde_json::from_str(text).map_err(not_a_run)
+    }
+}

@@ -1,0 +1,49 @@
+//! Statistics as pure functions over slices. Each names the source of its formula.
+
+mod bootstrap;
+mod false_discovery;
+mod normal;
+mod paired;
+mod rank_test;
+mod rng;
+mod trend;
+
+pub(crate) use bootstrap::median_ci_sorted;
+pub use bootstrap::{bootstrap_ci, bootstrap_median_ci};
+pub use false_discovery::benjamini_hochberg;
+pub use paired::{PairedConfig, PairedResult, PairedVerdict, paired_test};
+pub use rank_test::{RankTest, mann_whitney_u};
+pub use rng::SplitMix64;
+pub use trend::{TheilSen, Trend, mann_kendall, theil_sen};
+
+/// Linear-interpolation quantile (Hyndman and Fan 1996, type 7) of sorted, non-empty samples.
+pub(crate) fn quantile_sorted(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let low = position.floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 <= position <= len - 1"
+    )]
+    let index = low as usize;
+    let next = sorted[(index + 1).min(sorted.len() - 1)];
+    sorted[index] + (position - low) * (next - sorted[index])
+}
+
+/// The type-7 quantile of samples in any order; `None` when no sample is finite.
+///
+/// ```
+/// assert_eq!(lob_metrics::stats::quantile(&[4.0, 1.0, 3.0, 2.0], 0.5), Some(2.5));
+/// ```
+#[must_use]
+pub fn quantile(samples: &[f64], q: f64) -> Option<f64> {
+    let sorted = sorted_finite(samples);
+    (!sorted.is_empty()).then(|| quantile_sorted(&sorted, q.clamp(0.0, 1.0)))
+}
+
+/// The finite samples in ascending order.
+pub(crate) fn sorted_finite(samples: &[f64]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = samples.iter().copied().filter(|x| x.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}

@@ -1,0 +1,4 @@
+//! The Run document as a file format.
+
+mod document;
+mod schema;

@@ -1,0 +1,149 @@
+//! Decompressing order-book records with zstd on one core.
+//!
+//! The payload imitates MBP-10 records: 368 bytes, of which one message changes a few, so that it
+//! compresses about as well as market data does. Pure noise or zeros would measure something else.
+
+use std::hint::black_box;
+
+use super::best_rate;
+use crate::Unavailable;
+
+const LEVEL: i32 = 3;
+const RECORD_BYTES: usize = 368;
+const LEVELS: usize = 10;
+
+/// Decompressed bytes per second of a zstd level-3 frame of about `bytes` bytes.
+pub(super) fn bytes_per_s(bytes: usize, seconds: f64) -> Result<f64, Unavailable> {
+    let failed = |e| Unavailable::new(format!("zstd failed: {e}"));
+    let records = records(bytes / RECORD_BYTES, 1);
+    let frame = zstd::bulk::compress(&records, LEVEL).map_err(failed)?;
+    let mut decompressor = zstd::bulk::Decompressor::new().map_err(failed)?;
+    let mut target = vec![0u8; records.len()];
+    let mut outcome = Ok(0);
+    let rate = best_rate(records.len() as f64, seconds, || {
+        outcome = decompressor.decompress_to_buffer(black_box(&frame), black_box(&mut target));
+    });
+    let written = outcome.map_err(failed)?;
+    if written != records.len() || target != records {
+        return Err(Unavailable::new("zstd did not give back the records it compressed"));
+    }
+    Ok(rate)
+}
+
+/// `n` records of a book whose best price wanders, deterministic in `seed`.
+fn records(n: usize, seed: u64) -> Vec<u8> {
+    let mut random = SplitMix64(seed);
+    let mut book = Book::new(&mut random);
+    let mut out = Vec::with_capacity(n * RECORD_BYTES);
+    for sequence in 0..n {
+        book.change(&mut random);
+        book.write(sequence as u64, &mut random, &mut out);
+    }
+    out
+}
+
+struct Book {
+    ts_ns: u64,
+    best_step: i64,
+    /// Size and order count of the ten bids, then of the ten asks.
+    levels: [(u32, u32); 2 * LEVELS],
+    touched: usize,
+}
+
+const STEP: i64 = 50_000;
+
+impl Book {
+    fn new(random: &mut SplitMix64) -> Self {
+        let levels = std::array::from_fn(|_| (random.below(200), 1 + random.below(40)));
+        Self { ts_ns: 1_700_000_000_000_000_000, best_step: 21_000, levels, touched: 0 }
+    }
+
+    /// One message: mostly a size at one level, seldom a move of the whole book by a step.
+    fn change(&mut self, random: &mut SplitMix64) {
+        self.ts_ns += u64::from(random.below(1 << 22));
+        self.touched = (random.below(5) * random.below(5)) as usize % (2 * LEVELS);
+        let (size, count) = &mut self.levels[self.touched];
+        *size = (*size + random.below(9)).saturating_sub(4).max(1);
+        *count = (*count + random.below(3)).saturating_sub(1).max(1);
+        match random.below(64) {
+            0 => self.shift(1),
+            1 => self.shift(-1),
+            _ => {}
+        }
+    }
+
+    fn shift(&mut self, by: i64) {
+        self.best_step += by;
+        if by > 0 {
+            self.levels[..LEVELS].rotate_right(1);
+            self.levels[LEVELS..].rotate_left(1);
+        } else {
+            self.levels[..LEVELS].rotate_left(1);
+            self.levels[LEVELS..].rotate_right(1);
+        }
+    }
+
+    fn write(&self, sequence: u64, random: &mut SplitMix64, out: &mut Vec<u8>) {
+        let side = self.touched / LEVELS;
+        out.extend([92, 10, 1, 0]);
+        out.extend(4916u32.to_le_bytes());
+        out.extend(self.ts_ns.to_le_bytes());
+        out.extend(self.price(side, self.touched % LEVELS).to_le_bytes());
+        out.extend(self.levels[self.touched].0.to_le_bytes());
+        let depth = u8::try_from(self.touched % LEVELS).unwrap_or(0);
+        out.extend([if random.below(2) == 0 { b'A' } else { b'C' }, b"BA"[side], 130, depth]);
+        out.extend((self.ts_ns + 160_000 + u64::from(random.below(4096))).to_le_bytes());
+        out.extend((15_000 + random.below(256)).to_le_bytes());
+        out.extend((1_000_000 + sequence as u32).to_le_bytes());
+        for level in 0..LEVELS {
+            let (bid, ask) = (self.levels[level], self.levels[LEVELS + level]);
+            out.extend(self.price(0, level).to_le_bytes());
+            out.extend(self.price(1, level).to_le_bytes());
+            for field in [bid.0, ask.0, bid.1, ask.1] {
+                out.extend(field.to_le_bytes());
+            }
+        }
+    }
+
+    fn price(&self, side: usize, level: usize) -> i64 {
+        let away = level as i64 + side as i64;
+        (if side == 0 { self.best_step - away } else { self.best_step + away }) * STEP
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`, which must not be 0; the bias of the remainder does not matter here.
+    fn below(&mut self, n: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(n)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_their_size_and_follow_the_seed() {
+        assert_eq!(records(10, 1).len(), 10 * RECORD_BYTES);
+        assert_eq!(records(50, 7), records(50, 7));
+        assert_ne!(records(50, 7), records(50, 8));
+    }
+
+    #[test]
+    fn records_compress_like_market_data() {
+        let raw = records(4000, 1);
+        let ratio = raw.len() as f64 / zstd::bulk::compress(&raw, LEVEL).unwrap().len() as f64;
+        assert!((9.5..13.5).contains(&ratio), "ratio {ratio}");
+    }
+}

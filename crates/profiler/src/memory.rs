@@ -1,0 +1,52 @@
+//! Memory of this process, from `/proc/self`.
+//!
+//! Resident memory holds the pages of mapped files too. Reading a large Parquet file through a map
+//! therefore looks like growth; the anonymous part is what the program itself has allocated.
+
+use crate::{Unavailable, procfs};
+
+const STATUS: &str = "/proc/self/status";
+
+/// Resident memory in bytes, mapped files included.
+///
+/// # Errors
+/// Where `/proc/self/statm` cannot be read (any system but Linux).
+pub fn rss_bytes() -> Result<u64, Unavailable> {
+    let text = procfs::read("/proc/self/statm")?;
+    let (resident, _) = procfs::resident_and_shared_pages(&text)
+        .ok_or_else(|| Unavailable::new("`/proc/self/statm` has an unknown layout"))?;
+    Ok(resident * procfs::page_bytes())
+}
+
+/// Resident memory in bytes that is backed by no file: heap, stacks and private copies.
+///
+/// # Errors
+/// Where `/proc/self/status` has no `RssAnon` line (any system but Linux).
+pub fn anon_rss_bytes() -> Result<u64, Unavailable> {
+    status("RssAnon")
+}
+
+/// Largest resident memory in bytes since the process began or [`reset_peak_rss`] was called.
+///
+/// # Errors
+/// Where `/proc/self/status` has no `VmHWM` line (any system but Linux).
+pub fn peak_rss_bytes() -> Result<u64, Unavailable> {
+    status("VmHWM")
+}
+
+/// Starts a new peak at the present resident memory, so that a stretch of work can be charged
+/// with its own peak.
+///
+/// # Errors
+/// Where the kernel does not allow writing to `/proc/self/clear_refs`.
+pub fn reset_peak_rss() -> Result<(), Unavailable> {
+    // "5" resets the peak only (proc_pid_clear_refs(5)); the smaller numbers drop page marks.
+    std::fs::write("/proc/self/clear_refs", "5")
+        .map_err(|e| Unavailable::new(format!("cannot write `/proc/self/clear_refs`: {e}")))
+}
+
+fn status(key: &str) -> Result<u64, Unavailable> {
+    let text = procfs::read(STATUS)?;
+    procfs::kib_field(&text, key)
+        .ok_or_else(|| Unavailable::new(format!("`{STATUS}` has no `{key}` line in kB")))
+}

@@ -1,0 +1,85 @@
+//! Reading and parsing the kernel's text files. Parsers are pure; only [`read`] touches the disk.
+
+use std::path::Path;
+
+use crate::Unavailable;
+
+/// Reads a whole kernel file.
+pub(crate) fn read(path: impl AsRef<Path>) -> Result<String, Unavailable> {
+    let path = path.as_ref();
+    std::fs::read_to_string(path)
+        .map_err(|e| Unavailable::new(format!("cannot read `{}`: {e}", path.display())))
+}
+
+/// The text after `key:` on the line that starts with it.
+pub(crate) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim())
+    })
+}
+
+/// A `key:   123 kB` line of `text`, in bytes.
+pub(crate) fn kib_field(text: &str, key: &str) -> Option<u64> {
+    let value = field(text, key)?.strip_suffix("kB")?.trim();
+    value.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The first `n` numbers of a line.
+pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
+    let mut parts = text.split_ascii_whitespace();
+    let mut out = [0; N];
+    for slot in &mut out {
+        *slot = parts.next()?.parse().ok()?;
+    }
+    Some(out)
+}
+
+/// Resident and shared pages of a `/proc/PID/statm` line.
+pub(crate) fn resident_and_shared_pages(statm: &str) -> Option<(u64, u64)> {
+    let [_size, resident, shared] = numbers(statm)?;
+    Some((resident, shared))
+}
+
+/// Bytes in a memory page.
+#[cfg(unix)]
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: sysconf takes no pointer and has no precondition.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).unwrap_or(4096)
+}
+
+/// Bytes in a memory page.
+#[cfg(not(unix))]
+pub(crate) fn page_bytes() -> u64 {
+    4096
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str =
+        "Name:\tlob\nVmHWM:\t    1772 kB\nVmRSS:\t 1700 kB\nRssAnon:\t  112 kB\nThreads:\t1\n";
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        assert_eq!(field(STATUS, "Name"), Some("lob"));
+        assert_eq!(field(STATUS, "Threads"), Some("1"));
+        assert_eq!(field(STATUS, "Thread"), None);
+    }
+
+    #[test]
+    fn kib_become_bytes_and_nonsense_becomes_nothing() {
+        assert_eq!(kib_field(STATUS, "VmHWM"), Some(1772 * 1024));
+        assert_eq!(kib_field(STATUS, "Threads"), None);
+        assert_eq!(kib_field("VmHWM:\tmany kB", "VmHWM"), None);
+    }
+
+    #[test]
+    fn short_lines_are_refused() {
+        assert_eq!(resident_and_shared_pages("765 443 415 5 0 90 0"), Some((443, 415)));
+        assert_eq!(resident_and_shared_pages("765 443"), None);
+        assert_eq!(resident_and_shared_pages(""), None);
+    }
+}

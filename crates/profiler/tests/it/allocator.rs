@@ -1,0 +1,81 @@
+//! The counting allocator, which is this binary's global one.
+
+use std::hint::black_box;
+
+use lob_profiler::{alloc_stats, reset_alloc_peak, thread_alloc_stats};
+
+#[test]
+fn a_block_is_counted_exactly_on_its_thread() {
+    let before = thread_alloc_stats();
+    let block = black_box(Vec::<u8>::with_capacity(12_345));
+    let held = thread_alloc_stats();
+    drop(block);
+    let after = thread_alloc_stats();
+    assert_eq!(held.allocations - before.allocations, 1);
+    assert_eq!(held.allocated_bytes - before.allocated_bytes, 12_345);
+    assert_eq!(held.live_bytes - before.live_bytes, 12_345);
+    assert_eq!(after.deallocations - before.deallocations, 1);
+    assert_eq!(after.live_bytes, before.live_bytes);
+}
+
+#[test]
+fn growing_counts_what_it_grew_by() {
+    let mut block = Vec::<u8>::with_capacity(1000);
+    let before = thread_alloc_stats();
+    block.reserve_exact(5000);
+    let after = thread_alloc_stats();
+    black_box(&block);
+    assert_eq!(after.reallocations - before.reallocations, 1);
+    assert_eq!(after.allocated_bytes - before.allocated_bytes, 4000);
+    assert_eq!(after.freed_bytes, before.freed_bytes);
+}
+
+#[test]
+fn ended_threads_stay_counted() {
+    let before = alloc_stats();
+    let threads: Vec<_> = (0..8)
+        .map(|_| std::thread::spawn(|| (0..100).for_each(|n| drop(black_box(vec![0u8; 10 + n])))))
+        .collect();
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    let after = alloc_stats();
+    assert!(after.allocations - before.allocations >= 800);
+    assert!(after.deallocations - before.deallocations >= 800);
+}
+
+#[test]
+fn a_block_freed_elsewhere_makes_that_thread_negative() {
+    let block = vec![0u8; 1 << 20];
+    let change = std::thread::spawn(move || {
+        let before = thread_alloc_stats().live_bytes;
+        drop(black_box(block));
+        thread_alloc_stats().live_bytes - before
+    });
+    assert_eq!(change.join().unwrap(), -(1 << 20));
+}
+
+#[test]
+fn the_peak_outlives_the_block() {
+    const BIG: i64 = 64 << 20;
+    reset_alloc_peak();
+    let floor = alloc_stats().live_bytes;
+    drop(black_box(vec![0u8; BIG as usize]));
+    // Other tests allocate and free a few megabytes at the same time.
+    let peak = alloc_stats().peak_bytes;
+    assert!(peak - floor > BIG - (8 << 20), "peak {peak}, floor {floor}");
+}
+
+#[test]
+fn scopes_do_not_allocate_once_they_are_known() {
+    lob_profiler::enable(true);
+    let work = || {
+        let _outer = lob_profiler::scope!("steady");
+        let _inner = lob_profiler::scope!("steady inner");
+    };
+    work();
+    let before = thread_alloc_stats();
+    (0..1000).for_each(|_| work());
+    assert_eq!(thread_alloc_stats(), lob_profiler::AllocStats {
+        peak_bytes: thread_alloc_stats().peak_bytes,
+        ..before
+    });
+}

@@ -1,0 +1,86 @@
+//! Sensors give a value where the kernel has one and a reason elsewhere.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use lob_profiler::{
+    Sampler, anon_rss_bytes, cores, host, peak_rss_bytes, process_cpu_time_s, reset_peak_rss,
+    rss_bytes, thread_cpu_time_s,
+};
+
+#[test]
+fn cpu_time_grows_with_work() {
+    let before = process_cpu_time_s().unwrap();
+    let thread_before = thread_cpu_time_s().unwrap();
+    let mut sum = 0u64;
+    while thread_cpu_time_s().unwrap() < thread_before + 5e-3 {
+        sum = (0..1000u64).fold(sum, |sum, n| black_box(sum ^ n));
+    }
+    black_box(sum);
+    assert!(process_cpu_time_s().unwrap() >= before + 4e-3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn touched_memory_is_resident_and_anonymous() {
+    const BYTES: u64 = 32 << 20;
+    let (rss, anon) = (rss_bytes().unwrap(), anon_rss_bytes().unwrap());
+    let block = black_box(vec![1u8; BYTES as usize]);
+    // Other tests free memory meanwhile, and the kernel counts pages in batches.
+    assert!(rss_bytes().unwrap() > rss + BYTES / 2);
+    assert!(anon_rss_bytes().unwrap() > anon + BYTES / 2);
+    drop(block);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_peak_is_at_least_the_present() {
+    assert!(peak_rss_bytes().unwrap() > 0);
+    match reset_peak_rss() {
+        Ok(()) => assert!(peak_rss_bytes().unwrap() > 0),
+        Err(unavailable) => assert!(unavailable.reason.contains("clear_refs")),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn without_procfs_there_is_a_reason() {
+    for sensor in [rss_bytes(), anon_rss_bytes(), peak_rss_bytes()] {
+        assert!(sensor.unwrap_err().reason.contains("/proc"));
+    }
+    assert!(reset_peak_rss().is_err());
+}
+
+#[test]
+fn the_host_is_described() {
+    let host = host(Some("rustc 1.95.0"));
+    assert_eq!(host.cores, Some(cores().unwrap()));
+    assert_eq!(host.compiler.as_deref(), Some("rustc 1.95.0"));
+    assert!(host.kernel.is_some());
+    #[cfg(target_os = "linux")]
+    assert!(host.memory_bytes.unwrap() > 1 << 20);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_sampler_sees_memory_and_cpu() {
+    let sampler = Sampler::start(Duration::from_millis(1));
+    let from = thread_cpu_time_s().unwrap();
+    while thread_cpu_time_s().unwrap() < from + 10e-3 {
+        black_box(0);
+    }
+    let series = sampler.stop();
+    let names: Vec<&str> = series.iter().map(|s| s.metric.as_str()).collect();
+    assert_eq!(names, ["rss", "anon_rss", "cpu_share"]);
+    for s in &series {
+        assert_eq!(s.t_s.len(), s.values.len());
+        assert!(s.t_s.is_sorted());
+    }
+    assert!(series[0].values.iter().all(|&bytes| bytes > 0.0));
+    assert!(series[2].values.iter().all(|share| (0.0..=1.0).contains(share)));
+}
+
+#[test]
+fn a_dropped_sampler_ends() {
+    drop(Sampler::start(Duration::from_secs(3600)));
+}

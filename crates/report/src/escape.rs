@@ -1,0 +1,101 @@
+//! Escaping of strings that come from outside: file names, host facts, settings.
+
+/// Text or attribute value of HTML and XML. Control characters XML 1.0 forbids become U+FFFD.
+pub(crate) fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\t' | '\n' | '\r' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// One cell or line of Markdown: no markup, no line breaks, no HTML.
+pub(crate) fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text inside backticks of a Markdown table.
+pub(crate) fn code(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| match c {
+            '`' => '\'',
+            '|' => '¦',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect();
+    format!("`{clean}`")
+}
+
+/// JSON to stand inside a `<script>` element: no `<` at all, so nothing can close it.
+pub(crate) fn script_json(value: &serde_json::Value) -> String {
+    value.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+/// One line of plain text.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A file name of lower-case letters, digits and underscores.
+pub(crate) fn slug(title: &str) -> String {
+    let words: Vec<String> = title
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let mut slug = words.join("_");
+    slug.truncate(60);
+    if slug.is_empty() { "image".to_owned() } else { slug }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_its_place() {
+        assert_eq!(html("<a href=\"x\">'&\u{0}"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;\u{fffd}");
+        assert_eq!(markdown("a|b\n<c>_"), "a\\|b &lt;c&gt;\\_");
+        assert_eq!(code("a`b|c"), "`a'b¦c`");
+        assert_eq!(script_json(&serde_json::json!("</script>")), "\"\\u003c/script>\"");
+        assert_eq!(line("a\nb"), "a b");
+    }
+
+    #[test]
+    fn titles_become_file_names() {
+        for (title, expected) in [
+            ("Depth image", "depth_image"),
+            ("../../etc/passwd", "etc_passwd"),
+            ("Größe (α)", "gr_e"),
+            ("", "image"),
+            (&"x".repeat(99), &"x".repeat(60)),
+        ] {
+            assert_eq!(slug(title), expected);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// An indicator fed one value at a time.
+pub trait Indicator {
+    /// Takes the next value and gives the indicator at it; NaN is null.
+    fn update(&mut self, value: f64) -> f64;
+}
+
+/// The indicator at every value of a series.
+pub(crate) fn series(mut indicator: impl Indicator, values: &[f64]) -> Vec<f64> {
+    values.iter().map(|&value| indicator.update(value)).collect()
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "periods are far below 2^52")]
+pub(crate) fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// Asserts equality of two series within `1e-12`, with NaN equal to NaN.
+    pub(crate) fn check(actual: &[f64], expected: &[f64]) {
+        assert_eq!(actual.len(), expected.len());
+        for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+            let same = (a.is_nan() && e.is_nan()) || (a - e).abs() <= 1e-12 * e.abs().max(1.0);
+            assert!(same, "at {i}: {a} instead of {e}\n  {actual:?}\n  {expected:?}");
+        }
+    }
+
+    pub(crate) const NULL: f64 = f64::NAN;
+}

@@ -1,0 +1,50 @@
+//! Trading indicators and the feature, model, signal pipeline.
+//!
+//! Each indicator comes twice: a function over a slice ([`rsi`], [`macd`], …) and a streaming twin
+//! ([`Rsi`], [`Macd`], …) fed one value at a time. The slice function drives the twin, so both give
+//! the same bits. [`SignalPipeline`] joins ten of them into features, asks a [`Model`] for the
+//! probability of a rise, and turns it into positions.
+//!
+//! **A null is a NaN.** Warm-up values, and values that depend on a missing or non-finite input,
+//! are NaN, never 0. A window indicator is null while a null is in its window; a recursive one
+//! (EMA, RSI, EWMA) gives null for a null input and goes on from its last state.
+//!
+//! ```
+//! let prices = [1.0, 2.0, 3.0, 4.0, 5.0, 4.0];
+//! let rsi = lob_signals::rsi(&prices, 2)?;
+//! assert!(rsi[1].is_nan() && rsi[4] == 100.0);
+//! assert_eq!(rsi[5], 50.0); // average gain 0.5, average loss 0.5
+//! # Ok::<(), lob_signals::SignalError>(())
+//! ```
+
+mod bollinger;
+mod book;
+mod error;
+mod flow;
+mod indicator;
+mod macd;
+mod momentum;
+mod moving_average;
+mod pipeline;
+mod rolling;
+mod rsi;
+mod trade;
+mod volatility;
+
+pub use crate::{
+    bollinger::{Bands, Bollinger, bollinger},
+    book::{Quote, Quotes, imbalance, microprice, spread},
+    error::SignalError,
+    flow::{OrderFlow, order_flow_imbalance},
+    indicator::Indicator,
+    macd::{Macd, MacdValue, macd},
+    momentum::{Momentum, RateOfChange, momentum, rate_of_change},
+    moving_average::{Ema, Sma, ema, sma},
+    pipeline::{
+        FEATURE_NAMES, FeatureConfig, FeatureExtractor, FeatureMatrix, GateConfig, LogisticModel,
+        Model, N_FEATURES, Signal, SignalGate, SignalPipeline, StageTimes, Stance,
+    },
+    rsi::{Rsi, rsi},
+    trade::{Atr, KyleLambda, Vwap, atr, kyle_lambda, vwap},
+    volatility::{EwmaVolatility, Volatility, ewma_volatility, volatility},
+};

@@ -1,0 +1,96 @@
+use crate::SignalError;
+use crate::error::check_period;
+use crate::indicator::{Indicator, real, series};
+
+/// Relative strength index, streaming twin of [`rsi`].
+#[derive(Debug, Clone)]
+pub struct Rsi {
+    period: usize,
+    n_changes: usize,
+    previous: f64,
+    gain: f64,
+    loss: f64,
+}
+
+impl Rsi {
+    /// An index over `period` price changes.
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] for a period of 0.
+    pub fn new(period: usize) -> Result<Self, SignalError> {
+        check_period("rsi period", period, 1)?;
+        Ok(Self { period, n_changes: 0, previous: f64::NAN, gain: 0.0, loss: 0.0 })
+    }
+}
+
+impl Indicator for Rsi {
+    #[inline]
+    fn update(&mut self, price: f64) -> f64 {
+        if !price.is_finite() {
+            return f64::NAN;
+        }
+        let change = price - std::mem::replace(&mut self.previous, price);
+        if change.is_nan() {
+            return f64::NAN; // the first price
+        }
+        let (gain, loss) = (change.max(0.0), (-change).max(0.0));
+        if self.n_changes < self.period {
+            self.n_changes += 1;
+            self.gain += gain / real(self.period);
+            self.loss += loss / real(self.period);
+            if self.n_changes < self.period {
+                return f64::NAN;
+            }
+        } else {
+            let weight = 1.0 / real(self.period);
+            self.gain += (gain - self.gain) * weight;
+            self.loss += (loss - self.loss) * weight;
+        }
+        let sum = self.gain + self.loss;
+        if sum == 0.0 { 50.0 } else { 100.0 * self.gain / sum }
+    }
+}
+
+/// Relative strength index (Wilder, *New Concepts in Technical Trading Systems*, 1978), `0..=100`.
+///
+/// `100 · G / (G + L)`, where `G` and `L` start as the plain means of the first `period` gains and
+/// losses and go on as `G += (gain - G) / period`. The first `period` values are null. A price
+/// that has not moved at all gives 50, the neutral value (TA-Lib writes 0 there).
+///
+/// # Errors
+/// [`SignalError::Parameter`] for a period of 0.
+pub fn rsi(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+    Ok(series(Rsi::new(period)?, prices))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::indicator::tests::{NULL, check};
+
+    #[test]
+    fn hand_computed() {
+        // changes +2 -1 +1 | -1 +3; period 3: G = 1, L = 1/3; then G = 2/3, L = 5/9; then
+        // G = 13/9, L = 10/27.
+        let expected = [NULL, NULL, NULL, 75.0, 100.0 * 6.0 / 11.0, 100.0 * 39.0 / 49.0];
+        check(&rsi(&[10.0, 12.0, 11.0, 12.0, 11.0, 14.0], 3).unwrap(), &expected);
+    }
+
+    #[test]
+    fn a_fall_after_a_pure_rise_is_seen() {
+        let values = rsi(&[1.0, 2.0, 3.0, 4.0, 5.0, 4.0], 3).unwrap();
+        // G = 1 and L = 0 until the fall; then G = 2/3, L = 1/3.
+        check(&values, &[NULL, NULL, NULL, 100.0, 100.0, 200.0 / 3.0]);
+    }
+
+    #[test]
+    fn special_series() {
+        check(&rsi(&[], 3).unwrap(), &[]);
+        check(&rsi(&[7.0], 1).unwrap(), &[NULL]);
+        check(&rsi(&[7.0; 4], 2).unwrap(), &[NULL, NULL, 50.0, 50.0]);
+        check(&rsi(&[4.0, 3.0, 2.0, 1.0], 2).unwrap(), &[NULL, NULL, 0.0, 0.0]);
+        // A null is skipped: the change runs from the last price that is there.
+        check(&rsi(&[1.0, NULL, 2.0, 3.0], 2).unwrap(), &[NULL, NULL, NULL, 100.0]);
+        assert!(rsi(&[1.0], 0).is_err());
+    }
+}

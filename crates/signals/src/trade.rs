@@ -1,0 +1,184 @@
+use crate::SignalError;
+use crate::error::{check_length, check_period};
+use crate::indicator::real;
+use crate::rolling::{RollingMoments, RollingSum};
+
+/// Average true range, streaming twin of [`atr`].
+#[derive(Debug, Clone)]
+pub struct Atr {
+    period: usize,
+    n_ranges: usize,
+    previous_close: f64,
+    mean: f64,
+}
+
+impl Atr {
+    /// Wilder's average of `period` true ranges; the usual period is 14.
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] for a period of 0.
+    pub fn new(period: usize) -> Result<Self, SignalError> {
+        check_period("atr period", period, 1)?;
+        Ok(Self { period, n_ranges: 0, previous_close: f64::NAN, mean: 0.0 })
+    }
+
+    /// Takes the high, low and close of the next bar.
+    #[inline]
+    pub fn update(&mut self, high: f64, low: f64, close: f64) -> f64 {
+        if !(high.is_finite() && low.is_finite() && close.is_finite()) {
+            return f64::NAN;
+        }
+        let previous = std::mem::replace(&mut self.previous_close, close);
+        if previous.is_nan() {
+            return f64::NAN;
+        }
+        let range = (high - low).max((high - previous).abs()).max((low - previous).abs());
+        if self.n_ranges < self.period {
+            self.n_ranges += 1;
+            self.mean += (range - self.mean) / real(self.n_ranges);
+            if self.n_ranges < self.period {
+                return f64::NAN;
+            }
+        } else {
+            self.mean += (range - self.mean) / real(self.period);
+        }
+        self.mean
+    }
+}
+
+/// Average true range (Wilder, 1978), in price units: the mean of the first `period` true ranges,
+/// then `m += (range - m) / period`. The first `period` values are null.
+///
+/// # Errors
+/// [`SignalError::Parameter`] for a period of 0, [`SignalError::Length`] for unequal columns.
+pub fn atr(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    period: usize,
+) -> Result<Vec<f64>, SignalError> {
+    check_length("the low column", high.len(), low.len())?;
+    check_length("the close column", high.len(), close.len())?;
+    let mut twin = Atr::new(period)?;
+    Ok((0..high.len()).map(|i| twin.update(high[i], low[i], close[i])).collect())
+}
+
+/// Volume-weighted average price, streaming twin of [`vwap`].
+#[derive(Debug, Clone)]
+pub struct Vwap {
+    value: RollingSum,
+    volume: RollingSum,
+}
+
+impl Vwap {
+    /// Over the last `period` trades or bins.
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] for a period of 0.
+    pub fn new(period: usize) -> Result<Self, SignalError> {
+        check_period("vwap period", period, 1)?;
+        Ok(Self { value: RollingSum::new(period), volume: RollingSum::new(period) })
+    }
+
+    /// Takes the next price and the volume traded at it.
+    #[inline]
+    pub fn update(&mut self, price: f64, volume: f64) -> f64 {
+        let value = self.value.push(price * volume);
+        let volume = self.volume.push(volume);
+        if volume > 0.0 { value / volume } else { f64::NAN }
+    }
+}
+
+/// Volume-weighted average price of the last `period` entries, `Σ p v / Σ v` (Berkowitz, Logue and
+/// Noser, 1988). Null in the first `period - 1` values and where nothing was traded.
+///
+/// # Errors
+/// [`SignalError::Parameter`] for a period of 0, [`SignalError::Length`] for unequal columns.
+pub fn vwap(prices: &[f64], volumes: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+    check_length("the volume column", prices.len(), volumes.len())?;
+    let mut twin = Vwap::new(period)?;
+    Ok(prices.iter().zip(volumes).map(|(&p, &v)| twin.update(p, v)).collect())
+}
+
+/// Kyle's lambda, streaming twin of [`kyle_lambda`].
+#[derive(Debug, Clone)]
+pub struct KyleLambda {
+    // cov(x, y) = (var(x + y) - var(x - y)) / 4 keeps one kind of running moment.
+    sum: RollingMoments,
+    difference: RollingMoments,
+    flow: RollingMoments,
+}
+
+impl KyleLambda {
+    /// Regression over the last `period` entries.
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] for a period below 2.
+    pub fn new(period: usize) -> Result<Self, SignalError> {
+        check_period("kyle lambda period", period, 2)?;
+        let moments = || RollingMoments::new(period);
+        Ok(Self { sum: moments(), difference: moments(), flow: moments() })
+    }
+
+    /// Takes the next price change and the signed volume that came with it.
+    #[inline]
+    pub fn update(&mut self, price_change: f64, signed_volume: f64) -> f64 {
+        let (_, sum) = self.sum.push(price_change + signed_volume);
+        let (_, difference) = self.difference.push(price_change - signed_volume);
+        let (_, flow) = self.flow.push(signed_volume);
+        if flow > 0.0 { 0.25 * (sum - difference) / flow } else { f64::NAN }
+    }
+}
+
+/// Kyle's lambda, the price impact of order flow (Kyle, 1985): slope of the least-squares line of
+/// price changes on signed volume over the last `period` entries, price per unit of size.
+///
+/// Null in the first `period - 1` values and where the flow does not vary.
+///
+/// # Errors
+/// [`SignalError::Parameter`] for a period below 2, [`SignalError::Length`] for unequal columns.
+pub fn kyle_lambda(
+    price_changes: &[f64],
+    signed_volumes: &[f64],
+    period: usize,
+) -> Result<Vec<f64>, SignalError> {
+    check_length("the signed volume column", price_changes.len(), signed_volumes.len())?;
+    let mut twin = KyleLambda::new(period)?;
+    Ok(price_changes.iter().zip(signed_volumes).map(|(&p, &v)| twin.update(p, v)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::indicator::tests::{NULL, check};
+
+    #[test]
+    fn atr_by_hand() {
+        // true ranges 3 (gap up), 2, 5 (gap down); period 2: 2.5, then 2.5 + (5 - 2.5)/2
+        let high = [10.0, 12.0, 12.0, 8.0];
+        let low = [8.0, 11.0, 10.0, 6.0];
+        let close = [9.0, 11.0, 11.0, 7.0];
+        check(&atr(&high, &low, &close, 2).unwrap(), &[NULL, NULL, 2.5, 3.75]);
+        check(&atr(&[], &[], &[], 2).unwrap(), &[]);
+        check(&atr(&[1.0; 3], &[1.0; 3], &[1.0; 3], 1).unwrap(), &[NULL, 0.0, 0.0]);
+        assert!(atr(&[1.0], &[], &[1.0], 2).is_err());
+    }
+
+    #[test]
+    fn vwap_by_hand() {
+        let prices = [10.0, 20.0, 40.0, NULL, 10.0, 10.0];
+        let volumes = [1.0, 3.0, 1.0, 1.0, 0.0, 0.0];
+        let expected = [NULL, 17.5, 25.0, NULL, NULL, NULL];
+        check(&vwap(&prices, &volumes, 2).unwrap(), &expected);
+        assert!(vwap(&[1.0], &[], 1).is_err());
+    }
+
+    #[test]
+    fn kyle_lambda_recovers_a_slope() {
+        let volumes = [3.0, -1.0, 4.0, -2.0, 5.0];
+        let changes: Vec<f64> = volumes.iter().map(|v| 0.25 * v + 1.0).collect();
+        let out = kyle_lambda(&changes, &volumes, 3).unwrap();
+        check(&out, &[NULL, NULL, 0.25, 0.25, 0.25]);
+        check(&kyle_lambda(&[1.0, 2.0], &[1.0; 2], 2).unwrap(), &[NULL, NULL]);
+    }
+}

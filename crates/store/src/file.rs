@@ -1,0 +1,375 @@
+mod chunk;
+mod open;
+mod stamp;
+
+use std::{
+    cell::RefCell,
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use lob_depth::{BinColumns, NO_PRICE, SLOTS};
+use memmap2::Mmap;
+
+use self::{
+    chunk::{Chunk, Flaw, Inflater, Shape},
+    stamp::Stamp,
+};
+use crate::{
+    StoreError, StoreMeta,
+    decode::{Buffers, Value, decode},
+    schema,
+};
+
+/// One store file, mapped into memory and read at random. Cheap to share behind an `Arc`.
+pub struct BinFile {
+    path: PathBuf,
+    map: Mmap,
+    stamp: Stamp,
+    meta: StoreMeta,
+    rows: u64,
+    group_rows: u64,
+    page_rows: u64,
+    /// All columns of the first row group, then of the next.
+    chunks: Vec<Chunk>,
+    bytes_read: AtomicU64,
+}
+
+/// Which numbers of a bin to read besides prices; the others stay empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Planes {
+    /// Aggregated sizes.
+    pub size: bool,
+    /// Variances of the size.
+    pub variance: bool,
+    /// Order counts.
+    pub count: bool,
+}
+
+impl Planes {
+    /// Everything.
+    pub const ALL: Self = Self { size: true, variance: true, count: true };
+    /// Prices alone.
+    pub const NONE: Self = Self { size: false, variance: false, count: false };
+}
+
+/// Columns beside the depth of a run of rows: what labels, splits and reports need.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LabelColumns {
+    /// `ts_event` of each bin's last update, ns since 1970; `u64::MAX` where unknown.
+    pub ts_event: Vec<u64>,
+    /// Segment of each bin.
+    pub segment: Vec<u32>,
+    /// Price movement around each bin's last update; `None` where undefined.
+    pub movement: Vec<Option<f64>>,
+    /// Class label; `None` where the movement is undefined.
+    pub label: Vec<Option<i32>>,
+}
+
+/// What a window's image does not show: label, movement and time of one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RowLabel {
+    /// `ts_event` of the bin's last update, ns since 1970; `u64::MAX` where unknown.
+    pub ts_event: u64,
+    /// Price movement around it.
+    pub movement: Option<f64>,
+    /// Class of the movement.
+    pub label: Option<i32>,
+}
+
+/// Decoding buffers, one set a thread.
+#[derive(Debug, Default)]
+struct Scratch {
+    buffers: Buffers,
+    inflater: Inflater,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl BinFile {
+    /// Opens a store file and checks that it is one.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not ours, is of a newer version, or is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        open::open(path.as_ref())
+    }
+
+    /// Path as opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file says about itself.
+    pub fn meta(&self) -> &StoreMeta {
+        &self.meta
+    }
+
+    /// Number of bins (rows).
+    pub fn len(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether the file has no bins.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Rows in a page: the unit in which the file is read.
+    pub fn page_rows(&self) -> u64 {
+        self.page_rows
+    }
+
+    /// Bytes of pages read since the file was opened.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Appends the bins of `rows` to `out`, all planes.
+    ///
+    /// # Errors
+    /// Rows outside the file, a damaged page, or a file that changed after opening; `out` is
+    /// then as before.
+    pub fn read(&self, rows: Range<u64>, out: &mut BinColumns) -> Result<(), StoreError> {
+        self.read_planes(rows, Planes::ALL, out)
+    }
+
+    /// Appends the bins of `rows` to `out`, with the chosen planes only. A buffer must be
+    /// filled with the same planes each time.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_planes(
+        &self,
+        rows: Range<u64>,
+        planes: Planes,
+        out: &mut BinColumns,
+    ) -> Result<(), StoreError> {
+        let n = self.check_rows(&rows)?;
+        if n == 0 {
+            return Ok(());
+        }
+        let before = (out.px.len(), out.size.len(), out.variance.len(), out.count.len());
+        let bins = out.len();
+        let read = SCRATCH
+            .with_borrow_mut(|scratch| self.read_into(rows, n, planes, out, scratch));
+        if read.is_err() {
+            out.px.truncate(before.0);
+            out.size.truncate(before.1);
+            out.variance.truncate(before.2);
+            out.count.truncate(before.3);
+            out.last_bid.truncate(bins);
+            out.last_ask.truncate(bins);
+        }
+        read
+    }
+
+    fn read_into(
+        &self,
+        rows: Range<u64>,
+        n: usize,
+        planes: Planes,
+        out: &mut BinColumns,
+        scratch: &mut Scratch,
+    ) -> Result<(), StoreError> {
+        let mut plane = |to: &mut Vec<f64>, wanted: bool, first: usize, is_count: bool| {
+            if !wanted {
+                return Ok(());
+            }
+            let start = to.len();
+            to.resize(start + n * SLOTS, 0.0);
+            for slot in 0..SLOTS {
+                let to = &mut to[start + slot..];
+                let column = first + slot;
+                if is_count {
+                    #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+                    self.column(column, &rows, scratch, |i, value: Option<i64>| {
+                        to[i * SLOTS] = value.unwrap_or(0) as f64;
+                    })?;
+                } else {
+                    self.column(column, &rows, scratch, |i, value| {
+                        to[i * SLOTS] = value.unwrap_or(0.0);
+                    })?;
+                }
+            }
+            Ok(())
+        };
+        plane(&mut out.size, planes.size, schema::SIZE, false)?;
+        plane(&mut out.variance, planes.variance, schema::VARIANCE, false)?;
+        plane(&mut out.count, planes.count, schema::COUNT, true)?;
+        let start = out.px.len();
+        out.px.resize(start + n * SLOTS, NO_PRICE);
+        for slot in 0..SLOTS {
+            let to = &mut out.px[start + slot..];
+            self.column(schema::PX + slot, &rows, scratch, |i, value| {
+                to[i * SLOTS] = value.unwrap_or(NO_PRICE);
+            })?;
+        }
+        for (to, column) in
+            [(&mut out.last_bid, schema::LAST_BID_PX), (&mut out.last_ask, schema::LAST_ASK_PX)]
+        {
+            let start = to.len();
+            to.resize(start + n, NO_PRICE);
+            let to = &mut to[start..];
+            let mut odd = None;
+            self.column(column, &rows, scratch, |i, value: Option<i64>| {
+                if let Some(px) = value {
+                    match self.steps(px) {
+                        Some(steps) => to[i] = steps,
+                        None => odd = Some((i, px)),
+                    }
+                }
+            })?;
+            if let Some((i, px)) = odd {
+                let expected = format!("a multiple of the price step `{}`", self.meta.price_step);
+                let flaw = chunk::flaw(expected, format!("`{px}`"));
+                return Err(self.damaged(column, rows.start + i as u64, flaw));
+            }
+        }
+        Ok(())
+    }
+
+    /// A price in steps, if it is a whole number of them.
+    fn steps(&self, px: i64) -> Option<i32> {
+        let steps = px.checked_div(self.meta.price_step)?;
+        (steps * self.meta.price_step == px).then(|| i32::try_from(steps).ok())?
+    }
+
+    /// Movement, label, segment and time of `rows`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn labels(&self, rows: Range<u64>) -> Result<LabelColumns, StoreError> {
+        let n = self.check_rows(&rows)?;
+        let mut out = LabelColumns {
+            ts_event: vec![u64::MAX; n],
+            segment: vec![0; n],
+            movement: vec![None; n],
+            label: vec![None; n],
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.column(schema::TS_EVENT, &rows, scratch, |i, ts| out.ts_event[i] = time(ts))?;
+            self.column(schema::SEGMENT, &rows, scratch, |i, segment: Option<i32>| {
+                out.segment[i] = segment.unwrap_or(0).cast_unsigned();
+            })?;
+            self.column(schema::MOVEMENT, &rows, scratch, |i, value| out.movement[i] = value)?;
+            self.column(schema::LABEL, &rows, scratch, |i, value| out.label[i] = value)
+        })?;
+        Ok(out)
+    }
+
+    /// Movement, label and time of one row, without allocating.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn row_label(&self, row: u64) -> Result<RowLabel, StoreError> {
+        let rows = row..row.saturating_add(1);
+        self.check_rows(&rows)?;
+        let mut out = RowLabel { ts_event: u64::MAX, movement: None, label: None };
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.column(schema::TS_EVENT, &rows, scratch, |_, ts| out.ts_event = time(ts))?;
+            self.column(schema::MOVEMENT, &rows, scratch, |_, value| out.movement = value)?;
+            self.column(schema::LABEL, &rows, scratch, |_, value| out.label = value)
+        })?;
+        Ok(out)
+    }
+
+    /// `ts_event` of one row's last update, ns since 1970; `u64::MAX` where unknown.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn ts_event(&self, row: u64) -> Result<u64, StoreError> {
+        let rows = row..row.saturating_add(1);
+        self.check_rows(&rows)?;
+        let mut out = u64::MAX;
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.column(schema::TS_EVENT, &rows, scratch, |_, ts| out = time(ts))
+        })?;
+        Ok(out)
+    }
+
+    /// Checks a range of rows and that the file is still the one opened; gives its length.
+    fn check_rows(&self, rows: &Range<u64>) -> Result<usize, StoreError> {
+        if rows.start > rows.end || rows.end > self.rows {
+            let (path, range) = (self.path.clone(), rows.clone());
+            return Err(StoreError::OutOfRange { path, range, rows: self.rows });
+        }
+        let changed = |found| StoreError::Changed {
+            path: self.path.clone(),
+            expected: self.stamp.to_string(),
+            found,
+        };
+        match Stamp::of(&self.path) {
+            Ok(stamp) if stamp == self.stamp => {}
+            Ok(stamp) => return Err(changed(stamp.to_string())),
+            Err(source) => return Err(changed(source.to_string())),
+        }
+        usize::try_from(rows.end - rows.start).map_err(|_| StoreError::OutOfRange {
+            path: self.path.clone(),
+            range: rows.clone(),
+            rows: self.rows,
+        })
+    }
+
+    /// Calls `put(i, value)` for every row `rows.start + i` of a column.
+    fn column<T: Value>(
+        &self,
+        column: usize,
+        rows: &Range<u64>,
+        scratch: &mut Scratch,
+        mut put: impl FnMut(usize, Option<T>),
+    ) -> Result<(), StoreError> {
+        let nullable = schema::is_nullable(column);
+        let Scratch { buffers, inflater } = scratch;
+        let mut row = rows.start;
+        let mut done = 0;
+        while row < rows.end {
+            let (group, in_group) = (row / self.group_rows, row % self.group_rows);
+            let (page, skip) = (in_group / self.page_rows, in_group % self.page_rows);
+            let group_rows = self.group_rows.min(self.rows - group * self.group_rows);
+            let shape = Shape { group_rows, page_rows: self.page_rows };
+            // Rows, not bytes: both are at most the page length, which is below 2^32.
+            let n = (rows.end - row).min(self.page_rows - skip).min(group_rows - in_group);
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by the page length")]
+            let (skip, n_rows) = (skip as usize, n as usize);
+            let chunk = &self.chunks[group as usize * schema::N_COLUMNS + column];
+            chunk
+                .with_page(&self.map, shape, page, inflater, &self.bytes_read, |page| {
+                    decode(page, nullable, skip, n_rows, buffers, |i, v| put(done + i, v))
+                })
+                .map_err(|flaw| {
+                    self.damaged(column, group * self.group_rows + page * self.page_rows, flaw)
+                })?;
+            row += n;
+            done += n_rows;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, column: usize, row: u64, flaw: Flaw) -> StoreError {
+        let name = &schema::columns()[column].name;
+        StoreError::Damaged {
+            path: self.path.clone(),
+            what: format!("column `{name}`, page at row `{row}`"),
+            expected: flaw.expected,
+            found: flaw.found,
+        }
+    }
+}
+
+fn time(ts: Option<i64>) -> u64 {
+    ts.map_or(u64::MAX, i64::cast_unsigned)
+}
+
+impl fmt::Debug for BinFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BinFile")
+            .field("path", &self.path)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+//! Checking that a file is one of ours before anything in it is believed.
+
+use std::{fs::File, ops::Range, path::Path};
+
+use memmap2::Mmap;
+use parquet::{
+    basic::{Compression as Codec, Repetition},
+    file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader},
+    schema::types::ColumnDescriptor,
+};
+use serde::Deserialize;
+
+use super::{BinFile, chunk::Chunk, stamp::Stamp};
+use crate::{
+    FORMAT_VERSION, StoreError, StoreMeta, schema,
+    writer::{META_CRC_KEY, META_KEY, PAGE_ROWS_KEY},
+};
+
+const MAGIC: &[u8; 4] = b"PAR1";
+/// Length of the footer's end: its own length as u32, and the magic.
+const TAIL: usize = 8;
+
+pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
+    let io = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
+    let file = File::open(path).map_err(io("open"))?;
+    let stamp = Stamp::of(path).map_err(io("read the size of"))?;
+    if stamp.len < (MAGIC.len() + TAIL) as u64 {
+        return Err(not_parquet(path, "at least 12 bytes", format!("`{}`", stamp.len)));
+    }
+    // SAFETY: the map is read-only and lives as long as `BinFile`, which hands out no slice of
+    // it. Should another process shrink the file meanwhile, the kernel signals instead of
+    // giving other memory; the length and time checked before each read make that a race.
+    let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
+    let footer = footer(path, &map)?;
+    let parquet = ParquetMetaDataReader::decode_metadata(&map[footer.clone()])
+        .map_err(|source| damaged(path, "footer", "Parquet metadata", source.to_string()))?;
+    let entries = Entries(parquet.file_metadata());
+    let meta = store_meta(path, &entries)?;
+    check_schema(path, parquet.file_metadata())?;
+    let page_rows = entries.number(path, PAGE_ROWS_KEY)?;
+    let (rows, group_rows) = check_rows(path, &parquet, page_rows, &meta)?;
+    let columns = schema::columns();
+    let mut chunks = Vec::with_capacity(parquet.num_row_groups() * schema::N_COLUMNS);
+    for (at, column) in parquet.row_groups().iter().flat_map(|g| g.columns().iter().enumerate()) {
+        chunks.push(chunk(path, column, columns[at].dictionary, footer.start)?);
+    }
+    Ok(BinFile {
+        path: path.to_owned(),
+        map,
+        stamp,
+        meta,
+        rows,
+        group_rows,
+        page_rows,
+        chunks,
+        bytes_read: Default::default(),
+    })
+}
+
+fn not_parquet(path: &Path, expected: &'static str, found: String) -> StoreError {
+    StoreError::NotParquet { path: path.to_owned(), expected, found }
+}
+
+fn damaged(path: &Path, what: &str, expected: impl Into<String>, found: String) -> StoreError {
+    let (path, what, expected) = (path.to_owned(), what.to_owned(), expected.into());
+    StoreError::Damaged { path, what, expected, found }
+}
+
+/// Where the footer lies.
+fn footer(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
+    let quote = |bytes: &[u8]| format!("`{}`", bytes.escape_ascii());
+    if !map.starts_with(MAGIC) {
+        return Err(not_parquet(path, "`PAR1` at the start", quote(&map[..MAGIC.len()])));
+    }
+    let (rest, magic) = map.split_at(map.len() - MAGIC.len());
+    if magic != MAGIC {
+        let found = quote(magic);
+        return Err(damaged(path, "end of the file (cut short?)", "`PAR1`", found));
+    }
+    let (rest, len) = rest.split_at(rest.len() - (TAIL - MAGIC.len()));
+    let len = len.first_chunk().map_or(0, |len| u32::from_le_bytes(*len)) as usize;
+    let start = rest.len().checked_sub(len).filter(|&start| start >= MAGIC.len());
+    let start = start.ok_or_else(|| {
+        let found = format!("`{}` bytes", map.len());
+        damaged(path, "footer", format!("a file longer than its footer of `{len}` bytes"), found)
+    })?;
+    Ok(start..rest.len())
+}
+
+/// The key-value entries of the footer.
+struct Entries<'a>(&'a FileMetaData);
+
+impl Entries<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        let entries = self.0.key_value_metadata()?;
+        entries.iter().find(|entry| entry.key == key)?.value.as_deref()
+    }
+
+    fn number(&self, path: &Path, key: &str) -> Result<u64, StoreError> {
+        let text = self.get(key).unwrap_or("nothing");
+        let number = text.parse().ok().filter(|&number| number > 0);
+        let wrong = || damaged(path, key, "a number above 0", format!("`{text}`"));
+        number.ok_or_else(wrong)
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    format_version: u32,
+}
+
+fn store_meta(path: &Path, entries: &Entries<'_>) -> Result<StoreMeta, StoreError> {
+    let Some(json) = entries.get(META_KEY) else {
+        let creator = entries.0.created_by().unwrap_or("an unnamed program");
+        let found = format!("written by `{creator}`, without a `{META_KEY}` entry in its footer");
+        return Err(StoreError::Foreign { path: path.to_owned(), found });
+    };
+    let bad = |source: serde_json::Error| {
+        damaged(path, META_KEY, "the description of a store", source.to_string())
+    };
+    let found = crc32fast::hash(json.as_bytes());
+    // The version goes first: a newer one may describe and check itself in another way.
+    if let Ok(VersionOnly { format_version }) = serde_json::from_str(json)
+        && format_version != FORMAT_VERSION
+    {
+        let (path, supported) = (path.to_owned(), FORMAT_VERSION);
+        return Err(StoreError::Version { path, found: format_version, supported });
+    }
+    if entries.get(META_CRC_KEY) != Some(found.to_string().as_str()) {
+        let expected = entries.get(META_CRC_KEY).unwrap_or("a number");
+        let expected = format!("CRC-32 `{expected}`");
+        return Err(damaged(path, META_KEY, expected, format!("`{found}`")));
+    }
+    serde_json::from_str(json).map_err(bad)
+}
+
+fn check_schema(path: &Path, parquet: &FileMetaData) -> Result<(), StoreError> {
+    let found = parquet.schema_descr();
+    let expected = schema::columns();
+    if found.num_columns() != expected.len() {
+        let (n, m) = (expected.len(), found.num_columns());
+        return Err(damaged(path, "schema", format!("`{n}` columns"), format!("`{m}`")));
+    }
+    for (expected, found) in expected.iter().zip(found.columns()) {
+        let describe = |name: &str, physical, nullable| {
+            format!("`{name}` ({physical}{})", if nullable { ", nullable" } else { "" })
+        };
+        let is_nullable = |column: &ColumnDescriptor| {
+            column.self_type().get_basic_info().repetition() == Repetition::OPTIONAL
+        };
+        let expected = describe(&expected.name, expected.physical, expected.nullable);
+        let found = describe(&found.path().string(), found.physical_type(), is_nullable(found));
+        if expected != found {
+            return Err(damaged(path, "schema", format!("column {expected}"), found));
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the file and of each row group but the last.
+fn check_rows(
+    path: &Path,
+    parquet: &ParquetMetaData,
+    page_rows: u64,
+    meta: &StoreMeta,
+) -> Result<(u64, u64), StoreError> {
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    let groups: Vec<u64> = parquet.row_groups().iter().map(|g| count(g.num_rows())).collect();
+    let rows = groups.iter().try_fold(0_u64, |sum, &n| sum.checked_add(n)).unwrap_or(0);
+    let group_rows = groups.first().copied().unwrap_or(1).max(1);
+    let (last, others) = groups.split_last().map_or((0, [].as_slice()), |(l, o)| (*l, o));
+    let is_even = others.iter().all(|&n| n == group_rows && n.is_multiple_of(page_rows));
+    if !is_even || last > group_rows || (last == 0 && !groups.is_empty()) {
+        let expected = format!("whole pages of `{page_rows}` rows");
+        return Err(damaged(path, "row groups", expected, format!("`{groups:?}` rows")));
+    }
+    if count(parquet.file_metadata().num_rows()) != rows {
+        let found = parquet.file_metadata().num_rows();
+        return Err(damaged(path, "footer", format!("`{rows}` rows"), format!("`{found}`")));
+    }
+    let mut next = 0;
+    for run in &meta.segments {
+        if run.first_row != next || run.rows == 0 {
+            let found = format!("row `{}`", run.first_row);
+            return Err(damaged(path, "segments", format!("a run from row `{next}`"), found));
+        }
+        next = next.saturating_add(run.rows);
+    }
+    if next != rows {
+        return Err(damaged(path, "segments", format!("`{rows}` rows"), format!("`{next}`")));
+    }
+    Ok((rows, group_rows))
+}
+
+/// Where a column chunk lies: all of it before the footer.
+fn chunk(
+    path: &Path,
+    column: &ColumnChunkMetaData,
+    has_dictionary: bool,
+    footer_start: usize,
+) -> Result<Chunk, StoreError> {
+    let span = |start: Option<i64>, len: Option<i64>| {
+        let start = usize::try_from(start?).ok()?;
+        let end = start.checked_add(usize::try_from(len?).ok()?)?;
+        (start >= MAGIC.len() && end <= footer_start).then_some(start..end)
+    };
+    let dictionary = column.dictionary_page_offset();
+    let start = dictionary.unwrap_or_else(|| column.data_page_offset());
+    let pages = span(Some(start), Some(column.compressed_size()));
+    let index = span(column.offset_index_offset(), column.offset_index_length().map(i64::from));
+    let name = column.column_path().string();
+    let is_zstd = match column.compression() {
+        Codec::UNCOMPRESSED => false,
+        Codec::ZSTD(_) => true,
+        other => {
+            let expected = "no compression or zstd";
+            return Err(damaged(path, &format!("column `{name}`"), expected, format!("`{other}`")));
+        }
+    };
+    let (Some(pages), Some(index)) = (pages, index) else {
+        let expected = "pages and an offset index before the footer";
+        let found = format!("byte `{start}`, index {:?}", column.offset_index_offset());
+        return Err(damaged(path, &format!("column `{name}`"), expected, found));
+    };
+    if dictionary.is_some() != has_dictionary {
+        let expected = if has_dictionary { "a dictionary" } else { "no dictionary" };
+        return Err(damaged(path, &format!("column `{name}`"), expected, format!("{dictionary:?}")));
+    }
+    let dictionary_at = dictionary.is_some().then_some(pages.start);
+    Ok(Chunk::new(pages, index, dictionary_at, is_zstd))
+}

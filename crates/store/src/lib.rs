@@ -1,0 +1,32 @@
+//! Parquet files of tick bins, written atomically and read through a memory map.
+//!
+//! A store is a folder of partitions (one file for each trading day and instrument). Each row
+//! is one tick bin; columns are flat, scalar and named, so any Parquet reader can use them.
+//! [`BinWriter`] writes one file, [`BinFile`] reads one at random, and [`Store`] opens a folder.
+//!
+//! Every page carries a CRC-32 that is checked before its values are used; a damaged file is an
+//! error that names the row and the column, never a wrong number.
+//!
+//! ```
+//! use std::path::Path;
+//! let path = lob_store::partition_path("2024-01-02", 7);
+//! assert_eq!(path, Path::new("day=2024-01-02/instrument_id=7/bins.parquet"));
+//! ```
+
+mod decode;
+mod error;
+mod file;
+mod meta;
+mod page;
+mod schema;
+mod store;
+mod thrift;
+mod writer;
+
+pub use crate::{
+    error::StoreError,
+    file::{BinFile, LabelColumns, Planes, RowLabel},
+    meta::{FORMAT_VERSION, LabelMeta, SegmentMeta, SourceMeta, StoreMeta},
+    store::{Store, partition_path},
+    writer::{BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions},
+};

@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use lob_depth::{BinRule, SizeAggregate};
+use serde::{Deserialize, Serialize};
+
+/// Version of the store format this build writes and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a store file says about itself; JSON in the Parquet footer under `loblab:meta`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoreMeta {
+    /// Format version, [`FORMAT_VERSION`] when written by this build.
+    pub format_version: u32,
+    /// Dataset code of the source, for example `GLBX.MDP3`.
+    pub dataset: String,
+    /// Schema the bins were made from: `mbp-10` or `mbo`.
+    pub source_schema: String,
+    /// Publisher, when the source names a single one.
+    pub publisher_id: Option<u16>,
+    /// Instrument the file is about.
+    pub instrument_id: u32,
+    /// Its symbol on that day; the instrument id as text when the source maps none.
+    pub symbol: String,
+    /// Day of the partition, `YYYY-MM-DD`.
+    pub day: String,
+    /// One price step in units of 1e-9: the scale of the `bid_px_*` and `ask_px_*` columns.
+    pub price_step: i64,
+    /// What closes a bin.
+    #[serde(with = "as_text")]
+    pub bin_rule: BinRule,
+    /// How the sizes inside a bin become one number.
+    #[serde(with = "as_text")]
+    pub size_aggregate: SizeAggregate,
+    /// How movements and classes were made.
+    pub label: LabelMeta,
+    /// Input files the bins came from, in reading order.
+    pub sources: Vec<SourceMeta>,
+    /// Book updates that went into the bins.
+    pub updates: u64,
+    /// Records left out, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Runs of rows a window may lie in, in row order. Filled by the writer.
+    #[serde(default)]
+    pub segments: Vec<SegmentMeta>,
+}
+
+/// How price movements and class labels were made.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LabelMeta {
+    /// Updates averaged before the anchor.
+    pub lookback: u64,
+    /// Updates averaged after the anchor.
+    pub lookforward: u64,
+    /// Updates between the anchor and the look-forward window.
+    pub offset: u64,
+    /// Number of classes, 0 when the file has no labels.
+    pub classes: u32,
+    /// Ascending class edges, `classes - 1` of them.
+    pub edges: Vec<f64>,
+    /// What the edges were fitted on, in words.
+    pub fitted_on: String,
+}
+
+/// One input file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceMeta {
+    /// Path as given to the converter.
+    pub path: String,
+    /// SHA-256 of the content, lower-case hex.
+    pub sha256: String,
+    /// Records read from it.
+    pub records: u64,
+}
+
+/// A run of rows without a break: windows never cross its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentMeta {
+    /// Value of the `segment` column.
+    pub segment: u32,
+    /// First row of the run in the file.
+    pub first_row: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// `ts_event` of the first row's last update, ns since 1970.
+    pub ts_first: u64,
+    /// `ts_event` of the last row's last update, ns since 1970.
+    pub ts_last: u64,
+}
+
+/// A value as the text its `Display` writes and its `FromStr` reads.
+mod as_text {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

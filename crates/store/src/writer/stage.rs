@@ -1,0 +1,155 @@
+use lob_depth::NO_PRICE;
+use parquet::basic::Type as Physical;
+
+use crate::{StoredBin, schema, writer::chunk::Values};
+
+/// The time stamp that means "unknown", as in DBN; a null in the file.
+const UNDEF_TIMESTAMP: u64 = u64::MAX;
+
+/// One page of rows turned into columns.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    columns: Vec<StagedColumn>,
+    rows: usize,
+}
+
+/// The rows of one column.
+#[derive(Debug)]
+pub(crate) struct StagedColumn {
+    pub(crate) values: Values,
+    /// One entry a row for a nullable column: 1 is a value, 0 a null.
+    pub(crate) levels: Option<Vec<i16>>,
+}
+
+impl StagedColumn {
+    fn i32(&mut self, value: Option<i32>) {
+        self.level(value.is_some());
+        if let Values::I32(to) = &mut self.values {
+            to.extend(value);
+        }
+    }
+
+    fn i64(&mut self, value: Option<i64>) {
+        self.level(value.is_some());
+        if let Values::I64(to) = &mut self.values {
+            to.extend(value);
+        }
+    }
+
+    fn f64(&mut self, value: Option<f64>) {
+        self.level(value.is_some());
+        if let Values::F64(to) = &mut self.values {
+            to.extend(value);
+        }
+    }
+
+    fn level(&mut self, is_some: bool) {
+        if let Some(levels) = &mut self.levels {
+            levels.push(i16::from(is_some));
+        }
+    }
+}
+
+impl Stage {
+    pub(crate) fn new(page_rows: usize) -> Self {
+        let columns = schema::columns()
+            .into_iter()
+            .map(|column| StagedColumn {
+                values: match column.physical {
+                    Physical::INT32 => Values::I32(Vec::with_capacity(page_rows)),
+                    Physical::INT64 => Values::I64(Vec::with_capacity(page_rows)),
+                    _ => Values::F64(Vec::with_capacity(page_rows)),
+                },
+                levels: column.nullable.then(|| Vec::with_capacity(page_rows)),
+            })
+            .collect();
+        Self { columns, rows: 0 }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> &[StagedColumn] {
+        &self.columns
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.rows = 0;
+        for column in &mut self.columns {
+            match &mut column.values {
+                Values::I32(values) => values.clear(),
+                Values::I64(values) => values.clear(),
+                Values::F64(values) => values.clear(),
+            }
+            if let Some(levels) = &mut column.levels {
+                levels.clear();
+            }
+        }
+    }
+
+    /// Adds a row, or says which number does not fit its column; nothing is added then.
+    pub(crate) fn push(&mut self, row: &StoredBin, price_step: i64) -> Result<(), String> {
+        let bin = &row.bin;
+        let fixed = |name: &str, steps: i32| match steps {
+            NO_PRICE => Ok(None),
+            steps => i64::from(steps)
+                .checked_mul(price_step)
+                .map(Some)
+                .ok_or_else(|| format!("`{name}` of `{steps}` steps does not fit")),
+        };
+        let last_bid = fixed("last_bid_px", bin.last_bid)?;
+        let last_ask = fixed("last_ask_px", bin.last_ask)?;
+        let time = |name: &str, ts: u64| match ts {
+            UNDEF_TIMESTAMP => Ok(None),
+            ts => fit(name, ts).map(Some),
+        };
+        let scalars = [
+            (schema::TS_EVENT_FIRST, time("ts_event_first", bin.ts_event_first)?),
+            (schema::TS_EVENT, time("ts_event", bin.ts_event_last)?),
+            (schema::TS_RECV, time("ts_recv", bin.ts_recv_last)?),
+            (schema::UPDATE_IDX, Some(fit("update_idx", bin.last_update)?)),
+            (schema::TRADED_VOLUME, Some(fit("traded_volume", bin.traded_volume)?)),
+        ];
+        let mut counts = [0; lob_depth::SLOTS];
+        for (to, &count) in counts.iter_mut().zip(&bin.order_count) {
+            *to = fit("order count", count)?;
+        }
+        let segment = fit("segment", row.segment)?;
+        let n_updates = fit("n_updates", bin.n_updates)?;
+
+        for (at, value) in scalars {
+            self.columns[at].i64(value);
+        }
+        self.columns[schema::SEGMENT].i32(Some(segment));
+        self.columns[schema::N_UPDATES].i32(Some(n_updates));
+        self.columns[schema::LAST_BID_PX].i64(last_bid);
+        self.columns[schema::LAST_ASK_PX].i64(last_ask);
+        let mid = last_bid.zip(last_ask).map(|(bid, ask)| mid_price(bid, ask));
+        self.columns[schema::MID_PRICE].f64(mid);
+        for (slot, count) in counts.into_iter().enumerate() {
+            let px = bin.px[slot];
+            self.columns[schema::PX + slot].i32((px != NO_PRICE).then_some(px));
+            self.columns[schema::SIZE + slot].f64(Some(bin.size[slot]));
+            self.columns[schema::VARIANCE + slot].f64(Some(bin.size_variance[slot]));
+            self.columns[schema::COUNT + slot].i64(Some(count));
+        }
+        self.columns[schema::MOVEMENT].f64(row.movement);
+        self.columns[schema::LABEL].i32(row.label);
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+fn fit<From: Copy + std::fmt::Display, To: TryFrom<From>>(
+    name: &str,
+    value: From,
+) -> Result<To, String> {
+    To::try_from(value).map_err(|_| format!("`{name}` of `{value}` does not fit its column"))
+}
+
+/// Mean of two prices in units of 1e-9, in units of 1.
+#[expect(clippy::cast_precision_loss, reason = "a price for reading by eye; exact ones are beside")]
+fn mid_price(bid: i64, ask: i64) -> f64 {
+    (i128::from(bid) + i128::from(ask)) as f64 / 2e9
+}

@@ -1,0 +1,138 @@
+use std::{fs, io::Write as _, path::Path, sync::Arc};
+
+use lob_depth::BinColumns;
+use lob_store::{BinFile, Compression, LabelColumns, StoreError, StoreMeta};
+use parquet::{
+    data_type::Int64Type,
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    schema::parser::parse_message_type,
+};
+
+use crate::made::{options, rows, write};
+
+fn read_all(path: &Path) -> Result<(StoreMeta, BinColumns, LabelColumns), StoreError> {
+    let file = BinFile::open(path)?;
+    let mut bins = BinColumns::default();
+    file.read(0..file.len(), &mut bins)?;
+    let labels = file.labels(0..file.len())?;
+    Ok((file.meta().clone(), bins, labels))
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&path, &rows(40, 1), options(Compression::None));
+    let whole = fs::read(&path).unwrap();
+    for len in (0..whole.len()).step_by(97).chain(whole.len() - 12..whole.len()) {
+        fs::write(&path, &whole[..len]).unwrap();
+        let refused = read_all(&path).expect_err(&format!("cut at {len}"));
+        let message = refused.to_string();
+        assert!(message.contains("a.parquet"), "{message}");
+    }
+}
+
+/// The heart of it: whatever single byte of a file changes, the reader says so or reads the same.
+#[test]
+fn a_flipped_byte_never_gives_a_wrong_number() {
+    let folder = tempfile::tempdir().unwrap();
+    for compression in [Compression::None, Compression::Zstd(1)] {
+        let path = folder.path().join("a.parquet");
+        write(&path, &rows(20, 2), options(compression));
+        let whole = fs::read(&path).unwrap();
+        let expected = read_all(&path).unwrap();
+        let (mut refused, mut same) = (0, 0);
+        for at in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            fs::write(&path, &bytes).unwrap();
+            match read_all(&path) {
+                Err(_) => refused += 1,
+                Ok(found) => {
+                    assert!(found == expected, "byte {at} of {}", whole.len());
+                    same += 1;
+                }
+            }
+        }
+        assert!(refused > same, "{refused} refused, {same} harmless");
+    }
+}
+
+#[test]
+fn a_damaged_page_is_named_by_column_and_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let rows = rows(60, 3);
+    write(&path, &rows, options(Compression::None));
+    let mut bytes = fs::read(&path).unwrap();
+    // Variances are stored plain: the bytes of row 20's first one are unique in the file.
+    let target = rows[20].bin.size_variance[0].to_le_bytes();
+    let at = bytes.windows(8).position(|window| window == target).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let file = BinFile::open(&path).unwrap();
+    let mut found = BinColumns::default();
+    file.read(0..16, &mut found).unwrap();
+    let before = found.clone();
+    let refused = file.read(10..40, &mut found).unwrap_err().to_string();
+    assert!(refused.contains("column `bid_sz_var_00`, page at row `16`"), "{refused}");
+    assert!(refused.contains("CRC-32"), "{refused}");
+    assert_eq!(found, before, "nothing is appended by a failed read");
+}
+
+#[test]
+fn files_that_are_not_ours_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let check = |bytes: &[u8], message: &str| {
+        fs::write(&path, bytes).unwrap();
+        let refused = BinFile::open(&path).unwrap_err().to_string();
+        assert!(refused.contains(message), "{refused}");
+    };
+    check(b"", "expected at least 12 bytes, found `0`");
+    check(b"PAR1", "expected at least 12 bytes, found `4`");
+    check(b"ts,open,high,low,close\n1,2,3,4,5\n", "is not a Parquet file: expected `PAR1`");
+    check(b"PAR1 and nothing more of it", "cut short");
+    check(b"PAR1\xff\xff\xff\x7fPAR1", "a file longer than its footer of `2147483647` bytes");
+    check(b"PAR1\0\0\0\0\x04\0\0\0PAR1", "damaged: footer");
+    check(&foreign(&[]), "is not a loblab store file: written by");
+    let newer = [("loblab:meta", "{\"format_version\": 99, \"new\": {}}")];
+    check(&foreign(&newer), "store format version `99`, this build reads `1`");
+    let unsealed = [("loblab:meta", "{\"format_version\": 1}")];
+    check(&foreign(&unsealed), "damaged: loblab:meta: expected CRC-32");
+    let missing = BinFile::open(folder.path().join("b.parquet")).unwrap_err().to_string();
+    assert!(missing.contains("cannot open") && missing.contains("b.parquet"), "{missing}");
+}
+
+/// A sound Parquet file of one column with these footer entries.
+fn foreign(entries: &[(&str, &str)]) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type("message m { required int64 a; }").unwrap());
+    let mut bytes = Vec::new();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[1, 2], None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    for (key, value) in entries {
+        writer.append_key_value_metadata(KeyValue::new((*key).to_owned(), (*value).to_owned()));
+    }
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn a_file_that_changes_after_opening_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&path, &rows(40, 4), options(Compression::None));
+    let file = BinFile::open(&path).unwrap();
+    file.read(0..40, &mut BinColumns::default()).unwrap();
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"x").unwrap();
+    let refused = file.read(0..1, &mut BinColumns::default()).unwrap_err();
+    assert!(matches!(refused, StoreError::Changed { .. }), "{refused}");
+    fs::remove_file(&path).unwrap();
+    let refused = file.labels(0..1).unwrap_err();
+    assert!(matches!(refused, StoreError::Changed { .. }), "{refused}");
+}

@@ -1,0 +1,211 @@
+use std::{fs, path::Path};
+
+use lob_depth::{BinColumns, NO_PRICE};
+use lob_store::{
+    BinFile, BinWriter, Compression, FORMAT_VERSION, Planes, StoreError, TEMP_SUFFIX,
+    WriterOptions,
+};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::made::{Random, STEP, columns, meta, options, rows, write};
+
+fn check_all_windows(rows: &[lob_store::StoredBin], file: &BinFile, windows: &[usize]) {
+    for &n in windows {
+        for start in 0..=rows.len() - n {
+            let expected = columns(&rows[start..start + n]);
+            let mut found = BinColumns::default();
+            let range = start as u64..(start + n) as u64;
+            file.read(range.clone(), &mut found).unwrap();
+            assert_eq!(found, expected, "{range:?}");
+            let labels = file.labels(range.clone()).unwrap();
+            for (i, row) in rows[start..start + n].iter().enumerate() {
+                assert_eq!(labels.ts_event[i], row.bin.ts_event_last);
+                assert_eq!(labels.segment[i], row.segment);
+                assert_eq!(labels.movement[i], row.movement);
+                assert_eq!(labels.label[i], row.label);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_window_equals_the_rows_written() {
+    let folder = tempfile::tempdir().unwrap();
+    // Whole pages, a last page cut short, whole row groups, a last one of a single row.
+    for (n, compression) in [
+        (1, Compression::None),
+        (47, Compression::None),
+        (96, Compression::None),
+        (97, Compression::Zstd(1)),
+        (130, Compression::None),
+        (130, Compression::Zstd(3)),
+    ] {
+        let rows = rows(n, 1);
+        let path = folder.path().join(format!("{n}-{compression:?}.parquet"));
+        write(&path, &rows, options(compression));
+        let file = BinFile::open(&path).unwrap();
+        assert_eq!(file.len(), n as u64);
+        let windows: Vec<usize> =
+            [0, 1, 2, 15, 16, 17, 33, 48, 49, n].into_iter().filter(|&w| w <= n).collect();
+        check_all_windows(&rows, &file, &windows);
+    }
+}
+
+#[test]
+fn the_description_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let rows = rows(150, 2);
+    let summary = write(&path, &rows, options(Compression::None));
+    let file = BinFile::open(&path).unwrap();
+    let mut expected = meta();
+    expected.format_version = FORMAT_VERSION;
+    expected.segments = file.meta().segments.clone();
+    assert_eq!(*file.meta(), expected);
+    let runs: Vec<_> = expected.segments.iter().map(|s| (s.segment, s.first_row, s.rows)).collect();
+    assert_eq!(runs, [(0, 0, 70), (1, 70, 70), (2, 140, 10)]);
+    let bytes = fs::read(&path).unwrap();
+    let hex: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!((summary.rows, summary.bytes, summary.sha256), (150, bytes.len() as u64, hex));
+}
+
+#[test]
+fn planes_not_asked_for_stay_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let rows = rows(40, 3);
+    write(&path, &rows, options(Compression::None));
+    let file = BinFile::open(&path).unwrap();
+    let mut found = BinColumns::default();
+    let planes = Planes { variance: true, ..Planes::NONE };
+    file.read_planes(3..20, planes, &mut found).unwrap();
+    file.read_planes(20..40, planes, &mut found).unwrap();
+    let expected = columns(&rows[3..]);
+    assert_eq!((&found.px, &found.variance), (&expected.px, &expected.variance));
+    assert!(found.size.is_empty() && found.count.is_empty());
+    let row = file.row_label(17).unwrap();
+    let made = (rows[17].bin.ts_event_last, rows[17].movement, rows[17].label);
+    assert_eq!((row.ts_event, row.movement, row.label), made);
+}
+
+#[test]
+fn an_empty_file_is_a_file_without_bins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&path, &[], options(Compression::None));
+    let file = BinFile::open(&path).unwrap();
+    assert!(file.is_empty());
+    file.read(0..0, &mut BinColumns::default()).unwrap();
+    let beyond = file.read(0..1, &mut BinColumns::default()).unwrap_err();
+    assert!(matches!(beyond, StoreError::OutOfRange { rows: 0, .. }), "{beyond}");
+}
+
+#[test]
+fn a_column_of_distinct_values_keeps_its_dictionary() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let mut random = Random(5);
+    let mut rows = rows(150_000, 4);
+    for row in &mut rows {
+        row.bin.size[0] = random.next() as f64;
+    }
+    write(&path, &rows, WriterOptions { row_group_rows: 150_000, ..WriterOptions::default() });
+    let file = BinFile::open(&path).unwrap();
+    for start in [0, 511, 130_500, 131_000, 131_072, 149_500] {
+        let mut found = BinColumns::default();
+        file.read(start..start + 500, &mut found).unwrap();
+        let start = start as usize;
+        assert_eq!(found, columns(&rows[start..start + 500]), "{start}");
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn nothing_is_left_behind_without_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/a.parquet");
+    let mut writer = BinWriter::create(&path, STEP, options(Compression::None)).unwrap();
+    for row in rows(100, 6) {
+        writer.push(&row).unwrap();
+    }
+    let while_open = names(&folder.path().join("deep/er"));
+    assert!(while_open.len() == 1 && while_open[0].ends_with(TEMP_SUFFIX), "{while_open:?}");
+    assert!(while_open[0].starts_with('.'), "{while_open:?}");
+    drop(writer);
+    assert_eq!(names(&folder.path().join("deep/er")), [""; 0]);
+
+    let writer = BinWriter::create(&path, STEP, options(Compression::None)).unwrap();
+    let other = lob_store::StoreMeta { price_step: 1, ..meta() };
+    let refused = writer.finish(other).unwrap_err();
+    assert!(refused.to_string().contains("price step `1`"), "{refused}");
+    assert_eq!(names(&folder.path().join("deep/er")), [""; 0]);
+}
+
+#[test]
+fn rows_that_contradict_the_format_are_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let good = rows(3, 7);
+    let check = |change: fn(&mut lob_store::StoredBin), message: &str| {
+        let mut writer = BinWriter::create(&path, STEP, options(Compression::None)).unwrap();
+        let mut first = good[0].clone();
+        first.segment = 5;
+        writer.push(&first).unwrap();
+        let mut bad = good[1].clone();
+        bad.segment = 5;
+        change(&mut bad);
+        let refused = writer.push(&bad).unwrap_err().to_string();
+        assert!(refused.contains("row `1`") && refused.contains(message), "{refused}");
+    };
+    check(|row| row.segment = 4, "segment goes back from `5` to `4`");
+    check(|row| row.segment = u32::MAX, "`segment` of `4294967295`");
+    check(|row| row.bin.traded_volume = 1 << 63, "`traded_volume`");
+    check(|row| row.bin.ts_recv_last = 1 << 63, "`ts_recv`");
+    check(|row| row.bin.order_count[3] = u64::MAX, "`order count`");
+    for (page_rows, row_group_rows, step) in [(0, 1, 1), (1, 0, 1), (1 << 17, 1, 1), (1, 1, 0)] {
+        let options = WriterOptions { page_rows, row_group_rows, compression: Compression::None };
+        let refused = BinWriter::create(&path, step, options).unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid { .. }), "{refused}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_layout_round_trips(
+        n in 1_usize..200,
+        seed: u64,
+        page_rows in 1_usize..70,
+        row_group_rows in 1_usize..200,
+        zstd: bool,
+        absent: bool,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let compression = if zstd { Compression::Zstd(1) } else { Compression::None };
+        let mut rows = rows(n, seed);
+        if absent {
+            // A slot that is never there: pages of nulls only.
+            rows.iter_mut().for_each(|row| row.bin.px[9] = NO_PRICE);
+        }
+        write(&path, &rows, WriterOptions { page_rows, row_group_rows, compression });
+        let file = BinFile::open(&path).unwrap();
+        let mut found = BinColumns::default();
+        file.read(0..n as u64, &mut found).unwrap();
+        prop_assert_eq!(&found, &columns(&rows));
+        let mut random = Random(seed);
+        for _ in 0..8 {
+            let start = random.below(n as u64);
+            let end = start + random.below(n as u64 - start + 1);
+            found.clear();
+            file.read(start..end, &mut found).unwrap();
+            prop_assert_eq!(&found, &columns(&rows[start as usize..end as usize]));
+        }
+    }
+}

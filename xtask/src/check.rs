@@ -1,0 +1,68 @@
+//! `cargo xtask check`: what CI runs, cheapest first.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::{process, tidy};
+
+/// Runs every check in turn and stops at the first that fails.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if let Some(arg) = args.first() {
+        bail!("`check` takes no argument, found `{arg}`");
+    }
+    let started = Instant::now();
+    step("format", || process::must(process::cargo().args(["fmt", "--all", "--check"])))?;
+    step("tidy", || tidy::run().map(drop))?;
+    step("clippy", || {
+        let mut clippy = process::cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
+        process::must(clippy.args(["--", "-D", "warnings"]))
+    })?;
+    step("tests", tests)?;
+    step("doctests", || process::must(process::cargo().args(["test", "--workspace", "--doc", "--quiet"])))?;
+    step("docs", || {
+        let mut doc = process::cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
+        process::must(&mut doc)
+    })?;
+    step("licences and advisories", deny)?;
+    println!("check: all good in {:.0} s", started.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn step(name: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    eprintln!("==> {name}");
+    let started = Instant::now();
+    body()?;
+    eprintln!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// nextest where it is installed (one process a test, in parallel), `cargo test` elsewhere.
+fn tests() -> Result<()> {
+    let mut command = process::cargo();
+    if has_subcommand("nextest") {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["--status-level", "slow", "--final-status-level", "fail"]);
+    } else {
+        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+    }
+    process::must(&mut command)
+}
+
+/// Licences and advisories, only where cargo-deny is present: it is no part of a Rust toolchain.
+fn deny() -> Result<()> {
+    if !has_subcommand("deny") {
+        eprintln!("    skipped: cargo-deny is not installed (`cargo install cargo-deny`)");
+        return Ok(());
+    }
+    process::must(process::cargo().args(["deny", "check", "licenses", "bans", "sources"]))
+}
+
+fn has_subcommand(name: &str) -> bool {
+    let mut probe = Command::new("cargo");
+    probe.args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}

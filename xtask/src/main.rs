@@ -1,0 +1,60 @@
+//! Developer tasks for loblab. Light on purpose: it spawns children and reads JSON.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+mod bench;
+mod check;
+mod fixtures;
+mod process;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Developer tasks for loblab
+
+Usage: cargo xtask <TASK> [OPTIONS]
+
+Tasks:
+  bench [--quick] [--input FILE...] [--out DIR] [...]
+              build `lob` in release mode and run the suite; unknown flags go to `lob bench`
+  bench --criterion [-p CRATE]
+              run the micro-benches of every crate (or one)
+  check       what CI runs: format, clippy, tidy, tests, doctests, docs
+  tidy        prove the crate graph and the house rules from `cargo metadata`
+  fixtures    regenerate fixtures/ and its metadata.json
+
+Examples:
+  cargo xtask bench --quick
+  cargo xtask bench --quick --input day.mbo.dbn.zst --out results/mine
+  cargo xtask check
+
+Exit codes: 0 good, 1 regression or missed target, 2 failed
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next();
+    let rest: Vec<String> = args.collect();
+    let outcome = match task.as_deref() {
+        Some("bench") => bench::run(&rest),
+        Some("check") => check::run(&rest),
+        Some("tidy") => tidy::run(),
+        Some("fixtures") => fixtures::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => Err(anyhow::anyhow!("unknown task `{other}`\nhint: see `cargo xtask help`")),
+        None => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
