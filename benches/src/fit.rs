@@ -70,6 +70,24 @@ impl Fit {
             notes,
         })
     }
+
+    /// The next smaller choice, when the longest run without a break has only `longest` bins of
+    /// this size; `None` when nothing is left to try.
+    pub(crate) fn smaller(&self, longest: u64) -> Option<Self> {
+        let reason = format!("the longest run without a break has {longest} bins");
+        let mut smaller = self.clone();
+        if let Some(&ticks) = STEPS.iter().find(|ticks| **ticks < self.ticks_per_bin) {
+            smaller.ticks_per_bin = ticks;
+            smaller.notes.push(format!("then {ticks} updates a bin: {reason}"));
+        } else {
+            smaller.n_bins /= 2;
+            if smaller.n_bins < MIN_BINS {
+                return None;
+            }
+            smaller.notes.push(format!("then {} bins a window: {reason}", smaller.n_bins));
+        }
+        Some(smaller)
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +108,10 @@ mod tests {
         check(1_999, Some((1, 250)));
         check(124, Some((1, 31)));
         check(4, None);
+        let fit = Fit::choose(43_790, 500).unwrap();
+        assert_eq!(fit.smaller(100).map(|f| (f.ticks_per_bin, f.n_bins)), Some((10, 500)));
+        let least = Fit { ticks_per_bin: 1, n_bins: 16, ..fit };
+        assert_eq!(least.smaller(3), None);
         assert!(!Fit::choose(43_790, 500).unwrap().notes.is_empty());
         assert!(Fit::choose(1_000_000, 500).unwrap().notes.is_empty());
     }

@@ -6,6 +6,7 @@ mod dataloader;
 mod depth;
 mod machine;
 mod market;
+mod quotes;
 mod recorder;
 mod signals;
 
@@ -34,6 +35,11 @@ impl Bench<'_> {
     fn store(&self) -> Result<std::path::PathBuf> {
         self.state.store.clone().context("there is no store: the `convert.bins` scenario did not run")
     }
+}
+
+/// Cores this process may use; one where that cannot be found out.
+pub(crate) fn cores() -> usize {
+    lob_profiler::cores().map_or(1, |n| n as usize)
 }
 
 /// One scenario of the suite.
@@ -92,6 +98,15 @@ pub fn scenarios() -> &'static [Spec] {
             needs: &["convert.decode"],
             time_cap_s: 900,
             run: convert::bins,
+        },
+        Spec {
+            id: "convert.replay",
+            suite: "convert",
+            test: "data",
+            title: "Market-by-order records replayed into ten levels, then to tick bins",
+            needs: &["convert.decode"],
+            time_cap_s: 900,
+            run: convert::replay,
         },
         Spec {
             id: "depth.render",

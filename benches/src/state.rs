@@ -17,6 +17,8 @@ pub(crate) struct State {
     pub roof: Roof,
     /// The DBN files the pipeline runs on.
     pub dbn: Vec<PathBuf>,
+    /// The synthetic market once more as single orders, for the replay path.
+    pub mbo_twin: Option<PathBuf>,
     /// What was decoded from them.
     pub inputs: Vec<Input>,
     /// The bin and label sizes that fit the data.

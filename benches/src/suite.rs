@@ -143,7 +143,7 @@ fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
 
 fn write_reports(run: &Run, out: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for rendered in lob_report::render_all(run, Format::ALL)? {
+    for rendered in lob_report::render_all(run, &Format::ALL)? {
         let path = out.join(&rendered.file_name);
         std::fs::write(&path, &rendered.bytes)
             .with_context(|| format!("cannot write `{}`", path.display()))?;

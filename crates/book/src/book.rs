@@ -240,9 +240,7 @@ impl OrderBook {
 /// A level as MBP-10 shows it: the size field has 32 bits, so larger sums show as its maximum.
 fn view(ladder: &Ladder, depth: usize) -> (i64, u32, u32) {
     match ladder.level(depth) {
-        Some((price, level)) => {
-            (price, u32::try_from(level.size).unwrap_or(u32::MAX), level.count)
-        }
+        Some((price, level)) => (price, u32::try_from(level.size).unwrap_or(u32::MAX), level.count),
         None => (UNDEF_PRICE, 0, 0),
     }
 }

@@ -1,2 +1,89 @@
-//! The `lob` command.
-fn main() {}
+//! The `lob` command: one file a subcommand, this one is the table of contents.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+mod command;
+mod interrupt;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The performance laboratory for limit-order-book machine learning.
+#[derive(Parser)]
+#[command(name = "lob", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Examples:
+  lob synth --records 1000000 --seed 7 --out market.mbp-10.dbn.zst
+  lob convert market.mbp-10.dbn.zst --out store
+  lob render store --index 0 --out image.png
+  lob bench --quick --out results/latest
+
+Exit codes: 0 good, 1 regression or missed target, 2 failed";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a synthetic market as DBN; same seed, same bytes
+    Synth(command::synth::Args),
+    /// Look for damage in DBN files and name every defect
+    Verify(command::verify::Args),
+    /// Convert DBN files to a store of labelled tick bins
+    Convert(command::convert::Args),
+    /// Render one depth image as .npy or .png
+    Render(command::render::Args),
+    /// Serve a store in batches and measure it
+    Load(command::load::Args),
+    /// Run the benchmark suite and write its reports
+    Bench(command::bench::Args),
+    /// Draw reports from Run documents
+    Report(command::report::Args),
+    /// Compare two Run documents (advisory)
+    Compare(command::compare::Args),
+    /// Measure what this machine can do at best
+    Machine(command::machine::Args),
+    /// Print the JSON Schema of the Run document
+    Schema,
+    #[command(hide = true, name = "bench-child")]
+    BenchChild(command::bench::ChildArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that has gone away (`lob --help | head`) is no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let quiet = cli.quiet;
+    let outcome = match cli.command {
+        Command::Synth(args) => command::synth::run(&args, quiet),
+        Command::Verify(args) => command::verify::run(&args),
+        Command::Convert(args) => command::convert::run(&args, quiet),
+        Command::Render(args) => command::render::run(&args, quiet),
+        Command::Load(args) => command::load::run(&args, quiet),
+        Command::Bench(args) => command::bench::run(&args, quiet),
+        Command::Report(args) => command::report::run(&args, quiet),
+        Command::Compare(args) => command::compare::run(&args),
+        Command::Machine(args) => command::machine::run(&args, quiet),
+        Command::Schema => command::schema::run(),
+        Command::BenchChild(args) => command::bench::run_child(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

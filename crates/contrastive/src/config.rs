@@ -123,7 +123,11 @@ impl EncoderConfig {
 
     pub(crate) fn validate(&self) -> Result<(), ContrastiveError> {
         if self.embedding_dim == 0 || self.hidden.contains(&0) || self.projection_dim == Some(0) {
-            return Err(ContrastiveError::config("encoder", "layer widths above 0", "a width of 0"));
+            return Err(ContrastiveError::config(
+                "encoder",
+                "layer widths above 0",
+                "a width of 0",
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ContrastiveError::config("dropout", "a value in 0..1", self.dropout));

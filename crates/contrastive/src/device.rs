@@ -56,7 +56,8 @@ fn cuda_obstacle() -> Option<String> {
 #[cfg(feature = "cuda")]
 fn cuda_obstacle() -> Option<String> {
     let driver = std::path::Path::new("/proc/driver/nvidia/version");
-    (!driver.exists()).then(|| format!("no NVIDIA driver is loaded (`{}` is absent)", driver.display()))
+    (!driver.exists())
+        .then(|| format!("no NVIDIA driver is loaded (`{}` is absent)", driver.display()))
 }
 
 impl fmt::Display for Device {

@@ -87,7 +87,7 @@ impl<B: Backend> Encoder<B> {
     ) -> Self {
         let (n_layers, n_hidden) = (config.hidden.len() + 1, config.hidden.len());
         let mut weights = weights.into_iter();
-        let mut vector = |weights: &mut dyn Iterator<Item = Weight<B>>| match weights.next() {
+        let vector = |weights: &mut dyn Iterator<Item = Weight<B>>| match weights.next() {
             Some(Weight::Vector(v)) => v,
             _ => unreachable!("the order of the arrays follows from the configuration"),
         };
@@ -179,17 +179,6 @@ impl<B: Backend> Weight<B> {
             Weight::Vector(t) => to_vec(t),
         }
     }
-
-    pub(crate) fn map(
-        self,
-        matrix: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
-        vector: impl FnOnce(Tensor<B, 1>) -> Tensor<B, 1>,
-    ) -> Self {
-        match self {
-            Weight::Matrix(t) => Weight::Matrix(matrix(t)),
-            Weight::Vector(t) => Weight::Vector(vector(t)),
-        }
-    }
 }
 
 /// The values of a tensor, without a copy where the backend gives its buffer away.
@@ -259,9 +248,11 @@ fn dropout<B: Backend>(x: Tensor<B, 2>, p: f32, rng: &mut Rng) -> Tensor<B, 2> {
     let mut mask = Vec::with_capacity(n + 3);
     while mask.len() < n {
         let bits = rng.next_u64();
-        mask.extend([0, 16, 32, 48].map(|shift| {
-            if u32::from((bits >> shift) as u16) < threshold { 0.0 } else { keep }
-        }));
+        mask.extend(
+            [0, 16, 32, 48].map(|shift| {
+                if u32::from((bits >> shift) as u16) < threshold { 0.0 } else { keep }
+            }),
+        );
     }
     mask.truncate(n);
     let mask = Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device());

@@ -2,7 +2,8 @@
 //!
 //! A [`WindowSource`] hands out pairs of windows as plain numbers, [`train`] fits an encoder to
 //! them and returns a [`TrainOutcome`] with the weights as a [`TrainedModel`], and [`embed`] turns
-//! windows into features. burn stays inside this crate: nothing of it appears in these types.
+//! windows into features. These hold nothing of burn and name no backend, so that crates above
+//! compile fast; [`loss`] and [`Encoder`] are the generic parts under them.
 //!
 //! ```
 //! let medium = lob_contrastive::EncoderConfig::medium();
@@ -16,20 +17,22 @@ mod device;
 mod encoder;
 mod error;
 pub mod loss;
+mod metrics;
 mod model;
 mod optim;
 mod outcome;
 mod pca;
 mod rng;
 mod source;
+mod trainer;
 
 pub use crate::{
     config::{
         Activation, AdamWConfig, EncoderConfig, Objective, Schedule, Temperature, TrainConfig,
     },
     cpu::{Embedder, embed, train},
-    encoder::{Encoded, Encoder},
     device::{Device, ResolvedDevice},
+    encoder::{Encoded, Encoder},
     error::ContrastiveError,
     model::{NamedTensor, TrainedModel},
     outcome::{Metrics, TrainOutcome},

@@ -116,7 +116,9 @@ fn host_norm(gradients: &[Option<Vec<f32>>]) -> f32 {
             for eight in eights {
                 lanes.iter_mut().zip(eight).for_each(|(lane, g)| *lane += g * g);
             }
-            total += lanes.iter().chain(&[rest.iter().map(|g| g * g).sum::<f32>()])
+            total += lanes
+                .iter()
+                .chain(&[rest.iter().map(|g| g * g).sum::<f32>()])
                 .map(|&x| f64::from(x))
                 .sum::<f64>();
         }

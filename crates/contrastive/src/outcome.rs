@@ -51,3 +51,19 @@ pub struct TrainOutcome {
     /// The weights.
     pub model: TrainedModel,
 }
+
+impl Metrics {
+    /// Before anything has been evaluated.
+    pub(crate) fn unknown() -> Self {
+        let nan = f64::NAN;
+        Self {
+            top1: nan,
+            top5: nan,
+            alignment: nan,
+            uniformity: nan,
+            effective_rank: nan,
+            dim_std: nan,
+            collapse: None,
+        }
+    }
+}

@@ -70,6 +70,8 @@ pub fn pca_2d(rows: &[f32], dim: usize) -> Result<Pca, ContrastiveError> {
 fn leading_axis(matrix: &[f64], dim: usize) -> (f64, Vec<f64>) {
     let mut rng = Rng::new(0x9ca);
     let mut axis: Vec<f64> = (0..dim).map(|_| f64::from(rng.normal_f32())).collect();
+    let length = axis.iter().map(|x| x * x).sum::<f64>().sqrt();
+    axis.iter_mut().for_each(|x| *x /= length);
     let mut value = 0.0;
     for _ in 0..MAX_ITERATIONS {
         let next: Vec<f64> = matrix

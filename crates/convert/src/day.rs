@@ -34,7 +34,8 @@ impl std::fmt::Display for Day {
         // Days from 0000-03-01 to 1970-01-01.
         let days = self.number + 719_468;
         let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-        let leap_free = day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096;
+        let leap_free =
+            day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096;
         let year_of_era = leap_free / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;

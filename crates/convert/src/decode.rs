@@ -1,6 +1,7 @@
 //! One source of book updates for every DBN file.
 
 mod frames;
+mod framing;
 mod header;
 mod record;
 mod source;
@@ -17,12 +18,14 @@ use dbn::{
 };
 use lob_book::{ReplayStats, Replayer};
 
+pub(crate) use frames::{FramesEnd, ZSTD_MAGIC, walk_frames};
 pub use header::BookSchema;
-pub(crate) use frames::{Frames, FramesEnd, walk_frames};
-pub(crate) use header::{book_schema, read_header, record_fsm, symbol_map};
+use header::record_fsm;
+pub(crate) use header::{Header, book_schema, read_header, symbol_map};
 pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name};
 pub(crate) use source::{Source, read_full};
 
+use self::framing::Framing;
 use crate::ConvertError;
 
 /// Decoded bytes held at once; fits the second-level cache.
@@ -70,6 +73,7 @@ pub struct RecordStream {
     /// `None` until the first book record of a file whose header names no schema.
     schema: Option<BookSchema>,
     fsm: DbnFsm,
+    framing: Framing,
     replayer: Replayer,
     /// The update the last MBO record made.
     replayed: Mbp10Msg,
@@ -126,6 +130,7 @@ impl RecordStream {
             symbols: symbol_map(&header.metadata),
             schema,
             fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
+            framing: Framing::default(),
             replayer: Replayer::new(),
             replayed: Mbp10Msg::default(),
             counts: StreamCounts { decoded_bytes: header.bytes, ..StreamCounts::default() },
@@ -144,22 +149,27 @@ impl RecordStream {
         clippy::should_implement_trait,
         reason = "the update is lent until the next call, which `Iterator` cannot say"
     )]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<&Mbp10Msg>, ConvertError> {
-        loop {
+        Ok(self.next_with_symbols()?.map(|(update, _)| update))
+    }
+
+    /// [`next`](Self::next), with the symbols as they are at that point of the stream.
+    #[inline]
+    pub(crate) fn next_with_symbols(
+        &mut self,
+    ) -> Result<Option<(&Mbp10Msg, &TsSymbolMap)>, ConvertError> {
+        let update = loop {
             match self.advance()? {
                 At::End => return Ok(None),
-                At::Mbp10 => break,
-                At::Mbo => {
-                    if self.replay()? {
-                        self.counts.updates += 1;
-                        return Ok(Some(&self.replayed));
-                    }
-                }
+                // The step has checked kind and length.
+                At::Mbp10 => break self.fsm.last_record().and_then(|r| r.get::<Mbp10Msg>()),
+                At::Mbo if self.replay()? => break Some(&self.replayed),
+                At::Mbo => {}
             }
-        }
+        };
         self.counts.updates += 1;
-        // The step above has checked kind and length.
-        Ok(self.fsm.last_record().and_then(|record| record.get::<Mbp10Msg>()))
+        Ok(update.map(|update| (update, &self.symbols)))
     }
 
     /// Moves to the next book record, counting the others.
@@ -248,7 +258,11 @@ impl RecordStream {
             match self.fsm.process_batch() {
                 ProcessResult::Record(_) => return Ok(true),
                 ProcessResult::ReadMore(_) => {
-                    let n = match self.source.read(self.fsm.space()) {
+                    if let Some(bad) = self.framing.bad() {
+                        return Err(self.bad_record(bad.rtype, bad.bytes));
+                    }
+                    let space = self.fsm.space();
+                    let n = match self.source.read(space) {
                         Ok(n) => n,
                         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                         Err(error) => return Err(self.read_error(error)),
@@ -257,15 +271,13 @@ impl RecordStream {
                         self.is_done = true;
                         return self.check_end().map(|()| false);
                     }
-                    self.fsm.fill(n);
+                    let good = self.framing.check(&space[..n]);
+                    self.fsm.fill(good);
                     self.filled_bytes += n as u64;
                 }
-                // The length byte is the only thing it checks, and the metadata was skipped.
+                // Lengths were checked and the metadata was read before.
                 ProcessResult::Err(_) | ProcessResult::Metadata(_) => {
-                    let head = self.fsm.data();
-                    let (length, rtype) = (head.first().copied(), head.get(1).copied());
-                    let bytes = usize::from(length.unwrap_or(0)) * 4;
-                    return Err(self.bad_record(rtype.unwrap_or(0), bytes));
+                    return Err(self.bad_record(0, 0));
                 }
             }
         }

@@ -45,7 +45,9 @@ pub enum ConvertError {
         source: dbn::Error,
     },
     /// The file holds no order books.
-    #[error("`{path}` has schema `{found}`, accepted are `mbp-10` and `mbo`\nhint: request the data again with one of these schemas; ten book levels cannot be made from `{found}`")]
+    #[error(
+        "`{path}` has schema `{found}`, accepted are `mbp-10` and `mbo`\nhint: request the data again with one of these schemas; ten book levels cannot be made from `{found}`"
+    )]
     Schema {
         /// Input concerned.
         path: PathBuf,
@@ -65,7 +67,9 @@ pub enum ConvertError {
         records: Option<u64>,
     },
     /// Bytes follow the last Zstandard frame that are no frame.
-    #[error("`{path}` has {extra} bytes of something else after the Zstandard data, from byte {byte_offset}")]
+    #[error(
+        "`{path}` has {extra} bytes of something else after the Zstandard data, from byte {byte_offset}"
+    )]
     TrailingBytes {
         /// Input concerned.
         path: PathBuf,
@@ -75,7 +79,9 @@ pub enum ConvertError {
         extra: u64,
     },
     /// The compressed data is damaged.
-    #[error("`{path}` cannot be decompressed after {records} records, near byte {byte_offset} of the file: {source}")]
+    #[error(
+        "`{path}` cannot be decompressed after {records} records, near byte {byte_offset} of the file: {source}"
+    )]
     Decompress {
         /// Input concerned.
         path: PathBuf,
@@ -87,7 +93,9 @@ pub enum ConvertError {
         source: io::Error,
     },
     /// A record that cannot be what it says.
-    #[error("`{path}`: record {record_index} at byte {byte_offset} of the decoded stream is damaged: found {found}, expected {expected}")]
+    #[error(
+        "`{path}`: record {record_index} at byte {byte_offset} of the decoded stream is damaged: found {found}, expected {expected}"
+    )]
     BadRecord {
         /// Input concerned.
         path: PathBuf,
@@ -101,7 +109,9 @@ pub enum ConvertError {
         expected: String,
     },
     /// A second DBN file begins inside the stream.
-    #[error("`{path}` holds a second DBN file from byte {byte_offset} of the decoded stream, after {records} records\nhint: convert the files one by one instead of joining them")]
+    #[error(
+        "`{path}` holds a second DBN file from byte {byte_offset} of the decoded stream, after {records} records\nhint: convert the files one by one instead of joining them"
+    )]
     Concatenated {
         /// Input concerned.
         path: PathBuf,
@@ -129,14 +139,14 @@ pub enum ConvertError {
         source: DepthError,
     },
     /// The price step could not be told from the prices.
-    #[error("`{path}`: no price step for instrument `{instrument_id}` (`{symbol}`): {source}\nhint: give it with --price-step, for example `--price-step 0.25`")]
+    #[error(
+        "`{path}`: no price step for instrument `{instrument_id}`: {source}\nhint: give it with --price-step, for example `--price-step 0.25`"
+    )]
     PriceStep {
         /// Input concerned.
         path: PathBuf,
         /// Instrument concerned.
         instrument_id: u32,
-        /// Its symbol.
-        symbol: String,
         /// Cause.
         source: DepthError,
     },
@@ -166,12 +176,34 @@ pub enum ConvertError {
         path: PathBuf,
     },
     /// The folder holds bins made with other settings.
-    #[error("`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first")]
+    #[error(
+        "`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first"
+    )]
     OtherSettings {
         /// The output folder.
         path: PathBuf,
         /// The differing settings.
         found: String,
+    },
+    /// The file is not the one its batch manifest lists.
+    #[error(
+        "`{path}` does not match `manifest.json`: found {found}, expected {expected}\nhint: download the file again"
+    )]
+    Manifest {
+        /// Input concerned.
+        path: PathBuf,
+        /// Its size or hash.
+        found: String,
+        /// Size or hash listed.
+        expected: String,
+    },
+    /// A file beside the inputs or in the store's folder that cannot be understood.
+    #[error("cannot understand `{path}`: {reason}")]
+    Sidecar {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The conversion would have made an empty store.
     #[error("no bin came out of {records} records with {updates} book updates: {why}")]

@@ -1,1 +1,41 @@
 //! DBN files to a store of labelled tick bins, with nothing lost silently.
+//!
+//! [`RecordStream`] is the one source of book updates for every file; [`convert`] bins and labels
+//! them into a store; [`verify`] lists what is wrong with a file.
+//!
+//! ```
+//! use lob_convert::RecordStream;
+//! use lob_synth::{SynthConfig, write_file};
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("market.mbp-10.dbn.zst");
+//! write_file(&SynthConfig { records: 200, ..SynthConfig::default() }, &path)?;
+//! let mut stream = RecordStream::open(&path)?;
+//! while stream.next()?.is_some() {}
+//! assert_eq!(stream.counts().updates, 200);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
+mod convert;
+mod day;
+mod decode;
+mod error;
+mod inputs;
+mod inspect;
+mod journal;
+mod levels;
+mod out_dir;
+mod pipeline;
+mod progress;
+mod summary;
+mod verify;
+
+pub use config::{ClassEdges, ConvertConfig, Preset, PriceStepChoice, Shard};
+pub use convert::convert;
+pub use decode::{BookSchema, RecordStream, StreamCounts};
+pub use error::ConvertError;
+pub use inspect::{DbnInspection, Inspection, StoreFileInspection, StoreInspection, inspect};
+pub use levels::{Mbp10Levels, update_meta};
+pub use progress::Progress;
+pub use summary::{ConvertSummary, InputSummary, OutputSummary};
+pub use verify::{Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify};

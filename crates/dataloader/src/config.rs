@@ -1,3 +1,12 @@
+use std::{fmt, str::FromStr};
+
+use crate::{LoaderError, order::Order};
+
+/// Most worker threads accepted.
+const MAX_WORKERS: usize = 1024;
+/// Most batches made ahead, however small they are.
+const MAX_PREFETCH_BATCHES: usize = 4096;
+
 /// How samples are ordered within an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -6,7 +15,9 @@ pub enum Shuffle {
     Sequential,
     /// A new permutation each epoch, set by the seed and the epoch alone.
     Full,
-    /// Blocks of this many neighbouring samples are permuted, and the samples inside each.
+    /// Blocks of this many neighbouring samples are permuted, and the samples inside each. A
+    /// batch of `b` samples comes from at most `b / block + 2` places of the data set: cheaper to
+    /// read, poorer to learn from.
     Blocks(u64),
 }
 
@@ -67,6 +78,55 @@ impl Default for LoaderConfig {
 }
 
 impl LoaderConfig {
+    /// Checks the options against a data set of `total` samples.
+    pub(crate) fn check(&self, total: u64) -> Result<(), LoaderError> {
+        let refuse = |option, found: String, expected: String| {
+            Err(LoaderError::Config { option, found, expected })
+        };
+        if total == 0 {
+            let expected = "at least one sample".to_owned();
+            return refuse("dataset", "empty".to_owned(), expected);
+        }
+        if self.batch_size == 0 {
+            return refuse("batch_size", "0".to_owned(), "at least 1".to_owned());
+        }
+        if self.workers > MAX_WORKERS {
+            let expected = format!("at most `{MAX_WORKERS}`");
+            return refuse("workers", self.workers.to_string(), expected);
+        }
+        if !(self.sample_fraction > 0.0 && self.sample_fraction <= 1.0) {
+            let expected = "above 0 and at most 1".to_owned();
+            return refuse("sample_fraction", self.sample_fraction.to_string(), expected);
+        }
+        if self.world_size == 0 || u32::try_from(self.world_size).is_err() {
+            let expected = "at least 1 and below 2^32".to_owned();
+            return refuse("world_size", self.world_size.to_string(), expected);
+        }
+        if self.rank >= self.world_size {
+            let expected = format!("below the world size `{}`", self.world_size);
+            return refuse("rank", self.rank.to_string(), expected);
+        }
+        if self.shuffle == Shuffle::Blocks(0) {
+            return refuse("shuffle", "blocks of 0".to_owned(), "blocks of at least 1".to_owned());
+        }
+        let samples = Order::new(total, self, 0).len();
+        if samples == 0 {
+            let expected = "fewer ranks than samples, or a padded shard".to_owned();
+            return refuse("shard_tail", "drop".to_owned(), expected);
+        }
+        if self.drop_last && samples < self.batch_size as u64 {
+            let expected = format!("false, as the `{samples}` samples do not fill a batch");
+            return refuse("drop_last", "true".to_owned(), expected);
+        }
+        Ok(())
+    }
+
+    /// Batches of `sample_len` values a sample that the prefetch budget holds, at least 1.
+    pub fn prefetch_batches(&self, sample_len: usize) -> usize {
+        let batch_bytes = self.batch_size.saturating_mul(sample_len).saturating_mul(4);
+        (self.prefetch_bytes / batch_bytes.max(1)).clamp(1, MAX_PREFETCH_BATCHES)
+    }
+
     /// For a machine with 8 GB: batches of 32, 4 workers, a tenth of the samples.
     pub fn optimal_8gb() -> Self {
         Self { workers: 4, sample_fraction: 0.1, ..Self::default() }
@@ -104,4 +164,32 @@ pub struct LoaderState {
     pub position: u64,
     /// Seed of the loader.
     pub seed: u64,
+}
+
+impl fmt::Display for LoaderState {
+    /// As text for a checkpoint: `epoch=3,position=640,seed=42`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch={},position={},seed={}", self.epoch, self.position, self.seed)
+    }
+}
+
+impl FromStr for LoaderState {
+    type Err = LoaderError;
+
+    fn from_str(text: &str) -> Result<Self, LoaderError> {
+        let parse = || {
+            let mut fields = text.split(',');
+            let mut field = |name: &str| {
+                let (found, value) = fields.next()?.split_once('=')?;
+                (found == name).then(|| value.parse().ok())?
+            };
+            let (epoch, position, seed) = (field("epoch")?, field("position")?, field("seed")?);
+            fields.next().is_none().then_some(Self { epoch, position, seed })
+        };
+        parse().ok_or_else(|| LoaderError::Config {
+            option: "state",
+            found: text.to_owned(),
+            expected: "`epoch=N,position=N,seed=N`".to_owned(),
+        })
+    }
 }

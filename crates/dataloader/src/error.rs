@@ -67,6 +67,12 @@ pub enum LoaderError {
         /// Value of this loader.
         expected: u64,
     },
+    /// All workers ended before the epoch did: a defect of this crate.
+    #[error("the loader workers ended before batch `{batch}` was made")]
+    WorkersGone {
+        /// The batch waited for.
+        batch: u64,
+    },
     /// The operating system refused a thread.
     #[error("cannot start loader worker `{worker}`: {source}")]
     Spawn {

@@ -9,16 +9,23 @@
 //! assert_eq!((config.batch_size, config.workers), (16, 2));
 //! ```
 
+mod cache;
 mod config;
 mod dataset;
 mod error;
 mod loader;
+mod order;
 mod split;
 
 pub use crate::{
     config::{LoaderConfig, LoaderState, ShardTail, Shuffle},
     dataset::{Dataset, SampleMeta, Scratch, WindowSpec},
     error::LoaderError,
-    loader::{Batch, Epoch, Loader, LoaderStats},
+    loader::{Batch, Epoch, Loader, LoaderStats, RecentStats},
     split::{SplitSpec, Splits},
 };
+
+#[cfg(test)]
+#[path = "../tests/it/made.rs"]
+#[allow(dead_code, reason = "the integration tests use the rest")]
+mod made;

@@ -1,112 +1,287 @@
-use std::{sync::Arc, time::Duration};
+mod batch;
+mod stats;
+mod worker;
 
-use crate::{Dataset, LoaderConfig, LoaderError, LoaderState};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
-/// One batch. Its buffer returns to the loader when it is dropped.
-#[derive(Debug)]
-pub struct Batch {
-    /// Number of samples.
-    pub n: usize,
-    /// Class of each sample.
-    pub labels: Vec<Option<i32>>,
-    /// Price movement of each sample.
-    pub movements: Vec<Option<f64>>,
-    /// Index of each sample in the data set.
-    pub indices: Vec<u64>,
-    /// How long the consumer waited for it.
-    pub wait: Duration,
-    images: Vec<f32>,
-}
+use crossbeam_channel::{Receiver, Sender, bounded};
+use sha2::{Digest, Sha256};
 
-impl Batch {
-    /// The images one after the other, `n × features × 402 × bins`.
-    pub fn images(&self) -> &[f32] {
-        &self.images
-    }
-}
-
-/// Figures of a loader since it was made.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LoaderStats {
-    /// Samples delivered.
-    pub samples: u64,
-    /// Batches delivered.
-    pub batches: u64,
-    /// Time the consumer waited for data, seconds.
-    pub wait_s: f64,
-    /// Bytes of pages read from the map.
-    pub bytes_read: u64,
-    /// Blocks found decoded in the cache.
-    pub cache_hits: u64,
-    /// Blocks that had to be decoded.
-    pub cache_misses: u64,
-    /// Mean number of finished batches waiting when the consumer asked.
-    pub queue_depth_mean: f64,
-}
+pub use self::{
+    batch::Batch,
+    stats::{LoaderStats, RecentStats},
+};
+use self::{
+    batch::{Maker, Pool},
+    stats::Counters,
+    worker::{Job, Workers},
+};
+use crate::{Dataset, LoaderConfig, LoaderError, LoaderState, Scratch, order::Order};
 
 /// Serves a data set in batches.
 #[derive(Debug)]
 pub struct Loader {
     dataset: Arc<Dataset>,
     config: LoaderConfig,
+    pool: Arc<Pool>,
+    counters: Arc<Counters>,
+    /// Worker threads between two epochs.
+    idle: Arc<Mutex<Option<Workers>>>,
+    bytes_before: u64,
 }
 
 impl Loader {
     /// Checks the options.
     ///
     /// # Errors
-    /// An option is out of range.
+    /// An option is out of range, or no batch would come of it.
     pub fn new(dataset: Arc<Dataset>, config: LoaderConfig) -> Result<Self, LoaderError> {
-        Ok(Self { dataset, config })
+        config.check(dataset.len())?;
+        let slots = config.prefetch_batches(dataset.sample_len());
+        let bytes_before = dataset.store().bytes_read();
+        Ok(Self {
+            // One more than is made ahead: the batch in the consumer's hands comes back too.
+            pool: Arc::new(Pool::new(slots + 1)),
+            counters: Arc::default(),
+            idle: Arc::default(),
+            dataset,
+            config,
+            bytes_before,
+        })
     }
+
     /// The data set served.
     pub fn dataset(&self) -> &Arc<Dataset> {
         &self.dataset
     }
+
     /// The options.
     pub fn config(&self) -> &LoaderConfig {
         &self.config
     }
+
     /// Samples of this rank in an epoch, before a last batch is dropped.
     pub fn n_samples(&self) -> u64 {
-        todo!()
+        self.order(0).len()
     }
+
     /// Batches in an epoch.
     pub fn n_batches(&self) -> u64 {
-        todo!()
+        self.batches_of(self.n_samples())
     }
-    /// Serves an epoch from its start.
+
+    fn batches_of(&self, samples: u64) -> u64 {
+        let batch_size = self.config.batch_size as u64;
+        if self.config.drop_last { samples / batch_size } else { samples.div_ceil(batch_size) }
+    }
+
+    fn order(&self, epoch: u64) -> Order {
+        Order::new(self.dataset.len(), &self.config, epoch)
+    }
+
+    /// Serves an epoch from its start. The order depends on the seed and the number of the epoch
+    /// alone.
     pub fn epoch(&self, epoch: u64) -> Epoch {
-        let _ = epoch;
-        todo!()
+        self.serve(LoaderState { epoch, position: 0, seed: self.config.seed })
     }
-    /// Continues an epoch where a state was taken.
+
+    /// Continues an epoch where a state was taken: exactly the samples that were still to come.
     ///
     /// # Errors
     /// The state has another seed or lies beyond the epoch.
     pub fn resume(&self, state: LoaderState) -> Result<Epoch, LoaderError> {
-        let _ = state;
-        todo!()
+        if state.seed != self.config.seed {
+            let (found, expected) = (state.seed, self.config.seed);
+            return Err(LoaderError::State { field: "seed", found, expected });
+        }
+        let expected = self.n_samples();
+        if state.position > expected {
+            return Err(LoaderError::State { field: "position", found: state.position, expected });
+        }
+        Ok(self.serve(state))
     }
-    /// SHA-256 over the sample indices of an epoch in order (u64, little endian), lower-case hex.
+
+    fn serve(&self, state: LoaderState) -> Epoch {
+        let order = self.order(state.epoch);
+        let n_batches = self.batches_of(order.len() - state.position);
+        let maker = Maker {
+            dataset: Arc::clone(&self.dataset),
+            order,
+            batch_size: self.config.batch_size as u64,
+            position: state.position,
+            pool: Arc::clone(&self.pool),
+        };
+        let mut epoch = Epoch {
+            state,
+            delivered: 0,
+            n_batches,
+            pending: BTreeMap::new(),
+            counters: Arc::clone(&self.counters),
+            source: Source::Nothing,
+        };
+        if n_batches > 0 {
+            match self.source(maker, n_batches) {
+                Ok(source) => epoch.source = source,
+                Err(error) => {
+                    epoch.pending.insert(0, Err(error));
+                }
+            }
+        }
+        epoch
+    }
+
+    fn source(&self, maker: Maker, n_batches: u64) -> Result<Source, LoaderError> {
+        if self.config.workers == 0 {
+            return Ok(Source::Here(Box::new((maker, Scratch::default()))));
+        }
+        // An epoch that is still being served keeps its workers: this one then gets its own.
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let workers = match idle {
+            Some(workers) => workers,
+            None => Workers::start(self.config.workers)?,
+        };
+        let slots = self.config.prefetch_batches(self.dataset.sample_len());
+        let (give, permits) = bounded(slots);
+        let (results, receive) = bounded(slots);
+        for _ in 0..slots {
+            // The channel holds as many: sending never waits.
+            let _ = give.try_send(());
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        workers.give(&Arc::new(Job {
+            maker,
+            n_batches,
+            next: AtomicU64::new(0),
+            stop: Arc::clone(&stop),
+            permits,
+            results,
+        }));
+        Ok(Source::Workers(Running {
+            workers: Some(workers),
+            idle: self.config.persistent_workers.then(|| Arc::clone(&self.idle)),
+            give: Some(give),
+            receive,
+            stop,
+        }))
+    }
+
+    /// SHA-256 over this rank's sample indices of an epoch in order (u64, little endian), before
+    /// a last batch is dropped; lower-case hex.
     pub fn order_sha256(&self, epoch: u64) -> String {
-        let _ = epoch;
-        todo!()
+        let order = self.order(epoch);
+        let mut sha256 = Sha256::new();
+        for position in 0..order.len() {
+            sha256.update(order.index(position).to_le_bytes());
+        }
+        sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
-    /// Figures since the loader was made.
+
+    /// Figures since the loader was made. Cache and byte counts are those of the data set's store
+    /// and include other users of it.
     pub fn stats(&self) -> LoaderStats {
-        todo!()
+        let (cache_hits, cache_misses) = self.dataset.cache_hits_and_misses();
+        LoaderStats {
+            bytes_read: self.dataset.store().bytes_read() - self.bytes_before,
+            cache_hits,
+            cache_misses,
+            buffers: self.pool.allocated(),
+            ..self.counters.stats()
+        }
     }
 }
 
-/// The batches of one epoch, in order. Dropping it stops the workers.
+/// The batches of one epoch, in order whatever worker made them. After an error it ends. Dropping
+/// it stops the workers.
 #[derive(Debug)]
-pub struct Epoch {}
+pub struct Epoch {
+    state: LoaderState,
+    delivered: u64,
+    n_batches: u64,
+    /// Batches that came before their turn.
+    pending: BTreeMap<u64, Result<Batch, LoaderError>>,
+    counters: Arc<Counters>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// No batch is left to make.
+    Nothing,
+    /// Batches are made on the calling thread.
+    Here(Box<(Maker, Scratch)>),
+    Workers(Running),
+}
+
+/// Workers at work for one epoch.
+#[derive(Debug)]
+struct Running {
+    workers: Option<Workers>,
+    /// Where the workers go afterwards if they are kept.
+    idle: Option<Arc<Mutex<Option<Workers>>>>,
+    give: Option<Sender<()>>,
+    receive: Receiver<(u64, Result<Batch, LoaderError>)>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the workers that wait for leave to make another batch.
+        self.give = None;
+        if let Some(idle) = &self.idle {
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.is_none() {
+                *idle = self.workers.take();
+            }
+        }
+    }
+}
 
 impl Epoch {
     /// Where the epoch stands: after the last batch delivered.
     pub fn state(&self) -> LoaderState {
-        todo!()
+        self.state
+    }
+
+    /// Batches still to come.
+    pub fn n_left(&self) -> u64 {
+        self.n_batches - self.delivered
+    }
+
+    /// Batch number `delivered`, and how many batches were ready when it was asked for.
+    fn take(&mut self) -> (Result<Batch, LoaderError>, usize) {
+        let batch = self.delivered;
+        match &mut self.source {
+            Source::Here(here) => (here.0.make(batch, &mut here.1), 0),
+            Source::Nothing => {
+                let gone = Err(LoaderError::WorkersGone { batch });
+                (self.pending.remove(&batch).unwrap_or(gone), 0)
+            }
+            Source::Workers(running) => {
+                let depth = self.pending.len() + running.receive.len();
+                let found = loop {
+                    if let Some(found) = self.pending.remove(&batch) {
+                        break found;
+                    }
+                    match running.receive.recv() {
+                        Ok((at, made)) => drop(self.pending.insert(at, made)),
+                        Err(_) => break Err(LoaderError::WorkersGone { batch }),
+                    }
+                };
+                // This batch no longer counts as made ahead: another one may be begun.
+                if let Some(give) = &running.give {
+                    let _ = give.try_send(());
+                }
+                (found, depth)
+            }
+        }
     }
 }
 
@@ -114,6 +289,65 @@ impl Iterator for Epoch {
     type Item = Result<Batch, LoaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        todo!()
+        if self.delivered == self.n_batches {
+            return None;
+        }
+        let _scope = lob_profiler::scope!("wait_for_batch");
+        let asked = Instant::now();
+        let (mut made, depth) = self.take();
+        match &mut made {
+            Ok(batch) => {
+                batch.wait = asked.elapsed();
+                self.delivered += 1;
+                self.state.position += batch.n as u64;
+                self.counters.count(batch.n, batch.wait, depth);
+            }
+            Err(_) => self.delivered = self.n_batches,
+        }
+        if self.delivered == self.n_batches {
+            self.source = Source::Nothing;
+            self.pending.clear();
+        }
+        Some(made)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // An error ends the epoch early, with at least that one item.
+        let left = usize::try_from(self.n_left()).unwrap_or(usize::MAX);
+        (left.min(1), Some(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lob_depth::RenderSpec;
+
+    use super::*;
+    use crate::{WindowSpec, made};
+
+    #[test]
+    fn a_panic_in_a_worker_reaches_the_consumer_with_file_and_row() {
+        let folder = tempfile::tempdir().unwrap();
+        made::store(folder.path());
+        let window = WindowSpec { n_bins: 8, stride: 1 };
+        let render = RenderSpec { n_bins: 8, ..RenderSpec::default() };
+        for workers in [0, 1, 3] {
+            let mut dataset = Dataset::open(folder.path(), window, render.clone()).unwrap();
+            dataset.panic_at = Some(37);
+            let config = LoaderConfig { workers, batch_size: 4, ..LoaderConfig::default() };
+            let loader = Loader::new(Arc::new(dataset), config).unwrap();
+            let served: Vec<_> = loader.epoch(0).collect();
+            let order = loader.order(0);
+            let at = (0..order.len()).position(|at| order.index(at) == 37).unwrap();
+            assert_eq!(served.len(), at / 4 + 1, "all batches before the fault are served");
+            let message = served.last().unwrap().as_ref().unwrap_err().to_string();
+            let (path, row) = loader.dataset.place(37);
+            assert!(message.contains(&path.display().to_string()), "{message}");
+            assert!(message.contains(&format!("row `{row}`")), "{message}");
+            assert!(message.contains("a made-up fault"), "{message}");
+            // The workers survive their panic.
+            let again: Vec<_> = loader.epoch(0).collect();
+            assert_eq!(again.len(), served.len());
+        }
     }
 }

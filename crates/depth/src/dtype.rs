@@ -78,44 +78,43 @@ pub trait Cell: Copy + private::Sealed {
     const BOUNDED: bool = false;
 
     /// The cell of a normalised value.
-    fn from_value(value: f64) -> Self;
+    fn from_f32(value: f32) -> Self;
+
+    /// The cell of a normalised value, rounded to `f32` first.
+    #[must_use]
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is meant")]
+    fn from_value(value: f64) -> Self {
+        Self::from_f32(value as f32)
+    }
 }
 
 mod private {
     pub trait Sealed {}
-    impl Sealed for f64 {}
     impl Sealed for f32 {}
     impl Sealed for super::F16 {}
     impl Sealed for super::Bf16 {}
     impl Sealed for u8 {}
 }
 
-impl Cell for f64 {
-    #[inline]
-    fn from_value(value: f64) -> Self {
-        value
-    }
-}
-
 impl Cell for f32 {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest f32 is meant")]
-    fn from_value(value: f64) -> Self {
-        value as Self
+    fn from_f32(value: f32) -> Self {
+        value
     }
 }
 
 impl Cell for F16 {
     #[inline]
-    fn from_value(value: f64) -> Self {
-        Self(f16_bits(f32::from_value(value)))
+    fn from_f32(value: f32) -> Self {
+        Self(f16_bits(value))
     }
 }
 
 impl Cell for Bf16 {
     #[inline]
-    fn from_value(value: f64) -> Self {
-        Self(bf16_bits(f32::from_value(value)))
+    fn from_f32(value: f32) -> Self {
+        Self(bf16_bits(value))
     }
 }
 
@@ -123,8 +122,8 @@ impl Cell for u8 {
     const BOUNDED: bool = true;
 
     #[inline]
-    fn from_value(value: f64) -> Self {
-        quantise(f32::from_value(value))
+    fn from_f32(value: f32) -> Self {
+        quantise(value)
     }
 }
 

@@ -98,9 +98,9 @@ impl PriceAxis {
         let row = match self.geometry {
             Geometry::Contiguous => self.anchor - px,
             Geometry::Compat => match px - self.anchor {
-                below @ -SIDE_ROWS..=-1 => -1 - below,
-                above @ 1..=SIDE_ROWS => SIDE_ROWS + 1 + above,
-                _ => return None,
+                above if above.abs() > SIDE_ROWS || above == 0 => return None,
+                above if above > 0 => SIDE_ROWS + 1 + above,
+                below => -1 - below,
             },
         };
         usize::try_from(row).ok().filter(|&row| row < ROWS)

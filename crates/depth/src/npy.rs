@@ -54,8 +54,11 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
         });
     }
     let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    let mut header =
-        format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", T::DESCR, sides.trim_end());
+    let mut header = format!(
+        "{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
+        T::DESCR,
+        sides.trim_end()
+    );
     // The format wants the data to start at a multiple of 64, and a new line before it.
     let padding = 64 - (PREAMBLE_BYTES + header.len() + 1) % 64;
     header.extend(std::iter::repeat_n(' ', padding % 64));
@@ -63,8 +66,7 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
     let header_len = u16::try_from(header.len()).map_err(|_| DepthError::InvalidSpec {
         reason: format!("an array of `{}` dimensions does not fit an npy header", shape.len()),
     })?;
-    let mut bytes =
-        Vec::with_capacity(PREAMBLE_BYTES + header.len() + std::mem::size_of_val(data));
+    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + header.len() + std::mem::size_of_val(data));
     bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
     bytes.extend_from_slice(&header_len.to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());

@@ -102,7 +102,9 @@ impl FromStr for PriceStep {
     fn from_str(text: &str) -> Result<Self, DepthError> {
         let invalid = || DepthError::InvalidStep { found: text.to_owned() };
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| invalid())?),
+            Some((mantissa, exponent)) => {
+                (mantissa, exponent.parse::<i32>().map_err(|_| invalid())?)
+            }
             None => (text, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -111,7 +113,8 @@ impl FromStr for PriceStep {
             return Err(invalid());
         }
         let kept = i32::try_from(fraction.trim_end_matches('0').len()).map_err(|_| invalid())?;
-        let scale = exponent.checked_sub(kept).and_then(|e| e.checked_add(9)).ok_or_else(invalid)?;
+        let scale =
+            exponent.checked_sub(kept).and_then(|e| e.checked_add(9)).ok_or_else(invalid)?;
         let mut value: i64 = digits.parse().map_err(|_| invalid())?;
         for _ in 0..scale.unsigned_abs().min(20) {
             if scale > 0 {

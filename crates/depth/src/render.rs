@@ -1,10 +1,10 @@
 //! Bins to images.
 
 mod plan;
+mod scale;
 
 use crate::{
-    BinSlice, Cell, DepthError, Feature, Geometry, NO_PRICE, Normalise, PriceAxis, ROWS,
-    RenderSpec, SLOTS,
+    BinSlice, Cell, DepthError, Feature, Geometry, NO_PRICE, PriceAxis, ROWS, RenderSpec, SLOTS,
 };
 use plan::Plan;
 
@@ -27,6 +27,9 @@ pub struct Renderer {
     values: Vec<f64>,
     /// D on row 0, one a bin.
     first: Vec<f64>,
+    /// The same, scaled.
+    scaled_values: Vec<f32>,
+    scaled_first: Vec<f32>,
 }
 
 impl Renderer {
@@ -71,7 +74,46 @@ impl Renderer {
                 ),
             });
         }
-        check_lengths(spec, &bins, out.len())?;
+        self.lay_out(spec, &bins, out.len())?;
+        for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
+            let sizes = column(&bins, feature);
+            let largest = self.plan.evaluate(sizes, &mut self.values, &mut self.first);
+            scale::scale(spec.normalise, largest, &self.values, &mut self.scaled_values);
+            scale::scale(spec.normalise, largest, &self.first, &mut self.scaled_first);
+            paint(&self.plan, &self.scaled_first, &self.scaled_values, plane, C::from_f32);
+        }
+        Ok(())
+    }
+
+    /// The depth differences D themselves in double precision, without any normalisation: an
+    /// image as [`Renderer::render`] makes it before scaling and rounding. `spec.normalise` is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// As [`Renderer::render_into`].
+    pub fn render_depth(
+        &mut self,
+        spec: &RenderSpec,
+        bins: BinSlice<'_>,
+        out: &mut [f64],
+    ) -> Result<(), DepthError> {
+        spec.validate()?;
+        self.lay_out(spec, &bins, out.len())?;
+        for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
+            self.plan.evaluate(column(&bins, feature), &mut self.values, &mut self.first);
+            paint(&self.plan, &self.first, &self.values, plane, |value| value);
+        }
+        Ok(())
+    }
+
+    /// Checks a window and makes the plan of its columns.
+    fn lay_out(
+        &mut self,
+        spec: &RenderSpec,
+        bins: &BinSlice<'_>,
+        n_out: usize,
+    ) -> Result<(), DepthError> {
+        check_lengths(spec, bins, n_out)?;
         if bins.last_bid == NO_PRICE || bins.last_ask == NO_PRICE {
             return Err(DepthError::EmptyBook);
         }
@@ -80,32 +122,32 @@ impl Renderer {
         if !drawn && spec.geometry == Geometry::Contiguous {
             return Err(DepthError::OffAxis { bid: bins.last_bid, ask: bins.last_ask });
         }
-        for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
-            let sizes = column(&bins, feature);
-            let largest = self.plan.evaluate(sizes, &mut self.values, &mut self.first);
-            normalise(spec.normalise, largest, &mut self.values);
-            normalise(spec.normalise, largest, &mut self.first);
-            self.paint(plane, spec.n_bins);
-        }
         Ok(())
     }
+}
 
-    /// Writes every cell of a plane once.
-    fn paint<C: Cell>(&self, plane: &mut [C], n_bins: usize) {
-        let (row_0, _) = plane.split_at_mut(n_bins);
-        let (drawn, blank) = row_0.split_at_mut(self.first.len());
-        for (cell, &value) in drawn.iter_mut().zip(&self.first) {
-            *cell = C::from_value(value);
-        }
-        blank.fill(C::from_value(0.0));
-        for row in 1..ROWS {
-            let (above, rest) = plane.split_at_mut(row * n_bins);
-            let cells = &mut rest[..n_bins];
-            cells.copy_from_slice(&above[(row - 1) * n_bins..]);
-            for &step in self.plan.steps_of_row(row) {
-                let step = step as usize;
-                cells[step / SLOTS] = C::from_value(self.values[step]);
-            }
+/// Writes every cell of a plane once: `first` on row 0 and below it, in each column, the value of
+/// the latest step. Columns past the last of `first` are zero.
+fn paint<S: Copy + Default, C: Copy>(
+    plan: &Plan,
+    first: &[S],
+    values: &[S],
+    plane: &mut [C],
+    cell: impl Fn(S) -> C,
+) {
+    let n_bins = plane.len() / ROWS;
+    let (drawn, blank) = plane[..n_bins].split_at_mut(first.len());
+    for (out, &value) in drawn.iter_mut().zip(first) {
+        *out = cell(value);
+    }
+    blank.fill(cell(S::default()));
+    for row in 1..ROWS {
+        let (above, rest) = plane.split_at_mut(row * n_bins);
+        let cells = &mut rest[..n_bins];
+        cells.copy_from_slice(&above[(row - 1) * n_bins..]);
+        for &step in plan.steps_of_row(row) {
+            let step = step as usize;
+            cells[step / SLOTS] = cell(values[step]);
         }
     }
 }
@@ -138,20 +180,4 @@ fn check_lengths(spec: &RenderSpec, bins: &BinSlice<'_>, n_out: usize) -> Result
         check(what, bins.px.len(), column(bins, feature).len())?;
     }
     Ok(())
-}
-
-/// Scales values of a plane whose largest absolute value is `largest`.
-fn normalise(rule: Normalise, largest: f64, values: &mut [f64]) {
-    match rule {
-        Normalise::None => {}
-        Normalise::Constant(divisor) => values.iter_mut().for_each(|value| *value /= divisor),
-        Normalise::Max if largest > 0.0 => values.iter_mut().for_each(|value| *value /= largest),
-        Normalise::SignedLog if largest > 0.0 => {
-            let largest = largest.ln_1p();
-            for value in values {
-                *value = value.abs().ln_1p().copysign(*value) / largest;
-            }
-        }
-        Normalise::Max | Normalise::SignedLog => values.fill(0.0),
-    }
 }

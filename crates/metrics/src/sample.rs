@@ -138,16 +138,17 @@ fn scenario(id: &str, suite: &str, title: &str, elapsed_s: f64) -> Scenario {
 
 fn scope(path: &str, calls: u32, total_s: f64, self_s: f64) -> ScopeStat {
     let mean = total_s / f64::from(calls);
+    let spread = |factor: f64| if calls == 1 { mean } else { factor * mean };
     ScopeStat {
         path: path.to_owned(),
         calls: u64::from(calls),
         total_s,
         self_s,
-        min_s: 0.7 * mean,
-        max_s: 4.0 * mean,
-        p50_s: 0.95 * mean,
-        p95_s: 1.6 * mean,
-        p99_s: 2.2 * mean,
+        min_s: spread(0.7),
+        max_s: spread(4.0),
+        p50_s: spread(0.95),
+        p95_s: spread(1.6),
+        p99_s: spread(2.2),
     }
 }
 

@@ -1,1 +1,152 @@
-fn main(){}
+//! What the profiler itself costs. A slowdown here is a slowdown of everything that is profiled.
+//!
+//! The table printed first pairs each subject with its reference in one interleaved run, so that a
+//! busy machine disturbs both alike; the criterion benches follow. One thread, no contention.
+
+#![expect(clippy::print_stdout, reason = "the table is this program's output")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group};
+use lob_profiler::{CountingAllocator, enable, rss_bytes, scope};
+
+/// Calls per batch: tens of microseconds, well below a time slice.
+const CALLS: u32 = 2000;
+const ROUNDS: usize = 500;
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn clock_read() -> u64 {
+    // SAFETY: RDTSC exists on every x86-64 CPU and touches no memory.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn clock_read() -> u64 {
+    use std::sync::OnceLock;
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().subsec_nanos().into()
+}
+
+#[inline]
+fn two_clock_reads() {
+    let from = black_box(clock_read());
+    black_box(clock_read().wrapping_sub(from));
+}
+
+#[inline]
+fn one_scope() {
+    drop(black_box(scope("bench")));
+}
+
+#[inline]
+fn four_nested() {
+    let _a = scope("a");
+    let _b = scope("b");
+    let _c = scope("c");
+    let _d = scope("d");
+}
+
+#[inline]
+fn malloc_free(allocator: &impl GlobalAlloc) {
+    let layout = Layout::new::<[u64; 8]>();
+    // SAFETY: the layout is not empty, and the block is freed once with the same layout.
+    unsafe {
+        let block = black_box(allocator.alloc(layout));
+        allocator.dealloc(block, layout);
+    }
+}
+
+/// Nanoseconds per call over one batch, the loop around it included.
+fn batch_ns(mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        call();
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+}
+
+type Batch = (&'static str, fn() -> f64);
+
+/// Runs the batches in turn, round after round, and prints the minimum and the median of each.
+fn table(title: &str, batches: &[Batch]) {
+    let mut samples = vec![Vec::with_capacity(ROUNDS); batches.len()];
+    for _ in 0..ROUNDS {
+        for ((_, batch), samples) in batches.iter().zip(&mut samples) {
+            samples.push(batch());
+        }
+    }
+    println!("{title:<34} {:>8} {:>8}  ns per call", "min", "median");
+    for ((name, _), samples) in batches.iter().zip(&mut samples) {
+        samples.sort_by(f64::total_cmp);
+        println!("  {name:<32} {:>8.2} {:>8.2}", samples[0], samples[ROUNDS / 2]);
+    }
+}
+
+fn tables() {
+    table(
+        "scope",
+        &[
+            ("empty loop", || batch_ns(|| black_box(()))),
+            ("two clock reads", || batch_ns(two_clock_reads)),
+            ("enabled scope", || {
+                enable(true);
+                batch_ns(one_scope)
+            }),
+            ("four nested scopes", || {
+                enable(true);
+                batch_ns(four_nested)
+            }),
+            ("disabled scope", || {
+                enable(false);
+                batch_ns(one_scope)
+            }),
+        ],
+    );
+    table(
+        "64 bytes, malloc and free",
+        &[
+            ("system allocator", || batch_ns(|| malloc_free(&System))),
+            ("counting allocator", || batch_ns(|| malloc_free(&CountingAllocator))),
+        ],
+    );
+}
+
+fn scopes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scope");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("two_clock_reads", |b| b.iter(two_clock_reads));
+    enable(true);
+    group.bench_function("enabled", |b| b.iter(one_scope));
+    enable(false);
+    group.bench_function("disabled", |b| b.iter(one_scope));
+    group.finish();
+}
+
+fn allocator(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("allocator");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("system", |b| b.iter(|| malloc_free(&System)));
+    group.bench_function("counting", |b| b.iter(|| malloc_free(&CountingAllocator)));
+    group.finish();
+}
+
+fn sensors(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sensor");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("rss_open_and_read", |b| b.iter(|| black_box(rss_bytes())));
+    group.bench_function("process_cpu_time", |b| {
+        b.iter(|| black_box(lob_profiler::process_cpu_time_s()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, scopes, allocator, sensors);
+
+fn main() {
+    tables();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -38,12 +38,6 @@ pub(crate) fn ticks() -> u64 {
     if USE_TSC.load(Ordering::Relaxed) { tsc::read() } else { instant_ticks() }
 }
 
-/// Whether ticks are time-stamp counts (`true`) or nanoseconds of the system's monotonic clock.
-pub(crate) fn is_tsc() -> bool {
-    start();
-    USE_TSC.load(Ordering::Relaxed)
-}
-
 /// Length of one tick in seconds, measured against [`Instant`] since the clock was started.
 pub(crate) fn seconds_per_tick() -> f64 {
     start();
@@ -99,8 +93,8 @@ mod tsc {
     /// Whether the counter runs at one rate on every core: the CPU says so, and the kernel, where
     /// it can be asked, has not struck the counter off its list of usable clocks.
     pub(super) fn is_steady() -> bool {
-        let invariant = __cpuid(0x8000_0000).eax >= POWER_LEAF
-            && __cpuid(POWER_LEAF).edx & INVARIANT_TSC != 0;
+        let invariant =
+            __cpuid(0x8000_0000).eax >= POWER_LEAF && __cpuid(POWER_LEAF).edx & INVARIANT_TSC != 0;
         let kernel_agrees = std::fs::read_to_string(
             "/sys/devices/system/clocksource/clocksource0/available_clocksource",
         )

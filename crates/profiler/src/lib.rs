@@ -31,9 +31,7 @@ mod scope;
 mod sketch;
 mod unavailable;
 
-pub use alloc::{
-    AllocStats, CountingAllocator, alloc_stats, reset_alloc_peak, thread_alloc_stats,
-};
+pub use alloc::{AllocStats, CountingAllocator, alloc_stats, reset_alloc_peak, thread_alloc_stats};
 pub use cpu::{cores, process_cpu_time_s, thread_cpu_time_s};
 pub use host::host;
 pub use machine::{RoofBudget, RoofOutcome, measure_roof, measure_roof_within};

@@ -29,7 +29,7 @@ const IMAGE_VALUES: usize = 402 * 500;
 /// How long [`measure_roof_within`] may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RoofBudget {
-    /// About 3 seconds; on a busy machine up to a tenth below the full figures.
+    /// About 3 seconds: fewer repetitions, so a busy machine shows more in the figures.
     Quick,
     /// About 12 seconds.
     #[default]
@@ -102,7 +102,10 @@ impl Plan {
             ),
             gemm_flop_per_s: Some(gemm::flop_per_s(self.gemm_edge, self.probe_s)),
             fsync_s: keep("fsync_s", disk::fsync_s(scratch_dir, self.probe_s)),
-            more: BTreeMap::from([(FILL_IMAGE.to_owned(), image.0), (COPY_IMAGE.to_owned(), image.1)]),
+            more: BTreeMap::from([
+                (FILL_IMAGE.to_owned(), image.0),
+                (COPY_IMAGE.to_owned(), image.1),
+            ]),
         };
         RoofOutcome { roof, missing }
     }

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn thinning_halves_the_points_and_keeps_the_mean_share() {
-        let points = [point(0.0, None), point(1.0, Some(0.2)), point(2.0, Some(0.4)), point(3.0, Some(0.8))];
+        let points =
+            [point(0.0, None), point(1.0, Some(0.2)), point(2.0, Some(0.4)), point(3.0, Some(0.8))];
         let thinned = thin(&points);
         assert_eq!(thinned.iter().map(|p| p.t_s).collect::<Vec<_>>(), [1.0, 3.0]);
         assert!((thinned[1].cpu_share.unwrap() - 0.6).abs() < 1e-12);

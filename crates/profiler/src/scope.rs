@@ -96,10 +96,11 @@ impl ScopeGuard {
 
     #[inline]
     fn enter(name: &'static str) -> Self {
+        // Read first: the CPU looks the node up while the slow clock read is under way.
+        let start = clock::ticks();
         let Some(parent) = CURRENT.get().or_else(tree::adopt) else { return Self::inert() };
         let Some(node) = parent.child(name) else { return Self::inert() };
         CURRENT.set(Some(node));
-        let start = clock::ticks();
         node.open(start);
         Self { open: Some(Open { node, start }), _not_send: PhantomData }
     }

@@ -12,24 +12,29 @@ pub(crate) struct Bottleneck<'a> {
     pub(crate) share_of_scenario: f64,
 }
 
-/// The largest self time of the run; `None` when no scope has any.
-pub(crate) fn bottleneck(run: &Run) -> Option<Bottleneck<'_>> {
+/// The scopes with the largest self time of the run, largest first; empty when none has any.
+pub(crate) fn hottest(run: &Run, limit: usize) -> Vec<Bottleneck<'_>> {
     let known = |s: &ScopeStat| if s.self_s.is_finite() { s.self_s.max(0.0) } else { 0.0 };
     let total = |s: &Scenario| s.scopes.iter().map(known).sum::<f64>();
     let all: f64 = run.scenarios.iter().map(total).sum();
-    let (scenario, scope) = run
-        .scenarios
-        .iter()
-        .flat_map(|s| s.scopes.iter().map(move |scope| (s, scope)))
-        .max_by(|a, b| known(a.1).total_cmp(&known(b.1)))
-        .filter(|(_, scope)| known(scope) > 0.0)?;
-    let self_s = known(scope);
-    Some(Bottleneck {
-        scenario,
-        scope,
-        share_of_run: self_s / all,
-        share_of_scenario: self_s / total(scenario),
-    })
+    let mut scopes: Vec<Bottleneck<'_>> = Vec::new();
+    for scenario in &run.scenarios {
+        let own = total(scenario);
+        scopes.extend(scenario.scopes.iter().filter(|s| known(s) > 0.0).map(|scope| Bottleneck {
+            scenario,
+            scope,
+            share_of_run: known(scope) / all,
+            share_of_scenario: known(scope) / own,
+        }));
+    }
+    scopes.sort_by(|a, b| b.share_of_run.total_cmp(&a.share_of_run));
+    scopes.truncate(limit);
+    scopes
+}
+
+/// The largest self time of the run; `None` when no scope has any.
+pub(crate) fn bottleneck(run: &Run) -> Option<Bottleneck<'_>> {
+    hottest(run, 1).pop()
 }
 
 /// Every measurement with a known share of a machine limit, furthest from the limit first.
@@ -77,7 +82,8 @@ pub(crate) fn tally(run: &Run) -> Tally {
 /// One sentence on scenarios and one on targets.
 pub(crate) fn verdict_lines(run: &Run) -> (String, String) {
     let t = tally(run);
-    let mut scenarios = vec![format!("{} of {} scenarios ran to their end", t.passed, run.scenarios.len())];
+    let mut scenarios =
+        vec![format!("{} of {} scenarios ran to their end", t.passed, run.scenarios.len())];
     for (n, what) in [(t.failed, "failed"), (t.timed_out, "timed out"), (t.skipped, "skipped")] {
         if n > 0 {
             scenarios.push(format!("{n} {what}"));
@@ -104,7 +110,10 @@ pub(crate) fn value(unit: Unit, value: Option<f64>) -> String {
 pub(crate) fn interval(m: &Measurement) -> String {
     match m.ci95 {
         Some([low, high]) if low.is_finite() && high.is_finite() => {
-            format!("{} – {}", m.unit.format(low), m.unit.format(high))
+            let (low, high) = (m.unit.format(low), m.unit.format(high));
+            // A unit common to both ends is said once.
+            let shared = low.split_once(' ').zip(high.split_once(' ')).filter(|(a, b)| a.1 == b.1);
+            format!("{} – {high}", shared.map_or(low.as_str(), |(a, _)| a.0))
         }
         _ => String::new(),
     }

@@ -21,6 +21,8 @@ pub(crate) use svg::to_svg;
 pub(crate) enum Ink {
     Text,
     Muted,
+    /// A label of the horizontal axis: muted, and rewritten when the page zooms.
+    TickX,
     Grid,
     Series(usize),
 }
@@ -36,10 +38,38 @@ pub(crate) enum Anchor {
 /// One thing to draw; coordinates in pixels from the top left.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
-    Line { points: Vec<(f64, f64)>, ink: Ink, width: f64 },
-    Dot { x: f64, y: f64, radius: f64, ink: Ink, hollow: bool },
+    Line {
+        points: Vec<(f64, f64)>,
+        ink: Ink,
+        width: f64,
+    },
+    Dot {
+        x: f64,
+        y: f64,
+        radius: f64,
+        ink: Ink,
+        hollow: bool,
+    },
     /// `y` is the middle of the line of text.
-    Text { x: f64, y: f64, size: f64, anchor: Anchor, ink: Ink, text: String },
+    Text {
+        x: f64,
+        y: f64,
+        size: f64,
+        anchor: Anchor,
+        ink: Ink,
+        text: String,
+    },
+}
+
+/// Where the data of a chart lie, for hover and zoom.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlotArea {
+    /// Left, top, right, bottom in pixels.
+    pub(crate) pixels: [f64; 4],
+    /// Lowest and highest x, lowest and highest y, in the units of the axes.
+    pub(crate) domain: [f64; 4],
+    /// Units of x and y.
+    pub(crate) suffixes: [String; 2],
 }
 
 /// A finished chart.
@@ -50,18 +80,26 @@ pub(crate) struct Scene {
     pub(crate) shapes: Vec<Shape>,
     /// What the chart shows, for readers who cannot see it.
     pub(crate) title: String,
+    pub(crate) plot: Option<PlotArea>,
 }
 
 impl Scene {
     pub(crate) fn new(title: &str, width: f64, height: f64) -> Self {
-        Self { width, height, shapes: Vec::new(), title: title.to_owned() }
+        Self { width, height, shapes: Vec::new(), title: title.to_owned(), plot: None }
     }
 
     fn line(&mut self, points: Vec<(f64, f64)>, ink: Ink, width: f64) {
         self.shapes.push(Shape::Line { points, ink, width });
     }
 
-    fn text(&mut self, at: (f64, f64), size: f64, anchor: Anchor, ink: Ink, text: impl Into<String>) {
+    fn text(
+        &mut self,
+        at: (f64, f64),
+        size: f64,
+        anchor: Anchor,
+        ink: Ink,
+        text: impl Into<String>,
+    ) {
         let (x, y) = at;
         self.shapes.push(Shape::Text { x, y, size, anchor, ink, text: text.into() });
     }

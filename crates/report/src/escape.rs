@@ -26,7 +26,7 @@ pub(crate) fn markdown(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' => {
+            '`' | '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -35,6 +35,20 @@ pub(crate) fn markdown(text: &str) -> String {
         }
     }
     out
+}
+
+/// As [`markdown`], with the parts between backticks set as code.
+pub(crate) fn markdown_ticked(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return markdown(text);
+    }
+    let set = |(i, part): (usize, &&str)| match i % 2 {
+        0 => markdown(part),
+        _ if part.is_empty() => String::new(),
+        _ => code(part),
+    };
+    parts.iter().enumerate().map(set).collect()
 }
 
 /// Text inside backticks of a Markdown table.
@@ -49,11 +63,6 @@ pub(crate) fn code(text: &str) -> String {
         })
         .collect();
     format!("`{clean}`")
-}
-
-/// JSON to stand inside a `<script>` element: no `<` at all, so nothing can close it.
-pub(crate) fn script_json(value: &serde_json::Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
 /// One line of plain text.
@@ -82,7 +91,8 @@ mod tests {
         assert_eq!(html("<a href=\"x\">'&\u{0}"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;\u{fffd}");
         assert_eq!(markdown("a|b\n<c>_"), "a\\|b &lt;c&gt;\\_");
         assert_eq!(code("a`b|c"), "`a'b¦c`");
-        assert_eq!(script_json(&serde_json::json!("</script>")), "\"\\u003c/script>\"");
+        assert_eq!(markdown_ticked("use `a|b` <c>"), "use `a¦b` &lt;c&gt;");
+        assert_eq!(markdown_ticked("odd ` one"), "odd \\` one");
         assert_eq!(line("a\nb"), "a b");
     }
 

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use lob_metrics::{MetricsError, Run};
 
+use crate::{chart, html, junit, markdown, text};
+
 /// What can be rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -77,20 +79,28 @@ pub enum ReportError {
     },
 }
 
-/// Renders a run in every format asked for; the order of the files follows `formats`.
+/// Renders a run in every format asked for; texts first, in the order of `formats`, then pictures.
 ///
 /// # Errors
 /// [`ReportError::Run`] when the document has no JSON form, [`ReportError::Chart`] when a picture
 /// cannot be drawn.
 pub fn render_all(run: &Run, formats: &[Format]) -> Result<Vec<Rendered>, ReportError> {
     let mut files = Vec::new();
+    let mut file = |file_name: &str, text: String| {
+        files.push(Rendered { file_name: file_name.to_owned(), bytes: text.into_bytes() });
+    };
     for format in formats {
-        if *format == Format::Json {
-            files.push(Rendered {
-                file_name: "run.json".to_owned(),
-                bytes: run.to_json()?.into_bytes(),
-            });
+        match format {
+            Format::Json => file("run.json", run.to_json()?),
+            Format::Html => file("report.html", html::page(run)),
+            Format::Md => file("report.md", markdown::report(run)),
+            Format::Txt => file("optimization_recommendations.txt", text::recommendations(run)),
+            Format::Junit => file("junit.xml", junit::report(run)),
+            Format::Png => {}
         }
+    }
+    if formats.contains(&Format::Png) {
+        files.extend(chart::pictures(run)?);
     }
     Ok(files)
 }

@@ -1,7 +1,11 @@
 //! Values per second of each indicator and quotes per second of the pipeline. A slowdown here
 //! delays every live signal and every back-test by the same factor.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros; a failed setup must stop the bench")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros; a failed setup must stop the bench"
+)]
 
 use std::hint::black_box;
 

@@ -7,6 +7,8 @@ pub(crate) trait Value: Copy {
     const WIDTH: usize;
     /// Reads the first [`WIDTH`](Self::WIDTH) bytes.
     fn read(bytes: &[u8]) -> Option<Self>;
+    /// Reads value `index` of many.
+    fn nth(bytes: &[u8], index: u32) -> Option<Self>;
 }
 
 macro_rules! value {
@@ -16,6 +18,11 @@ macro_rules! value {
             #[inline]
             fn read(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|chunk| Self::from_le_bytes(*chunk))
+            }
+            #[inline]
+            fn nth(bytes: &[u8], index: u32) -> Option<Self> {
+                let chunk = bytes.as_chunks::<$width>().0.get(index as usize)?;
+                Some(Self::from_le_bytes(*chunk))
             }
         }
     };
@@ -127,12 +134,11 @@ fn decode_present<T: Value>(
             }
             indices.clear();
             indices.resize(n, 0);
-            fill(runs, u32::from(width), skip, indices).ok_or("dictionary indices end too early")?;
+            fill(runs, u32::from(width), skip, indices)
+                .ok_or("dictionary indices end too early")?;
             for (i, &index) in indices.iter().enumerate() {
-                // On 64-bit machines this cannot overflow: index < 2^32, width <= 8.
-                let at = index as usize * T::WIDTH;
-                let bytes = page.dictionary.get(at..).unwrap_or_default();
-                put(i, T::read(bytes).ok_or("a dictionary index beyond the dictionary")?);
+                let value = T::nth(page.dictionary, index);
+                put(i, value.ok_or("a dictionary index beyond the dictionary")?);
             }
             Ok(())
         }
@@ -178,12 +184,7 @@ impl<'a> Runs<'a> {
 
 /// Fills `out` with the hybrid's values after the first `skip`; `None` if it ends too early, the
 /// bytes after the last run used otherwise.
-fn fill<'a>(
-    bytes: &'a [u8],
-    width: u32,
-    mut skip: usize,
-    mut out: &mut [u32],
-) -> Option<&'a [u8]> {
+fn fill<'a>(bytes: &'a [u8], width: u32, mut skip: usize, mut out: &mut [u32]) -> Option<&'a [u8]> {
     let mut runs = Runs { bytes, width };
     while !out.is_empty() {
         let run = runs.next()?;
@@ -240,9 +241,11 @@ mod tests {
         // The example of the Parquet format description: 0 to 7 packed in 3 bits.
         check(&[0x03, 0x88, 0xc6, 0xfa], 3, &[0, 1, 2, 3, 4, 5, 6, 7]);
         check(&[0x0a, 0x02], 2, &[2; 5]);
-        check(&[0x0a, 0x02, 0x03, 0x88, 0xc6, 0xfa, 0x04, 0x05], 3, &[
-            2, 2, 2, 2, 2, 0, 1, 2, 3, 4, 5, 6, 7, 5, 5,
-        ]);
+        check(
+            &[0x0a, 0x02, 0x03, 0x88, 0xc6, 0xfa, 0x04, 0x05],
+            3,
+            &[2, 2, 2, 2, 2, 0, 1, 2, 3, 4, 5, 6, 7, 5, 5],
+        );
         check(&[0x0a], 0, &[0; 5]);
         check(&[0x04, 0x78, 0x56, 0x34, 0x12], 32, &[0x1234_5678; 2]);
     }

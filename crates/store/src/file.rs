@@ -155,8 +155,7 @@ impl BinFile {
         }
         let before = (out.px.len(), out.size.len(), out.variance.len(), out.count.len());
         let bins = out.len();
-        let read = SCRATCH
-            .with_borrow_mut(|scratch| self.read_into(rows, n, planes, out, scratch));
+        let read = SCRATCH.with_borrow_mut(|scratch| self.read_into(rows, n, planes, out, scratch));
         if read.is_err() {
             out.px.truncate(before.0);
             out.size.truncate(before.1);
@@ -332,11 +331,10 @@ impl BinFile {
             let (page, skip) = (in_group / self.page_rows, in_group % self.page_rows);
             let group_rows = self.group_rows.min(self.rows - group * self.group_rows);
             let shape = Shape { group_rows, page_rows: self.page_rows };
-            // Rows, not bytes: both are at most the page length, which is below 2^32.
             let n = (rows.end - row).min(self.page_rows - skip).min(group_rows - in_group);
-            #[expect(clippy::cast_possible_truncation, reason = "bounded by the page length")]
-            let (skip, n_rows) = (skip as usize, n as usize);
-            let chunk = &self.chunks[group as usize * schema::N_COLUMNS + column];
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by what is in memory")]
+            let (skip, n_rows, group_idx) = (skip as usize, n as usize, group as usize);
+            let chunk = &self.chunks[group_idx * schema::N_COLUMNS + column];
             chunk
                 .with_page(&self.map, shape, page, inflater, &self.bytes_read, |page| {
                     decode(page, nullable, skip, n_rows, buffers, |i, v| put(done + i, v))

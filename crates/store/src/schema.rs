@@ -48,9 +48,7 @@ fn column(name: &str, physical: Physical) -> Column {
 pub(crate) fn columns() -> Vec<Column> {
     let nullable = |column: Column| Column { nullable: true, ..column };
     let plain = |column: Column| Column { dictionary: false, ..column };
-    let time = |name| {
-        Column { timestamp: true, ..nullable(plain(column(name, Physical::INT64))) }
-    };
+    let time = |name| Column { timestamp: true, ..nullable(plain(column(name, Physical::INT64))) };
     let mut all = vec![
         column("segment", Physical::INT32),
         time("ts_event_first"),
@@ -90,9 +88,7 @@ pub(crate) fn parquet_schema() -> Result<TypePtr, parquet::errors::ParquetError>
         .map(|column| {
             let repetition =
                 if column.nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
-            let logical = column
-                .timestamp
-                .then(|| LogicalType::timestamp(true, TimeUnit::NANOS));
+            let logical = column.timestamp.then(|| LogicalType::timestamp(true, TimeUnit::NANOS));
             Type::primitive_type_builder(&column.name, column.physical)
                 .with_repetition(repetition)
                 .with_logical_type(logical)

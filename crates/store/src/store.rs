@@ -81,7 +81,8 @@ fn walk(folder: &Path, depth: u32, paths: &mut Vec<PathBuf>) -> Result<(), Store
         // Follows links, as a store may be put together from several disks.
         if fs::metadata(&path).map_err(io)?.is_dir() {
             let depth = depth.checked_sub(1).ok_or_else(|| {
-                let found = format!("folders nested deeper than `{MAX_DEPTH}` at `{}`", path.display());
+                let found =
+                    format!("folders nested deeper than `{MAX_DEPTH}` at `{}`", path.display());
                 StoreError::NoStore { path: folder.to_owned(), found }
             })?;
             walk(&path, depth, paths)?;

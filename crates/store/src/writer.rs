@@ -145,11 +145,8 @@ impl BinWriter {
     /// The row contradicts the format (a segment that goes back, a number that does not fit its
     /// column), or the disk refused.
     pub fn push(&mut self, row: &StoredBin) -> Result<(), StoreError> {
-        let invalid = |reason| StoreError::Invalid {
-            path: self.path.clone(),
-            row: self.rows,
-            reason,
-        };
+        let invalid =
+            |reason| StoreError::Invalid { path: self.path.clone(), row: self.rows, reason };
         match self.segments.last_mut() {
             Some(last) if last.segment == row.segment => {
                 last.rows += 1;
@@ -231,9 +228,9 @@ impl BinWriter {
             self.write_row_group()?;
         }
         let encode = |source| encode_error(&self.path, source);
-        for (key, value) in footer_entries(&meta, self.options)
-            .map_err(|source| StoreError::Encode { path: self.path.clone(), source: source.into() })?
-        {
+        for (key, value) in footer_entries(&meta, self.options).map_err(|source| {
+            StoreError::Encode { path: self.path.clone(), source: source.into() }
+        })? {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         let (bytes, sha256) = self.file.into_inner().map_err(encode)?.commit()?;

@@ -24,7 +24,18 @@ pub enum SynthError {
         /// The cause.
         source: io::Error,
     },
+    /// The stream given by the caller refused.
+    #[error("could not write the compressed stream")]
+    Stream(#[source] io::Error),
     /// The DBN encoder failed, as a rule because its writer did.
     #[error("could not encode DBN")]
     Encode(#[from] dbn::Error),
+    /// The replay refused a simulated order: a bug of the simulator.
+    #[error("the simulator made a record that its own replay refuses")]
+    Replay(#[from] lob_book::BookError),
+}
+
+/// A time that is no date cannot come out of the calendar's 1,000 sessions.
+pub(crate) fn bad_date(ts: u64) -> SynthError {
+    SynthError::BadConfig { field: "sessions", value: ts, rule: "its date cannot be written" }
 }

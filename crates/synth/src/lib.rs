@@ -1,37 +1,59 @@
 //! A deterministic market simulator that writes valid DBN files.
+//!
+//! - [`SynthConfig`] says how many records of how many instruments and days are wanted.
+//! - [`write_file`], [`write_sessions`], [`write_dbn_zst`] and [`write_dbn`] write them;
+//!   [`mbo_records`] and [`mbp10_records`] keep them in memory.
+//! - [`SynthSummary`] says what was written.
+//!
+//! The market is simulated order by order: adds, cancels, modifies and market orders against
+//! queues with time priority. Schema [`Schema::Mbo`] writes these orders, [`Schema::Mbp10`] what
+//! [`lob_book::Replayer`] makes of them, so both show the same market. All draws are integers: the
+//! same configuration gives the same bytes on every platform.
+//!
+//! Hidden behind the orders are two things that a model can learn: a market-wide regime (calm,
+//! normal, busy, stressed: a Markov chain that sets pace, queue sizes, spread and trade share) and,
+//! in each instrument, a slowly wandering pressure of buyers or sellers.
+//!
+//! How real it looks (200,000 MBP-10 records of four instruments, seed 11, the future 6AM4), beside
+//! one replayed holiday session of a real index future; `tests/it/realism.rs` measures the first
+//! column and holds it in bounds:
+//!
+//! | measure | simulated | real |
+//! |---|---|---|
+//! | spread of 1 tick / 2 ticks | 92.1 % / 6.9 % | 90.2 % / 8.2 % |
+//! | trades | 6.0 % | 6.8 % |
+//! | updates of the touch (`depth` 0) | 69 % | 75 % |
+//! | mean size at the touch | 24 | 31 |
+//! | median time between updates | 0.06 ms | 0.09 ms |
+//! | compression ratio | 15.7 | 15.7 |
+//!
+//! ```
+//! use lob_synth::{SynthConfig, write_dbn_zst};
+//!
+//! # fn main() -> Result<(), lob_synth::SynthError> {
+//! let config = SynthConfig { records: 2_000, instruments: 2, ..SynthConfig::default() };
+//! let mut file = Vec::new();
+//! let summary = write_dbn_zst(&config, &mut file)?;
+//! assert_eq!(summary.records, 2_000);
+//! assert_eq!(summary.instruments[1].1, "ESM4");
+//! # Ok(())
+//! # }
+//! ```
+
+mod calendar;
 mod config;
 mod error;
+mod instrument;
+mod market;
+mod message;
+mod queue;
+mod regime;
+mod rng;
+mod sim;
+mod stream;
+mod writer;
 
 pub use config::{Schema, SynthConfig};
 pub use error::SynthError;
-
-use std::{io::Write, path::Path};
-
-/// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SynthSummary {
-    /// Number of records written, over all instruments.
-    pub records: u64,
-    /// `(instrument_id, symbol)` of each instrument, by id.
-    pub instruments: Vec<(u32, String)>,
-    /// `ts_recv` of the first record, in ns since the UNIX epoch.
-    pub first_ts: u64,
-    /// `ts_recv` of the last record, in ns since the UNIX epoch.
-    pub last_ts: u64,
-}
-
-/// Writes the market as DBN version 3 compressed with Zstandard.
-///
-/// # Errors
-/// A bad configuration, or a failure of the writer.
-pub fn write_dbn_zst(config: &SynthConfig, _writer: impl Write) -> Result<SynthSummary, SynthError> {
-    Err(SynthError::BadConfig { field: "records", value: config.records, rule: "not yet written" })
-}
-
-/// Writes the market into `path`, atomically: uncompressed if it ends in `.dbn`, else `.dbn.zst`.
-///
-/// # Errors
-/// A bad configuration, or a failure of the file system.
-pub fn write_file(config: &SynthConfig, _path: &Path) -> Result<SynthSummary, SynthError> {
-    Err(SynthError::BadConfig { field: "records", value: config.records, rule: "not yet written" })
-}
+pub use stream::{SynthSummary, mbo_records, mbp10_records};
+pub use writer::{SessionFile, write_dbn, write_dbn_zst, write_file, write_sessions};

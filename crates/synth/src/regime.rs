@@ -23,10 +23,42 @@ pub(crate) struct Regime {
 
 /// Calm, normal, busy, stressed: a Markov chain over bursts of events.
 const REGIMES: [Regime; 4] = [
-    Regime { pace: 55, depth: 150, refill: 900, market: 32, sweep: 10, leave: 8, next: [0, 9, 1, 0] },
-    Regime { pace: 100, depth: 100, refill: 800, market: 42, sweep: 25, leave: 10, next: [5, 0, 4, 1] },
-    Regime { pace: 220, depth: 70, refill: 700, market: 52, sweep: 50, leave: 20, next: [1, 7, 0, 2] },
-    Regime { pace: 350, depth: 35, refill: 420, market: 60, sweep: 110, leave: 60, next: [0, 3, 7, 0] },
+    Regime {
+        pace: 55,
+        depth: 150,
+        refill: 300,
+        market: 50,
+        sweep: 70,
+        leave: 8,
+        next: [0, 9, 1, 0],
+    },
+    Regime {
+        pace: 100,
+        depth: 100,
+        refill: 240,
+        market: 62,
+        sweep: 110,
+        leave: 10,
+        next: [5, 0, 4, 1],
+    },
+    Regime {
+        pace: 220,
+        depth: 70,
+        refill: 190,
+        market: 72,
+        sweep: 160,
+        leave: 20,
+        next: [1, 7, 0, 2],
+    },
+    Regime {
+        pace: 350,
+        depth: 35,
+        refill: 140,
+        market: 80,
+        sweep: 240,
+        leave: 60,
+        next: [0, 3, 7, 0],
+    },
 ];
 
 /// Weights add up to 10 in every state.

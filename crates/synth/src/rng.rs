@@ -38,7 +38,6 @@ impl Rng {
 
     /// Uniform in `0..n`; 0 if `n` is 0. The bias of the multiplication method is below 2^-32 n.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a product of 32-bit numbers >> 32 fits")]
     pub(crate) fn below(&mut self, n: u32) -> u32 {
         (((self.next() >> 32) * u64::from(n)) >> 32) as u32
     }
@@ -59,7 +58,7 @@ impl Rng {
         let u = self.next() | 1;
         let zeros = u.leading_zeros();
         let m = ((u << zeros) << 1) >> 48;
-        let log2 = m + ((m * (65_536 - m) >> 16) * 22_544 >> 16);
+        let log2 = m + ((((m * (65_536 - m)) >> 16) * 22_544) >> 16);
         let neg_log2_q16 = u64::from(zeros) * 65_536 + 65_536u64.saturating_sub(log2);
         let factor_q16 = (neg_log2_q16 * LN_2_Q16) >> 16;
         u64::try_from((u128::from(mean) * u128::from(factor_q16)) >> 16).unwrap_or(u64::MAX)

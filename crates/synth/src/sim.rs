@@ -1,7 +1,5 @@
 //! One instrument: limit orders, cancels, modifies and market orders, one event at a time.
 
-use dbn::MboMsg;
-
 use crate::{
     instrument::Instrument,
     message::{Draft, MAX_FILLS},
@@ -12,15 +10,15 @@ use crate::{
 
 /// Weights of the distance from the own touch, in ticks, at which limit orders come and go.
 const DISTANCE: [u32; 24] =
-    [660, 95, 55, 36, 26, 20, 16, 13, 11, 10, 9, 8, 7, 6, 5, 5, 4, 3, 3, 2, 2, 2, 1, 1];
+    [570, 120, 72, 48, 34, 26, 21, 17, 14, 12, 11, 10, 9, 8, 6, 5, 4, 3, 3, 2, 2, 1, 1, 1];
 const DISTANCE_TOTAL: u32 = 1_000;
 /// Order sizes and their weights: most orders are of one to three lots.
 const SIZES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 15, 25];
 const SIZE_WEIGHTS: [u32; 10] = [46, 20, 10, 6, 6, 3, 3, 3, 2, 1];
 /// Chance of an emptying of one side of a thin book, in 1/100,000 events.
-const VACUUM: u32 = 6;
+const VACUUM: u32 = 80;
 /// Largest buying or selling pressure, in %.
-const MAX_PRESSURE: i32 = 60;
+const MAX_PRESSURE: i32 = 40;
 
 /// The state of one instrument.
 #[derive(Clone, Debug)]
@@ -260,10 +258,4 @@ fn matches(side: &Side, tick: u32, left: u32, most: usize) -> Vec<Order> {
         matched.push(Order { size, ..*order });
     }
     matched
-}
-
-/// Price of an order record, for tests.
-#[cfg(test)]
-pub(crate) fn price_in_ticks(msg: &MboMsg, instrument: &Instrument) -> i64 {
-    msg.price / instrument.tick
 }

@@ -1,4 +1,5 @@
 //! The replay against a naive model, against real files, and against broken records.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod cases;
 mod model;

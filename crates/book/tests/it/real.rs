@@ -8,6 +8,7 @@ use dbn::{
 };
 use lob_book::{ReplayStats, Replayer};
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn real_file(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/real").join(name);
     if path.is_file() {

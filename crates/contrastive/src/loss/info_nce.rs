@@ -49,11 +49,7 @@ pub fn info_nce_with_negatives<B: Backend>(
 ) -> Tensor<B, 1> {
     let (u, v) = (normalise(za), normalise(zp));
     let extra = similarities(u.clone(), normalise(negatives), scale);
-    let own = if in_batch {
-        similarities(u, v, scale)
-    } else {
-        scale.apply((u * v).sum_dim(1))
-    };
+    let own = if in_batch { similarities(u, v, scale) } else { scale.apply((u * v).sum_dim(1)) };
     let positive = if in_batch { diagonal(own.clone()) } else { own.clone() };
     let all = Tensor::cat(vec![own, extra], 1);
     (log_sum_exp(all) - positive).squeeze_dim(1)
@@ -75,7 +71,10 @@ pub fn nt_xent<B: Backend>(
     let z = normalise(Tensor::cat(vec![za, zp], 0));
     let s = similarities(z.clone(), z, scale);
     // The partner of view i is n places away, on the diagonal of the swapped halves.
-    let swapped = Tensor::cat(vec![s.clone().slice([0..2 * n, n..2 * n]), s.clone().slice([0..2 * n, 0..n])], 1);
+    let swapped = Tensor::cat(
+        vec![s.clone().slice([0..2 * n, n..2 * n]), s.clone().slice([0..2 * n, 0..n])],
+        1,
+    );
     let positive = diagonal(swapped);
     let own = Tensor::<B, 2>::eye(2 * n, &device).bool();
     let s = masked(s.mask_fill(own, MASKED), ignore);

@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, TensorData, activation::log_sigmoid, backend::Backend};
+use burn::tensor::{Bool, Tensor, TensorData, activation::log_sigmoid, backend::Backend};
 
 use super::{MASKED, Scale, log_sum_exp, normalise};
 
@@ -51,17 +51,24 @@ pub fn sup_con<B: Backend>(z: Tensor<B, 2>, labels: &[i64], scale: &Scale<B>) ->
 /// plus on the diagonal.
 ///
 /// # Shapes
-/// `za`, `zp`: `[B, D]`; `t` (above 0) and `bias`: `[1]`; result `[1]`.
+/// `za`, `zp`: `[B, D]`; `t` (above 0) and `bias`: `[1]`; `ignore`: `[B, B]`, pairs to leave out;
+/// result `[1]`.
 #[expect(clippy::cast_precision_loss, reason = "batch sizes are far below 2^24")]
 pub fn sig_lip<B: Backend>(
     za: Tensor<B, 2>,
     zp: Tensor<B, 2>,
     t: Tensor<B, 1>,
     bias: Tensor<B, 1>,
+    ignore: Option<Tensor<B, 2, Bool>>,
 ) -> Tensor<B, 1> {
     let [n, _] = za.dims();
     let sign = Tensor::<B, 2>::eye(n, &za.device()).mul_scalar(2.0).sub_scalar(1.0);
     let cosine = normalise(za).matmul(normalise(zp).transpose());
     let logits = cosine * t.unsqueeze::<2>() + bias.unsqueeze::<2>();
-    log_sigmoid(logits * sign).sum().neg().div_scalar(n as f32)
+    let terms = log_sigmoid(logits * sign);
+    let terms = match ignore {
+        Some(ignore) => terms.mask_fill(ignore, 0.0),
+        None => terms,
+    };
+    terms.sum().neg().div_scalar(n as f32)
 }

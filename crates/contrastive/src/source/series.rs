@@ -136,6 +136,20 @@ fn starts(segments: &[u32], spec: SeriesSpec) -> Vec<Start> {
     out
 }
 
+/// `k` numbers below `n`, all different where `n` allows it (Floyd's sampling, Bentley and Floyd,
+/// 1987): the same anchor twice in a batch would be its own negative.
+fn distinct(k: usize, n: usize, rng: &mut Rng) -> Vec<usize> {
+    if k > n {
+        return (0..k).map(|_| rng.below(n)).collect();
+    }
+    let mut out: Vec<usize> = Vec::with_capacity(k);
+    for j in n - k..n {
+        let pick = rng.below(j + 1);
+        out.push(if out.contains(&pick) { j } else { pick });
+    }
+    out
+}
+
 /// `(x - mean) / std` by channel with population variance; a constant channel becomes 0.
 #[expect(clippy::cast_possible_truncation, reason = "back to the storage precision")]
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
@@ -182,8 +196,9 @@ impl WindowSource for SeriesWindows {
     ) -> Result<(), ContrastiveError> {
         let n = self.n_inputs();
         let rows = anchors.chunks_exact_mut(n).zip(positives.chunks_exact_mut(n));
-        for (key, (anchor_out, positive_out)) in keys.iter_mut().zip(rows) {
-            let anchor = self.starts[rng.below(self.starts.len())];
+        let drawn = distinct(keys.len(), self.starts.len(), rng);
+        for ((key, idx), (anchor_out, positive_out)) in keys.iter_mut().zip(drawn).zip(rows) {
+            let anchor = self.starts[idx];
             let positive = self.positive_row(anchor, rng);
             self.copy_window(anchor.row, anchor_out);
             self.copy_window(positive, positive_out);
@@ -201,6 +216,7 @@ impl WindowSource for SeriesWindows {
 #[expect(clippy::cast_precision_loss, reason = "small test numbers")]
 mod tests {
     use super::*;
+    use crate::Rng;
     use proptest::prelude::*;
 
     fn ramp(n_rows: usize) -> Vec<f32> {
@@ -238,8 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn draws_are_distinct_when_they_can_be() {
+        let mut rng = Rng::new(5);
+        for (k, n) in [(0, 1), (1, 1), (5, 5), (5, 9), (20, 400)] {
+            let mut drawn = distinct(k, n, &mut rng);
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert!(drawn.len() == k && drawn.iter().all(|&i| i < n));
+        }
+        assert_eq!(distinct(7, 3, &mut rng).len(), 7);
+    }
+
+    #[test]
     fn channels_are_standardised_on_the_fit_rows_only() {
-        let values: Vec<f32> = (0..8).flat_map(|i| [if i < 4 { i as f32 } else { 100.0 }, 5.0]).collect();
+        let values: Vec<f32> =
+            (0..8).flat_map(|i| [if i < 4 { i as f32 } else { 100.0 }, 5.0]).collect();
         let spec = SeriesSpec { window: 1, stride: 1, max_gap: 0 };
         let mut source = SeriesWindows::new(values, 2, &[0; 8], 0..4, spec).unwrap();
         let mut out = [0.0; 2];

@@ -42,7 +42,8 @@ pub(crate) struct Frames {
 pub(crate) fn walk_frames<F: Read + Seek>(mut file: F) -> io::Result<Frames> {
     let file_bytes = file.seek(io::SeekFrom::End(0))?;
     file.rewind()?;
-    let mut walk = Walk { reader: BufReader::with_capacity(BUFFER_BYTES, file), pos: 0, file_bytes };
+    let mut walk =
+        Walk { reader: BufReader::with_capacity(BUFFER_BYTES, file), pos: 0, file_bytes };
     let mut frames = Frames { whole: 0, unchecked: 0, end: FramesEnd::Whole, file_bytes };
     while walk.pos < file_bytes {
         let frame_offset = walk.pos;
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn whole_files_of_any_number_of_frames() {
-        let content: Vec<u8> = (0..500_000_u32).flat_map(|i| (i * i).to_le_bytes()).collect();
+        let content: Vec<u8> =
+            (0..500_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
         let one = frame(&content, true);
         assert_eq!(
             walk(&one),
@@ -203,16 +205,15 @@ mod tests {
     #[test]
     fn every_cut_is_seen() {
         let first = frame(&[1; 1000], true);
-        let content: Vec<u8> = (0..9_000_u32).flat_map(|i| (i * i).to_le_bytes()).collect();
+        let content: Vec<u8> =
+            (0..9_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
         let both = [first.clone(), frame(&content, true)].concat();
         for length in 1..both.len() {
             let frames = walk(&both[..length]);
             let expected = match length.cmp(&first.len()) {
                 std::cmp::Ordering::Less => FramesEnd::Cut { frame_offset: 0 },
                 std::cmp::Ordering::Equal => FramesEnd::Whole,
-                std::cmp::Ordering::Greater => {
-                    FramesEnd::Cut { frame_offset: first.len() as u64 }
-                }
+                std::cmp::Ordering::Greater => FramesEnd::Cut { frame_offset: first.len() as u64 },
             };
             assert_eq!(frames.end, expected, "cut to {length}");
         }

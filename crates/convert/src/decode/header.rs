@@ -72,7 +72,7 @@ pub(crate) fn record_fsm(
         .upgrade_policy(VersionUpgradePolicy::AsIs)
         .ts_out(metadata.ts_out)
         .input_dbn_version(Some(metadata.version))
-        .and_then(dbn::decode::dbn::fsm::DbnFsmBuilder::build)
+        .and_then(|builder| builder.build())
         .map_err(|source| ConvertError::Metadata { path: path.to_owned(), source })
 }
 
@@ -107,10 +107,9 @@ pub(crate) fn book_schema(
         Some(Schema::Mbp10) => Ok(Some(BookSchema::Mbp10)),
         Some(Schema::Mbo) => Ok(Some(BookSchema::Mbo)),
         None => Ok(None),
-        Some(other) => Err(ConvertError::Schema {
-            path: path.to_owned(),
-            found: other.as_str().to_owned(),
-        }),
+        Some(other) => {
+            Err(ConvertError::Schema { path: path.to_owned(), found: other.as_str().to_owned() })
+        }
     }
 }
 

@@ -53,14 +53,24 @@ pub(crate) enum Source {
 impl Source {
     /// Opens a file and tells its kind by its first bytes, whatever its name.
     pub(crate) fn open(path: &Path, is_hashed: bool) -> Result<Self, ConvertError> {
+        Self::open_checked(path, is_hashed, true)
+    }
+
+    /// Opens a file whatever its frames look like, for a reader that reports all there is.
+    pub(crate) fn open_unchecked(path: &Path) -> Result<Self, ConvertError> {
+        Self::open_checked(path, false, false)
+    }
+
+    fn open_checked(path: &Path, is_hashed: bool, is_walked: bool) -> Result<Self, ConvertError> {
         let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
         let mut magic = [0; 4];
         let n = read_full(&mut file, &mut magic).map_err(ConvertError::io(path, "read"))?;
         file.rewind().map_err(ConvertError::io(path, "rewind"))?;
         if magic == ZSTD_MAGIC || is_skippable(magic) {
-            return Self::open_zstd(path, file, is_hashed);
+            return Self::open_zstd(path, file, is_hashed, is_walked);
         }
-        if n < 4 && (magic.starts_with(&ZSTD_MAGIC[..n]) || b"DBN".starts_with(&magic[..n.min(3)])) {
+        if n < 4 && (magic.starts_with(&ZSTD_MAGIC[..n]) || b"DBN".starts_with(&magic[..n.min(3)]))
+        {
             let what = if n == 0 { "empty file".to_owned() } else { "header".to_owned() };
             return Err(ConvertError::Truncated {
                 path: path.to_owned(),
@@ -76,10 +86,17 @@ impl Source {
         Ok(Self::Raw(HashRead::new(file, is_hashed)))
     }
 
-    fn open_zstd(path: &Path, mut file: File, is_hashed: bool) -> Result<Self, ConvertError> {
-        let frames = walk_frames(&mut file).map_err(ConvertError::io(path, "read"))?;
-        if let Some(error) = frames_error(path, &frames) {
-            return Err(error);
+    fn open_zstd(
+        path: &Path,
+        mut file: File,
+        is_hashed: bool,
+        is_walked: bool,
+    ) -> Result<Self, ConvertError> {
+        if is_walked {
+            let frames = walk_frames(&mut file).map_err(ConvertError::io(path, "read"))?;
+            if let Some(error) = frames_error(path, &frames) {
+                return Err(error);
+            }
         }
         file.rewind().map_err(ConvertError::io(path, "rewind"))?;
         let hashed = HashRead::new(file, is_hashed);

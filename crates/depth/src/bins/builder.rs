@@ -37,6 +37,7 @@ pub struct BinBuilder {
     sizes: Vec<[u32; SLOTS]>,
     present: Vec<u32>,
     scratch: Vec<u32>,
+    counters: Vec<u32>,
 }
 
 /// Running sums of the open bin.
@@ -76,6 +77,7 @@ impl BinBuilder {
             sizes: Vec::new(),
             present: Vec::new(),
             scratch: Vec::new(),
+            counters: Vec::new(),
         })
     }
 
@@ -163,13 +165,7 @@ impl BinBuilder {
     }
 
     #[inline]
-    fn add(
-        &mut self,
-        meta: UpdateMeta,
-        present: u32,
-        sizes: &[u32; SLOTS],
-        counts: &[u32; SLOTS],
-    ) {
+    fn add(&mut self, meta: UpdateMeta, present: u32, sizes: &[u32; SLOTS], counts: &[u32; SLOTS]) {
         let open = &mut self.open;
         if open.n_updates == 0 {
             open.ts_event_first = meta.ts_event;
@@ -180,19 +176,22 @@ impl BinBuilder {
         self.n_pushed += 1;
         self.sizes.push(*sizes);
         self.present.push(present);
+        let sums = open.px_sum.iter_mut().zip(&mut open.count_sum).zip(&mut open.n_present);
         if present == ALL_PRESENT {
-            for slot in 0..SLOTS {
-                open.px_sum[slot] += i64::from(self.last_steps[slot]);
-                open.count_sum[slot] += u64::from(counts[slot]);
-                open.n_present[slot] += 1;
+            for (((px, count), n), (&steps, &orders)) in
+                sums.zip(self.last_steps.iter().zip(counts))
+            {
+                *px += i64::from(steps);
+                *count += u64::from(orders);
+                *n += 1;
             }
             return;
         }
-        for slot in 0..SLOTS {
+        for (slot, ((px, count), n)) in sums.enumerate() {
             if present >> slot & 1 == 1 {
-                open.px_sum[slot] += i64::from(self.last_steps[slot]);
-                open.count_sum[slot] += u64::from(counts[slot]);
-                open.n_present[slot] += 1;
+                *px += i64::from(self.last_steps[slot]);
+                *count += u64::from(counts[slot]);
+                *n += 1;
             }
         }
     }
@@ -255,7 +254,7 @@ impl BinBuilder {
             sum_of_squares += u128::from(u64::from(size) * u64::from(size));
         }
         let size = match self.aggregate {
-            SizeAggregate::Median => stats::median(&mut self.scratch),
+            SizeAggregate::Median => stats::median(&mut self.scratch, &mut self.counters),
             SizeAggregate::Mean => sum as f64 / f64::from(n),
             SizeAggregate::Last => f64::from(last),
         };

@@ -185,9 +185,15 @@ mod tests {
         assert_eq!((halved.bin_of(24_999), halved.bin_of(25_000)), (Some(249), None));
         // A ragged tail is dropped; fewer rows than bins leave columns empty.
         let ragged = bins(1_009, 1_000, 100).expect("valid");
-        assert_eq!((ragged.rows_per_bin, ragged.bin_of(999), ragged.bin_of(1_000)), (100, Some(9), None));
+        assert_eq!(
+            (ragged.rows_per_bin, ragged.bin_of(999), ragged.bin_of(1_000)),
+            (100, Some(9), None)
+        );
         assert_eq!(bins(600, 100_000, 100).map(|b| b.rows_per_bin), Ok(1));
-        assert_eq!(bins(499, 25_000, 50), Err(DepthError::TooFewRows { expected: 500, found: 499 }));
+        assert_eq!(
+            bins(499, 25_000, 50),
+            Err(DepthError::TooFewRows { expected: 500, found: 499 })
+        );
         assert!(bins(500, 10, 100).is_err() && bins(500, 10, 0).is_err());
         assert_eq!(compat_row_bins(500, 10, 2_500), bins(500, 25_000, 2_500));
     }

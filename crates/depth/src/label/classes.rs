@@ -47,7 +47,8 @@ pub fn class_edges(train: &[f64], classes: u32) -> Result<Vec<f64>, DepthError> 
     }
     let mut sorted = train.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let spaced = |i: u32| if i == classes { 1.0 } else { f64::from(i) * (1.0 / f64::from(classes)) };
+    let spaced =
+        |i: u32| if i == classes { 1.0 } else { f64::from(i) * (1.0 / f64::from(classes)) };
     let edges: Vec<f64> = (0..=classes).map(|i| quantile(&sorted, spaced(i))).collect();
     if edges.windows(2).all(|pair| pair[0] < pair[1]) {
         return Ok(edges);

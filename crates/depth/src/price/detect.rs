@@ -39,7 +39,12 @@ pub struct StepDetector {
 
 impl Default for StepDetector {
     fn default() -> Self {
-        Self { divisor: 0, largest: 0, prices: BTreeSet::new(), seen: vec![UNDEF_PRICE; SEEN_ENTRIES] }
+        Self {
+            divisor: 0,
+            largest: 0,
+            prices: BTreeSet::new(),
+            seen: vec![UNDEF_PRICE; SEEN_ENTRIES],
+        }
     }
 }
 
@@ -48,7 +53,6 @@ impl StepDetector {
     #[inline]
     pub fn push(&mut self, px: i64) {
         // Prices repeat: a multiplicative hash finds those of the recent past in one load.
-        #[expect(clippy::cast_possible_truncation, reason = "ten bits are left after the shift")]
         let slot = (px.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize;
         if px == UNDEF_PRICE || self.seen[slot] == px {
             return;
@@ -68,7 +72,10 @@ impl StepDetector {
     /// [`DepthError::PriceRange`] if the largest price is too many steps.
     pub fn finish(&self) -> Result<PriceStep, DepthError> {
         if self.prices.len() < MIN_PRICES {
-            return Err(DepthError::TooFewPrices { expected: MIN_PRICES, found: self.prices.len() });
+            return Err(DepthError::TooFewPrices {
+                expected: MIN_PRICES,
+                found: self.prices.len(),
+            });
         }
         let smallest_gap = self
             .prices
@@ -131,9 +138,6 @@ mod tests {
             &[18_801 * TICK, 18_802 * TICK, 18_805 * TICK + 1, 18_900 * TICK],
             Err(DepthError::ImplausibleStep { divisor: 1, smallest_gap: TICK }),
         );
-        check(
-            &[1, 2, 3 << 40],
-            Err(DepthError::PriceRange { price: 3 << 40, step: 1 }),
-        );
+        check(&[1, 2, 3 << 40], Err(DepthError::PriceRange { price: 3 << 40, step: 1 }));
     }
 }

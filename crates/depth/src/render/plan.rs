@@ -61,7 +61,6 @@ impl Plan {
         let geometry = axis.geometry();
         self.asks_fall = geometry == Geometry::Compat;
         self.assign = geometry == Geometry::Compat;
-        self.rows.clear();
         self.rows.resize(px.len(), NO_ROW);
         self.irregular_idx.clear();
         self.irregular.clear();
@@ -183,11 +182,11 @@ impl Side {
     /// The levels of the slots `from..from + 10`, sorted by row as `before` says.
     fn new(axis: PriceAxis, px: &[i32; SLOTS], from: usize, before: fn(u16, u16) -> bool) -> Self {
         let mut side = Self::default();
-        for slot in from..from + LEVELS {
-            if px[slot] == NO_PRICE {
+        for (slot, &px) in px.iter().enumerate().skip(from).take(LEVELS) {
+            if px == NO_PRICE {
                 continue;
             }
-            let Some(row) = axis.row(px[slot]).and_then(|row| u16::try_from(row).ok()) else {
+            let Some(row) = axis.row(px).and_then(|row| u16::try_from(row).ok()) else {
                 continue;
             };
             // A stable insertion sort: levels mostly come in order.

@@ -35,9 +35,9 @@ fn records(n: usize, seed: u64) -> Vec<u8> {
     let mut random = SplitMix64(seed);
     let mut book = Book::new(&mut random);
     let mut out = Vec::with_capacity(n * RECORD_BYTES);
-    for sequence in 0..n {
+    for sequence in (1_000_000u32..).take(n) {
         book.change(&mut random);
-        book.write(sequence as u64, &mut random, &mut out);
+        book.write(sequence, &mut random, &mut out);
     }
     out
 }
@@ -83,7 +83,7 @@ impl Book {
         }
     }
 
-    fn write(&self, sequence: u64, random: &mut SplitMix64, out: &mut Vec<u8>) {
+    fn write(&self, sequence: u32, random: &mut SplitMix64, out: &mut Vec<u8>) {
         let side = self.touched / LEVELS;
         out.extend([92, 10, 1, 0]);
         out.extend(4916u32.to_le_bytes());
@@ -94,7 +94,7 @@ impl Book {
         out.extend([if random.below(2) == 0 { b'A' } else { b'C' }, b"BA"[side], 130, depth]);
         out.extend((self.ts_ns + 160_000 + u64::from(random.below(4096))).to_le_bytes());
         out.extend((15_000 + random.below(256)).to_le_bytes());
-        out.extend((1_000_000 + sequence as u32).to_le_bytes());
+        out.extend(sequence.to_le_bytes());
         for level in 0..LEVELS {
             let (bid, ask) = (self.levels[level], self.levels[LEVELS + level]);
             out.extend(self.price(0, level).to_le_bytes());

@@ -148,8 +148,7 @@ fn pack_a<const MR: usize>(
         let strip = &mut out[strip * depth * MR..][..depth * MR];
         for r in 0..MR {
             for k in 0..depth {
-                strip[k * MR + r] =
-                    if i + r < rows { a[(i0 + i + r) * n + k0 + k] } else { 0.0 };
+                strip[k * MR + r] = if i + r < rows { a[(i0 + i + r) * n + k0 + k] } else { 0.0 };
             }
         }
     }

@@ -63,7 +63,12 @@ impl Node {
         Box::leak(Box::new(Self::new("", None, 0, tree)))
     }
 
-    fn new(name: &'static str, parent: Option<&'static Self>, id: u32, tree: &'static Tree) -> Self {
+    fn new(
+        name: &'static str,
+        parent: Option<&'static Self>,
+        id: u32,
+        tree: &'static Tree,
+    ) -> Self {
         Self {
             name,
             parent,

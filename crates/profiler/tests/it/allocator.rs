@@ -74,8 +74,8 @@ fn scopes_do_not_allocate_once_they_are_known() {
     work();
     let before = thread_alloc_stats();
     (0..1000).for_each(|_| work());
-    assert_eq!(thread_alloc_stats(), lob_profiler::AllocStats {
-        peak_bytes: thread_alloc_stats().peak_bytes,
-        ..before
-    });
+    assert_eq!(
+        thread_alloc_stats(),
+        lob_profiler::AllocStats { peak_bytes: thread_alloc_stats().peak_bytes, ..before }
+    );
 }

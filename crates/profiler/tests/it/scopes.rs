@@ -56,7 +56,9 @@ fn self_times_add_up_to_the_outermost_total() {
     assert!((own - stats[0].total_s).abs() < 1e-9, "{own} of {}", stats[0].total_s);
     assert!(stats[0].total_s >= 6.9e-3 && stats[1].total_s >= 5.9e-3 && stats[2].total_s >= 2.9e-3);
     for s in &stats {
-        assert!(s.min_s <= s.p50_s && s.p50_s <= s.p95_s && s.p95_s <= s.p99_s && s.p99_s <= s.max_s);
+        assert!(
+            s.min_s <= s.p50_s && s.p50_s <= s.p95_s && s.p95_s <= s.p99_s && s.p99_s <= s.max_s
+        );
         assert!(s.max_s <= s.total_s);
     }
 }

@@ -14,11 +14,14 @@ const LABEL: f64 = 250.0;
 const VALUE: f64 = 150.0;
 
 /// A chart of all measured values of `unit`; `None` when there is none.
-pub(crate) fn dot_plot(title: &str, unit: Unit, rows: &[&Measurement], width: f64) -> Option<Scene> {
-    let known: Vec<(&Measurement, f64)> = rows
-        .iter()
-        .filter_map(|m| Some((*m, m.value.filter(|v| v.is_finite())?)))
-        .collect();
+pub(crate) fn dot_plot(
+    title: &str,
+    unit: Unit,
+    rows: &[&Measurement],
+    width: f64,
+) -> Option<Scene> {
+    let known: Vec<(&Measurement, f64)> =
+        rows.iter().filter_map(|m| Some((*m, m.value.filter(|v| v.is_finite())?))).collect();
     let shown = &known[..known.len().min(MAX_ROWS)];
     if shown.is_empty() {
         return None;
@@ -54,13 +57,14 @@ pub(crate) fn dot_plot(title: &str, unit: Unit, rows: &[&Measurement], width: f6
 fn row(scene: &mut Scene, axis: &Axis, m: &Measurement, value: f64, y: f64) {
     let x = axis.px(value);
     scene.text((LABEL - 12.0, y), 13.0, Anchor::End, Ink::Text, shortened(&m.metric, 34));
+    let mut right = x;
     if let Some([low, high]) = m.ci95.filter(|c| c.iter().all(|v| v.is_finite())) {
         let (low, high) = (axis.px(low), axis.px(high));
+        right = right.max(high);
         scene.line(vec![(low, y), (high, y)], Ink::Series(0), 2.0);
         scene.line(vec![(low, y - 5.0), (low, y + 5.0)], Ink::Series(0), 1.5);
         scene.line(vec![(high, y - 5.0), (high, y + 5.0)], Ink::Series(0), 1.5);
     }
-    let mut right = x;
     if let Some(p99) = p99(m) {
         right = right.max(axis.px(p99));
         scene.dot((axis.px(p99), y), 3.5, Ink::Series(1), true);

@@ -3,7 +3,7 @@
 use lob_metrics::Unit;
 
 use super::ticks::Axis;
-use super::{Anchor, Ink, Scene, shortened};
+use super::{Anchor, Ink, PlotArea, Scene, shortened};
 
 /// One named curve.
 pub(crate) struct Curve<'a> {
@@ -89,15 +89,27 @@ fn frame(plot: &Plot<'_>, all: &[(f64, f64)]) -> Frame {
         scene.text((LEFT - 8.0, py), 12.0, Anchor::End, Ink::Muted, text.clone());
     }
     for (value, text) in &x.ticks {
-        scene.text((x.px(*value), bottom + 15.0), 12.0, Anchor::Middle, Ink::Muted, text.clone());
+        scene.text((x.px(*value), bottom + 15.0), 12.0, Anchor::Middle, Ink::TickX, text.clone());
     }
     let named = |label: &str, suffix: &str| {
         if suffix.is_empty() { label.to_owned() } else { format!("{label} ({suffix})") }
     };
     scene.text((16.0, 40.0), 12.0, Anchor::Start, Ink::Muted, named(plot.y_label, &y.suffix));
     let middle = f64::midpoint(LEFT, right);
-    scene.text((middle, bottom + 36.0), 12.0, Anchor::Middle, Ink::Muted, named(plot.x_label, &x.suffix));
+    scene.text(
+        (middle, bottom + 36.0),
+        12.0,
+        Anchor::Middle,
+        Ink::Muted,
+        named(plot.x_label, &x.suffix),
+    );
     legend(&mut scene, plot, right);
+    let ((x_low, x_high), (y_low, y_high)) = (x.domain(), y.domain());
+    scene.plot = Some(PlotArea {
+        pixels: [LEFT, TOP, right, bottom],
+        domain: [x_low / x.divisor, x_high / x.divisor, y_low / y.divisor, y_high / y.divisor],
+        suffixes: [x.suffix.clone(), y.suffix.clone()],
+    });
     Frame { scene, x, y }
 }
 

@@ -21,9 +21,16 @@ const LOG_RATIO: f64 = 100.0;
 
 impl Axis {
     /// An axis over all finite `values`; `from_zero` keeps zero on a linear one.
-    pub(crate) fn over(values: &[f64], unit: Unit, px: (f64, f64), from_zero: bool, may_log: bool) -> Self {
+    pub(crate) fn over(
+        values: &[f64],
+        unit: Unit,
+        px: (f64, f64),
+        from_zero: bool,
+        may_log: bool,
+    ) -> Self {
         let finite = values.iter().copied().filter(|v| v.is_finite());
-        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let (low, high) =
+            finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let log = may_log && low > 0.0 && high / low > LOG_RATIO;
         if log {
@@ -49,20 +56,35 @@ impl Axis {
         loop {
             let shown = k * step;
             let text = format!("{shown:.decimals$}");
-            let text = if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') { "0".to_owned() } else { text };
+            let text = if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+                "0".to_owned()
+            } else {
+                text
+            };
             ticks.push((shown * scale.divisor, text));
-            if shown * scale.divisor >= high * (1.0 - 1e-12) - f64::MIN_POSITIVE || ticks.len() > 20 {
+            if shown * scale.divisor >= high * (1.0 - 1e-12) - f64::MIN_POSITIVE || ticks.len() > 20
+            {
                 break;
             }
             k += 1.0;
         }
         let (low, high) = (ticks[0].0, ticks[ticks.len() - 1].0.max(high));
-        Self { low, high, from_px: px.0, to_px: px.1, log: false, ticks, suffix: scale.suffix, divisor: scale.divisor }
+        Self {
+            low,
+            high,
+            from_px: px.0,
+            to_px: px.1,
+            log: false,
+            ticks,
+            suffix: scale.suffix,
+            divisor: scale.divisor,
+        }
     }
 
     /// Powers of ten (of the base unit), each labelled with its own prefix.
     fn logarithmic(low: f64, high: f64, unit: Unit, px: (f64, f64)) -> Self {
-        let (first, last) = (low.log10().floor(), high.log10().ceil().max(low.log10().floor() + 1.0));
+        let (first, last) =
+            (low.log10().floor(), high.log10().ceil().max(low.log10().floor() + 1.0));
         let every = ((last - first) / 6.0).ceil().max(1.0);
         let mut ticks = Vec::new();
         let mut exponent = first;
@@ -71,7 +93,16 @@ impl Axis {
             ticks.push((value, unit.format(value)));
             exponent += every;
         }
-        Self { low: 10f64.powf(first), high: 10f64.powf(last), from_px: px.0, to_px: px.1, log: true, ticks, suffix: "logarithmic".to_owned(), divisor: 1.0 }
+        Self {
+            low: 10f64.powf(first),
+            high: 10f64.powf(last),
+            from_px: px.0,
+            to_px: px.1,
+            log: true,
+            ticks,
+            suffix: "logarithmic".to_owned(),
+            divisor: 1.0,
+        }
     }
 
     pub(crate) fn px(&self, value: f64) -> f64 {
@@ -94,7 +125,8 @@ fn nice_step(raw: f64) -> f64 {
         return 1.0;
     }
     let power = 10f64.powf(raw.log10().floor());
-    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= raw * (1.0 - 1e-9)).unwrap_or(10.0);
+    let factor =
+        [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= raw * (1.0 - 1e-9)).unwrap_or(10.0);
     factor * power
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     decode::DataPage,
-    page::{PageHeader, PageKind, PageSlot, PLAIN, RLE_DICTIONARY, decode_offset_index},
+    page::{PLAIN, PageHeader, PageKind, PageSlot, RLE_DICTIONARY, decode_offset_index},
 };
 
 /// Longest page accepted, uncompressed: 65,536 rows of 8 bytes with room for the levels.

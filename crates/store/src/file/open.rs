@@ -224,7 +224,12 @@ fn chunk(
     };
     if dictionary.is_some() != has_dictionary {
         let expected = if has_dictionary { "a dictionary" } else { "no dictionary" };
-        return Err(damaged(path, &format!("column `{name}`"), expected, format!("{dictionary:?}")));
+        return Err(damaged(
+            path,
+            &format!("column `{name}`"),
+            expected,
+            format!("{dictionary:?}"),
+        ));
     }
     let dictionary_at = dictionary.is_some().then_some(pages.start);
     Ok(Chunk::new(pages, index, dictionary_at, is_zstd))

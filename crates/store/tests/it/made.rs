@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use lob_depth::{Bin, BinColumns, BinRule, NO_PRICE, SLOTS, SizeAggregate};
 use lob_store::{
-    BinWriter, Compression, FileSummary, LabelMeta, SourceMeta, StoreMeta, StoredBin,
-    WriterOptions,
+    BinWriter, Compression, FileSummary, LabelMeta, SourceMeta, StoreMeta, StoredBin, WriterOptions,
 };
 
 pub(crate) const STEP: i64 = 250_000_000;

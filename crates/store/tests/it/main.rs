@@ -1,6 +1,7 @@
 //! Writing and reading store files through the public interface.
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small made-up numbers")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 mod damage;
 mod made;

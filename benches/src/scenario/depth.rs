@@ -1,0 +1,85 @@
+//! One depth image from bins that are already in memory.
+
+use anyhow::{Context, Result, ensure};
+use lob_depth::{BinColumns, Feature, ROWS, RenderSpec, Renderer};
+use lob_metrics::{Artifact, Severity, Unit};
+use lob_store::Store;
+
+use super::Bench;
+use super::recorder::{Limit, repeat};
+
+/// Columns of the picture in the report; wider images are thinned to this.
+const PICTURE_COLUMNS: usize = 250;
+
+pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
+    let fit = bench.fit()?;
+    let store = Store::open(bench.store()?)?;
+    let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
+    let segment = file
+        .meta()
+        .segments
+        .iter()
+        .max_by_key(|s| s.rows)
+        .context("the store's largest file has no segment")?;
+    let n_bins = fit.n_bins as u64;
+    ensure!(segment.rows >= n_bins, "the longest run has {} bins, a window {n_bins}", segment.rows);
+    let first = segment.first_row + (segment.rows - n_bins) / 2;
+    let mut columns = BinColumns::default();
+    file.read(first..first + n_bins, &mut columns)?;
+    let slice = columns.as_slice(0..fit.n_bins);
+    bench.rec.config("symbol", file.meta().symbol.clone());
+    bench.rec.config("n_bins", fit.n_bins);
+    bench.rec.config("geometry", "contiguous");
+
+    let budget_s = if bench.options.quick { 0.3 } else { 2.0 };
+    let mut renderer = Renderer::default();
+    let mut picture = Vec::new();
+    let sets = [
+        ("volume", vec![Feature::Volume]),
+        ("volume_variance", vec![Feature::Volume, Feature::Variance]),
+        ("all3", vec![Feature::Volume, Feature::Variance, Feature::TradeCounts]),
+    ];
+    for (name, features) in sets {
+        let spec = RenderSpec { features, n_bins: fit.n_bins, ..RenderSpec::default() };
+        let mut image = vec![0.0f32; spec.len()];
+        let samples = repeat(budget_s, 50, || {
+            let _scope = lob_profiler::scope("render");
+            renderer.render(&spec, slice, &mut image)
+        })?;
+        bench.rec.latency(&format!("render.{name}"), &samples);
+        if name == "volume" {
+            let rates: Vec<f64> = samples.iter().map(|s| 1.0 / s).collect();
+            let bytes = (spec.len() * size_of::<f32>()) as f64;
+            let median = lob_metrics::Summary::of(&rates).map_or(f64::NAN, |s| s.median);
+            let fill = bench.state.roof.more.get("fill_804kB_bytes_per_s").copied();
+            let limit = Limit::of(median * bytes, fill, "cached fill", Unit::BytesPerSecond);
+            bench.rec.rate("render.images_per_s", Unit::SamplesPerSecond, &rates, limit);
+            picture = image;
+        }
+    }
+    let filled = picture.iter().filter(|v| v.abs() > 0.0).count();
+    ensure!(filled > 0, "the depth image is empty: the price step is too fine or too coarse");
+    bench.rec.count("render.filled_cells", filled as f64);
+    let share = filled as f64 / picture.len() as f64;
+    bench.rec.finding(Severity::Info, format!("{:.0} % of the image's cells hold depth", share * 100.0));
+    let step = file.meta().price_step as f64 / lob_depth::PRICE_SCALE as f64;
+    bench.rec.artifacts.push(picture_of(&picture, fit.n_bins, &file.meta().symbol, step, fit.ticks_per_bin));
+    Ok(())
+}
+
+fn picture_of(image: &[f32], n_bins: usize, symbol: &str, step: f64, ticks_per_bin: u32) -> Artifact {
+    let columns = n_bins.min(PICTURE_COLUMNS);
+    let column_of = |c: usize| c * n_bins / columns;
+    let values = (0..ROWS)
+        .flat_map(|row| (0..columns).map(move |c| (row, c)))
+        .map(|(row, c)| image[row * n_bins + column_of(c)])
+        .collect();
+    Artifact::Heatmap {
+        title: format!("Depth image of {symbol}"),
+        rows: ROWS,
+        columns,
+        values,
+        row_label: format!("price, {ROWS} steps of {step} around the last mid, highest at the top"),
+        column_label: format!("time, {n_bins} bins of {ticks_per_bin} book updates"),
+    }
+}

@@ -1,0 +1,146 @@
+//! `lob convert`.
+
+mod bar;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use lob_convert::{ConvertError, ConvertSummary, PriceStepChoice, Shard};
+use lob_depth::SizeAggregate;
+use lob_metrics::Unit;
+
+use crate::{interrupt, output};
+
+/// Convert DBN files to a store of labelled tick bins
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lob convert day.mbp-10.dbn.zst --out store
+  lob convert data/ --out store --jobs 2 --resume
+  lob convert eur/*.dbn.zst --preset EURUSD --out store --json
+  lob convert es.mbo.dbn.zst --price-step 0.25 --ticks-per-bin 50 --out store
+
+A truncated or damaged input is an error and leaves nothing behind.")]
+pub(crate) struct Args {
+    /// DBN files, folders of them, or globs
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Folder of the store
+    #[arg(long)]
+    out: PathBuf,
+    /// What fills a bin [default: ticks]
+    #[arg(long, value_enum)]
+    bin_by: Option<BinBy>,
+    /// Book updates a bin, for --bin-by ticks [default: 100]
+    #[arg(long)]
+    ticks_per_bin: Option<u32>,
+    /// Length of a bin in nanoseconds, for --bin-by time
+    #[arg(long)]
+    bin_ns: Option<u64>,
+    /// Traded volume of a bin, for --bin-by volume
+    #[arg(long)]
+    bin_volume: Option<u64>,
+    /// median, mean or last size of a bin
+    #[arg(long, default_value = "median")]
+    size_aggregate: SizeAggregate,
+    /// Price of one row of an image, or auto [default: auto]
+    #[arg(long, alias = "micro-pip", value_name = "auto|X")]
+    price_step: Option<PriceStepChoice>,
+    /// Comma-separated symbols; all by default
+    #[arg(long, value_delimiter = ',')]
+    symbols: Vec<String>,
+    /// Comma-separated instrument ids; all by default
+    #[arg(long, value_delimiter = ',')]
+    instrument_ids: Vec<u32>,
+    /// Files converted at the same time
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Convert only this share of the inputs, counted from 0
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Skip inputs that an earlier run finished
+    #[arg(long)]
+    resume: bool,
+    /// Convert the other inputs when one fails; exit code 2 all the same
+    #[arg(long)]
+    keep_going: bool,
+    /// Classes of the price movement [default: 13]
+    #[arg(long)]
+    label_classes: Option<u32>,
+    /// Updates before a label [default: 5000]
+    #[arg(long)]
+    lookback: Option<u32>,
+    /// Updates after a label [default: 5000]
+    #[arg(long)]
+    lookforward: Option<u32>,
+    /// Updates between a label and what it looks forward to [default: 500]
+    #[arg(long)]
+    offset: Option<u32>,
+    /// Currency settings: AUDUSD, EURUSD, GBPUSD, USDJPY, EURJPY; explicit flags win
+    #[arg(long)]
+    preset: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BinBy {
+    Ticks,
+    Time,
+    Volume,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    let config = settings::config(args)?;
+    interrupt::watch()?;
+    let progress = bar::Bar::new(quiet || args.json);
+    let outcome = lob_convert::convert(&args.inputs, &config, &progress);
+    progress.finish();
+    match outcome {
+        Ok(summary) => {
+            print(args, quiet, &summary)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ConvertError::SomeFailed { total, failures, done }) => {
+            print(args, quiet, &done)?;
+            for failure in &failures {
+                eprintln!("error: {failure}");
+            }
+            eprintln!("{} of {total} inputs failed", failures.len());
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
+    for warning in &summary.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if args.json {
+        return output::print_json(summary);
+    }
+    if quiet {
+        return Ok(());
+    }
+    for output in &summary.outputs {
+        output::print_line(&output.path.display().to_string())?;
+    }
+    let rate = summary.records as f64 / summary.elapsed_s;
+    eprintln!(
+        "{} records, {} bins, {} labelled, in {} ({})",
+        summary.records,
+        summary.rows,
+        summary.samples,
+        Unit::Seconds.format(summary.elapsed_s),
+        Unit::RecordsPerSecond.format(rate)
+    );
+    for (reason, n) in &summary.skipped {
+        eprintln!("skipped {n}: {reason}");
+    }
+    Ok(())
+}

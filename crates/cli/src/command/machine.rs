@@ -1,0 +1,53 @@
+//! `lob machine`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use lob_metrics::Unit;
+use lob_profiler::RoofBudget;
+
+use crate::output;
+
+/// Measure what this machine can do at best: memory, zstd, matrix product, disk
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  lob machine --json")]
+pub(crate) struct Args {
+    /// About 3 seconds instead of about 12
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    if !quiet && !args.json {
+        eprintln!("measuring; leave the machine alone for a moment");
+    }
+    let budget = if args.quick { RoofBudget::Quick } else { RoofBudget::Full };
+    let outcome = lob_profiler::measure_roof_within(&std::env::temp_dir(), budget);
+    let host = lob_profiler::host(None);
+    if args.json {
+        let missing: serde_json::Map<String, serde_json::Value> =
+            outcome.missing.iter().map(|(name, why)| (name.clone(), why.to_string().into())).collect();
+        let document =
+            serde_json::json!({ "host": host, "roof": outcome.roof, "unavailable": missing });
+        output::print_json(&document)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::print_line(&format!("{:<26}{}", "cpu", host.cpu.as_deref().unwrap_or("unknown")))?;
+    let roof = serde_json::to_value(&outcome.roof).context("cannot encode the roof")?;
+    for (name, value) in roof.as_object().into_iter().flatten() {
+        let unit = match name.as_str() {
+            "fsync_s" => Unit::Seconds,
+            "gemm_flop_per_s" => Unit::FlopPerSecond,
+            _ => Unit::BytesPerSecond,
+        };
+        let text = value.as_f64().map(|v| unit.format(v)).unwrap_or_else(|| "not measured".to_owned());
+        output::print_line(&format!("{name:<26}{text}"))?;
+    }
+    for (name, why) in &outcome.missing {
+        output::print_line(&format!("{name:<26}unavailable: {why}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

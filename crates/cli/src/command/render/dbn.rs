@@ -1,0 +1,159 @@
+//! An image straight from DBN records, in two passes: one to count and to find the price step, one
+//! to bin. Memory stays at one image's bins, whatever the file's size.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::{Context, Result, bail, ensure};
+use lob_convert::{Mbp10Levels, PriceStepChoice, RecordStream, update_meta};
+use lob_depth::{
+    Bin, BinBuilder, BinColumns, BinRule, Geometry, LEVELS, Level, Levels, NO_PRICE, PriceStep,
+    RenderSpec, Renderer, StepDetector, UNDEF_PRICE, compat_row_bins,
+};
+
+use super::{Args, Rows};
+
+/// Book updates a bin when none are asked for.
+const DEFAULT_TICKS_PER_BIN: u32 = 100;
+
+/// What the first pass finds.
+struct Survey {
+    instrument_id: u32,
+    rows: Rows,
+    step: PriceStep,
+    /// Best prices of the last row, fixed point.
+    last: (i64, i64),
+}
+
+pub(super) fn image(args: &Args, spec: &RenderSpec) -> Result<Vec<f32>> {
+    if args.index.is_some() {
+        bail!("`--index` was given for a DBN file\nhint: choose book updates with --rows START..END");
+    }
+    let survey = survey(args)?;
+    let ticks = args.ticks_per_bin.unwrap_or(DEFAULT_TICKS_PER_BIN);
+    let n_rows = usize::try_from(survey.rows.end - survey.rows.start)?;
+    let (per_bin, keep) = match spec.geometry {
+        Geometry::Compat => {
+            let rule = compat_row_bins(n_rows, spec.n_bins, usize::try_from(ticks)?)?;
+            (u32::try_from(rule.rows_per_bin)?, Keep::First)
+        }
+        _ => (ticks, Keep::Last),
+    };
+    let bins = bin(args, &survey, spec.n_bins, per_bin, keep)?;
+    if keep == Keep::Last && bins.len() < spec.n_bins {
+        bail!(
+            "{n_rows} book updates make {} bins of {ticks}, {} are wanted\nhint: --bins {} or --ticks-per-bin {} \
+             would fit",
+            bins.len(),
+            spec.n_bins,
+            bins.len(),
+            (n_rows / spec.n_bins).max(1)
+        );
+    }
+    let mut columns = BinColumns::default();
+    for bin in &bins {
+        columns.push(bin);
+    }
+    let mut slice = columns.as_slice(0..columns.len());
+    if spec.geometry == Geometry::Compat {
+        // The reference centres on the last row of the whole input, binned or not.
+        slice.last_bid = steps(survey.step, survey.last.0)?;
+        slice.last_ask = steps(survey.step, survey.last.1)?;
+    }
+    let mut image = vec![0.0; spec.len()];
+    Renderer::default().render(spec, slice, &mut image)?;
+    Ok(image)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    First,
+    Last,
+}
+
+fn survey(args: &Args) -> Result<Survey> {
+    let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut rows_of: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut wanted = None;
+    let mut detector = StepDetector::default();
+    let mut last = (UNDEF_PRICE, UNDEF_PRICE);
+    let range = args.rows.unwrap_or(Rows { start: 0, end: u64::MAX });
+    while let Some(update) = stream.next()? {
+        let (id, ts) = (update.hd.instrument_id, update.hd.ts_event);
+        // Copied, because asking the stream for a symbol ends the loan of the record.
+        let levels: [Level; LEVELS] = std::array::from_fn(|i| Mbp10Levels(update).level(i));
+        let row = rows_of.entry(id).or_insert(0);
+        let at = *row;
+        *row += 1;
+        if at == 0 && is_named(args, &stream, id, ts) {
+            match wanted {
+                None => wanted = Some(id),
+                Some(first) if args.symbol.is_none() => bail!(
+                    "`{}` holds several instruments, such as {first} and {id}\nhint: choose one with --symbol",
+                    args.source.display()
+                ),
+                Some(_) => {}
+            }
+        }
+        if wanted == Some(id) && at >= range.start && at < range.end {
+            for level in &levels {
+                detector.push(level.bid_px);
+                detector.push(level.ask_px);
+            }
+            last = (levels[0].bid_px, levels[0].ask_px);
+        }
+    }
+    let path = args.source.display();
+    let instrument_id = wanted.with_context(|| match &args.symbol {
+        Some(name) => format!("`{path}` holds no book update of `{name}`"),
+        None => format!("`{path}` holds no book update"),
+    })?;
+    let found = rows_of.get(&instrument_id).copied().unwrap_or(0);
+    let rows = Rows { start: range.start, end: if args.rows.is_some() { range.end } else { found } };
+    ensure!(
+        rows.end <= found,
+        "`{path}` holds {found} book updates of the instrument, rows {}..{} were asked for",
+        rows.start,
+        rows.end
+    );
+    let step = match args.price_step.unwrap_or_default() {
+        PriceStepChoice::Fixed(step) => PriceStep::new(step)?,
+        PriceStepChoice::Auto => detector.finish().context("hint: give --price-step")?,
+    };
+    Ok(Survey { instrument_id, rows, step, last })
+}
+
+fn is_named(args: &Args, stream: &RecordStream, id: u32, ts: u64) -> bool {
+    let Some(name) = args.symbol.as_deref() else { return true };
+    stream.symbol(id, ts) == Some(name) || id.to_string() == name
+}
+
+fn bin(args: &Args, survey: &Survey, n_bins: usize, per_bin: u32, keep: Keep) -> Result<VecDeque<Bin>> {
+    let aggregate = args.size_aggregate.unwrap_or_default();
+    let mut builder = BinBuilder::new(BinRule::Updates(per_bin), aggregate, survey.step)?;
+    let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut bins = VecDeque::with_capacity(n_bins);
+    let mut row = 0;
+    let mut take = |bin: Bin| {
+        match keep {
+            Keep::First if bins.len() == n_bins => return,
+            Keep::Last if bins.len() == n_bins => drop(bins.pop_front()),
+            _ => {}
+        }
+        bins.push_back(bin);
+    };
+    while let Some(update) = stream.next()? {
+        if update.hd.instrument_id != survey.instrument_id {
+            continue;
+        }
+        if row >= survey.rows.start && row < survey.rows.end {
+            builder.push(update_meta(update), &Mbp10Levels(update))?.into_iter().for_each(&mut take);
+        }
+        row += 1;
+    }
+    builder.finish().into_iter().for_each(&mut take);
+    Ok(bins)
+}
+
+fn steps(step: PriceStep, px: i64) -> Result<i32> {
+    if px == UNDEF_PRICE { Ok(NO_PRICE) } else { Ok(step.to_steps(px)?) }
+}

@@ -1,0 +1,97 @@
+//! Conversion against the decoding it cannot do without.
+//!
+//! `decode` is the ceiling: decompression and framing alone, measured in the same run on the same
+//! files. `convert` is a whole conversion, from opening the file to the store in its place. A
+//! slowdown of the one alone is ours; of both, that of the machine or the decompressor.
+//!
+//! Criterion measures wall time; one thread works, so on a quiet machine that is CPU time too. The
+//! CPU seconds of the process are printed beside it, for machines that are not quiet.
+
+use std::{
+    hint::black_box,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use lob_convert::{ConvertConfig, RecordStream, convert};
+use lob_synth::{Schema, SynthConfig};
+
+/// Records of each input: enough that fixed costs of a run do not matter.
+const RECORDS: u64 = 1_000_000;
+
+/// Reads a file to its end without looking at it.
+fn decode(path: &Path) -> u64 {
+    let mut stream = RecordStream::open_unhashed(path).expect("a file of our own");
+    while let Some(update) = stream.next().expect("a sound file") {
+        black_box(update.levels[0].bid_px);
+    }
+    stream.counts().records
+}
+
+fn convert_once(path: &Path, out: &Path, hash_inputs: bool) -> u64 {
+    let mut config = ConvertConfig::new(out);
+    config.hash_inputs = hash_inputs;
+    let summary = convert(&[path.to_owned()], &config, &()).expect("a sound file");
+    std::fs::remove_dir_all(out).expect("the store just made");
+    summary.records
+}
+
+/// Million records in a CPU second, the best of three.
+#[expect(clippy::cast_precision_loss, reason = "a figure to print")]
+fn cpu_rate(mut work: impl FnMut() -> u64) -> Option<f64> {
+    (0..3)
+        .map(|_| {
+            let start_s = lob_profiler::process_cpu_time_s().ok()?;
+            let records = work();
+            let cpu_s = lob_profiler::process_cpu_time_s().ok()? - start_s;
+            Some(records as f64 / cpu_s / 1e6)
+        })
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .reduce(f64::max)
+}
+
+#[expect(clippy::print_stderr, reason = "a figure that criterion has no place for")]
+fn print_cpu(name: &str, path: &Path, out: &Path) {
+    let decoded = cpu_rate(|| decode(path));
+    let converted = cpu_rate(|| convert_once(path, out, true));
+    let unhashed = cpu_rate(|| convert_once(path, out, false));
+    if let (Some(decoded), Some(converted), Some(unhashed)) = (decoded, converted, unhashed) {
+        eprintln!(
+            "{name}: million records in a CPU second: decode {decoded:.2}, convert {converted:.2} \
+             ({:.0} % of decode), without input hash {unhashed:.2}",
+            100.0 * converted / decoded
+        );
+    }
+}
+
+fn input(folder: &Path, name: &str) -> PathBuf {
+    let schema = if name.contains(".mbo.") { Schema::Mbo } else { Schema::Mbp10 };
+    let config = SynthConfig { records: RECORDS, instruments: 2, sessions: 2, seed: 1, schema };
+    let path = folder.join(name);
+    lob_synth::write_file(&config, &path).expect("room for the input");
+    path
+}
+
+fn benches(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = criterion.benchmark_group("convert");
+    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    for name in ["mbp-10.dbn.zst", "mbp-10.dbn", "market.mbo.dbn.zst"] {
+        let path = input(folder.path(), name);
+        let out = folder.path().join("store");
+        print_cpu(name, &path, &out);
+        group.throughput(Throughput::Elements(RECORDS));
+        group.bench_with_input(BenchmarkId::new("decode", name), &path, |bencher, path| {
+            bencher.iter(|| decode(path));
+        });
+        group.bench_with_input(BenchmarkId::new("convert", name), &path, |bencher, path| {
+            bencher.iter(|| convert_once(path, &out, true));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(convert_benches, benches);
+criterion_main!(convert_benches);

@@ -1,0 +1,267 @@
+//! The conversion of many inputs.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ConvertConfig, ConvertError, ConvertSummary, Progress,
+    inputs::{Input, find_inputs},
+    out_dir::OutDir,
+    pipeline::convert_input,
+    summary::InputOutcome,
+};
+
+const HASH_READ_BYTES: usize = 1 << 18;
+
+/// Converts DBN files into a store of labelled bins: one file for each instrument and day of each
+/// input, as [`ConvertConfig`] says.
+///
+/// `inputs` are files, folders (searched for `.dbn` and `.dbn.zst`) and patterns with `*` and `?`.
+/// Files appear in the store when the whole input they come from is converted. If an input fails,
+/// everything this run has put into the store is removed again, unless `keep_going` or `resume` is
+/// set.
+///
+/// ```
+/// use lob_convert::{ConvertConfig, convert};
+/// use lob_synth::{SynthConfig, write_file};
+/// let folder = tempfile::tempdir()?;
+/// let input = folder.path().join("market.mbp-10.dbn.zst");
+/// write_file(&SynthConfig { records: 5_000, ..SynthConfig::default() }, &input)?;
+/// let mut config = ConvertConfig::new(folder.path().join("store"));
+/// (config.label.lookback, config.label.lookforward, config.label.offset) = (100, 100, 10);
+/// let summary = convert(&[input], &config, &())?;
+/// assert_eq!((summary.records, summary.inputs.len()), (5_000, 1));
+/// assert!(summary.samples > 0 && summary.rows > summary.samples);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// An input cannot be read to its end, the store cannot be written, or no bin came out at all.
+/// With `keep_going`, [`ConvertError::SomeFailed`] lists what failed after the rest is done.
+pub fn convert(
+    inputs: &[PathBuf],
+    config: &ConvertConfig,
+    progress: &dyn Progress,
+) -> Result<ConvertSummary, ConvertError> {
+    let start = Instant::now();
+    let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
+    config.validate()?;
+    let (inputs, warnings) = find_inputs(inputs, config.shard)?;
+    progress.started(inputs.len(), inputs.iter().map(|input| input.bytes).sum());
+    let fingerprint = config.fingerprint();
+    let run = Run {
+        inputs: &inputs,
+        config,
+        progress,
+        out: Mutex::new(OutDir::open(&config.out, &fingerprint)?),
+        fingerprint,
+        next: AtomicUsize::new(0),
+        is_stopped: AtomicBool::new(false),
+    };
+    let (outcomes, failures) = run.work();
+    let mut summary = ConvertSummary { warnings, ..ConvertSummary::default() };
+    outcomes.into_iter().for_each(|outcome| summary.add(outcome));
+    let result = conclude(&mut summary, failures, &inputs, config);
+    let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if result.is_err() && !(config.keep_going || config.resume) {
+        out.roll_back();
+    }
+    drop(out);
+    summary.elapsed_s = start.elapsed().as_secs_f64();
+    summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
+        (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
+        _ => None,
+    };
+    summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
+    match result {
+        Ok(()) => Ok(summary),
+        Err(ConvertError::SomeFailed { total, failures, .. }) => {
+            Err(ConvertError::SomeFailed { total, failures, done: Box::new(summary) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the run as a whole succeeded.
+fn conclude(
+    summary: &mut ConvertSummary,
+    mut failures: Vec<ConvertError>,
+    inputs: &[Input],
+    config: &ConvertConfig,
+) -> Result<(), ConvertError> {
+    if failures.iter().any(|failure| matches!(failure, ConvertError::Interrupted)) {
+        return Err(ConvertError::Interrupted);
+    }
+    if config.keep_going && !failures.is_empty() {
+        let done = Box::default();
+        return Err(ConvertError::SomeFailed { total: inputs.len(), failures, done });
+    }
+    if !failures.is_empty() {
+        return Err(failures.swap_remove(0));
+    }
+    if summary.rows == 0 {
+        return Err(no_bins(summary, inputs, config));
+    }
+    if summary.samples == 0 {
+        let label = &config.label;
+        summary.warnings.push(format!(
+            "no bin has a label: a label needs {} updates of an instrument without a break \
+             (look-back {}, offset {}, look-forward {}); smaller windows would fit",
+            label.min_rows(),
+            label.lookback,
+            label.offset,
+            label.lookforward
+        ));
+    }
+    Ok(())
+}
+
+fn no_bins(summary: &ConvertSummary, inputs: &[Input], config: &ConvertConfig) -> ConvertError {
+    let what = match inputs {
+        [input] => format!("`{}`", input.path.display()),
+        _ => format!("the {} inputs", inputs.len()),
+    };
+    let why = if summary.updates == 0 {
+        format!("{what} holds no book update")
+    } else if summary.skipped.contains_key("filtered") {
+        format!(
+            "no instrument of {what} matches symbols {:?} or instrument ids {:?}; `lob inspect` \
+             lists those of a file",
+            config.symbols, config.instrument_ids
+        )
+    } else {
+        summary.warnings.join("; ")
+    };
+    ConvertError::NoBins { records: summary.records, updates: summary.updates, why }
+}
+
+/// The state the workers of a run share.
+struct Run<'a> {
+    inputs: &'a [Input],
+    config: &'a ConvertConfig,
+    progress: &'a dyn Progress,
+    out: Mutex<OutDir>,
+    fingerprint: String,
+    /// The next input to be taken.
+    next: AtomicUsize,
+    is_stopped: AtomicBool,
+}
+
+impl Run<'_> {
+    /// Converts all inputs; what came of them is in their order.
+    fn work(&self) -> (Vec<InputOutcome>, Vec<ConvertError>) {
+        let jobs = self.config.jobs.min(self.inputs.len());
+        let done = Mutex::new(Vec::new());
+        let worker = || {
+            while !self.is_stopped.load(Ordering::Relaxed) {
+                let n = self.next.fetch_add(1, Ordering::Relaxed);
+                let Some(input) = self.inputs.get(n) else { break };
+                let result = self.one(n, input);
+                if let Err(error) = &result {
+                    self.progress.input_failed(&input.path, error);
+                    let is_fatal = matches!(error, ConvertError::Interrupted);
+                    if is_fatal || !self.config.keep_going {
+                        self.is_stopped.store(true, Ordering::Relaxed);
+                    }
+                }
+                lock(&done).push((n, result));
+            }
+        };
+        if jobs == 1 {
+            worker();
+        } else {
+            thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(worker))));
+        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(n, _)| *n);
+        let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
+        for (_, result) in done {
+            match result {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => failures.push(error),
+            }
+        }
+        (outcomes, failures)
+    }
+
+    /// Converts one input and puts its files into place.
+    fn one(&self, n: usize, input: &Input) -> Result<InputOutcome, ConvertError> {
+        if self.progress.is_cancelled() {
+            return Err(ConvertError::Interrupted);
+        }
+        if self.config.resume
+            && let Some(outcome) = self.resumed(input)?
+        {
+            self.progress.input_done(&outcome.input);
+            return Ok(outcome);
+        }
+        let temp = lock(&self.out).temp_folder(n);
+        let converted = self
+            .convert_checked(input, &temp)
+            .and_then(|outcome| lock(&self.out).commit(&temp, outcome, &self.fingerprint));
+        if converted.is_err() {
+            // A failed input must not take room until the end of the run.
+            drop(fs::remove_dir_all(&temp));
+        }
+        let outcome = converted?;
+        self.progress.input_done(&outcome.input);
+        Ok(outcome)
+    }
+
+    /// Converts one input; its hash must be the one its manifest lists.
+    fn convert_checked(&self, input: &Input, temp: &Path) -> Result<InputOutcome, ConvertError> {
+        let outcome = convert_input(&input.path, temp, self.config, self.progress)?;
+        if let (Some(expected), Some(found)) = (&input.expected_sha256, &outcome.input.sha256)
+            && expected != found
+        {
+            return Err(ConvertError::Manifest {
+                path: input.path.clone(),
+                found: format!("sha256 `{found}`"),
+                expected: format!("`{expected}`"),
+            });
+        }
+        Ok(outcome)
+    }
+
+    /// What an earlier run made of this input.
+    fn resumed(&self, input: &Input) -> Result<Option<InputOutcome>, ConvertError> {
+        let sha256 = hash_file(&input.path)?;
+        Ok(lock(&self.out).finished(&sha256).map(|mut outcome| {
+            outcome.input.path.clone_from(&input.path);
+            outcome.input.resumed = true;
+            outcome
+        }))
+    }
+}
+
+/// A panic of another worker leaves whole lines and files, so the state can be used on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// SHA-256 of a file in lower-case hex.
+pub(crate) fn hash_file(path: &Path) -> Result<String, ConvertError> {
+    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
+    let mut hash = Sha256::new();
+    let mut buf = vec![0; HASH_READ_BYTES];
+    loop {
+        match file.read(&mut buf) {
+            Ok(0) => break,
+            Ok(n) => hash.update(&buf[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ConvertError::io(path, "read")(error)),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,221 @@
+//! A look at a DBN file or a store.
+
+use std::path::{Path, PathBuf};
+
+use lob_store::{BinFile, Store, StoreError};
+use serde::Serialize;
+
+use crate::{
+    ConvertError, VerifyReport,
+    decode::{Source, read_header},
+    verify,
+};
+
+/// Bins whose labels are read at once.
+const READ_ROWS: u64 = 1 << 16;
+
+/// What [`inspect`] found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Inspection {
+    /// A DBN file.
+    Dbn(Box<DbnInspection>),
+    /// A store, or one file of it.
+    Store(Box<StoreInspection>),
+}
+
+/// A DBN file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DbnInspection {
+    /// Symbols asked for.
+    pub symbols: Vec<String>,
+    /// Symbols the vendor could resolve for a part of the time only.
+    pub partial: Vec<String>,
+    /// Symbols the vendor could not resolve.
+    pub not_found: Vec<String>,
+    /// Start and end of the request, nanoseconds since the Unix epoch.
+    pub requested: (u64, Option<u64>),
+    /// Most records asked for, if there was a limit.
+    pub limit: Option<u64>,
+    /// Counts, time range, instruments and health.
+    #[serde(flatten)]
+    pub report: VerifyReport,
+}
+
+/// A store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StoreInspection {
+    /// The folder or file.
+    pub path: PathBuf,
+    /// Bins.
+    pub rows: u64,
+    /// Bins with a label.
+    pub samples: u64,
+    /// Book updates in the bins.
+    pub updates: u64,
+    /// First and last exchange time of bins, nanoseconds since the Unix epoch.
+    pub ts_event_range: Option<(u64, u64)>,
+    /// Bins of each class, lowest class first.
+    pub class_counts: Vec<u64>,
+    /// Largest deviation of a class from an equal share, in percentage points; `None` without
+    /// labels.
+    pub class_deviation_points: Option<f64>,
+    /// Files in path order.
+    pub files: Vec<StoreFileInspection>,
+    /// What a user should know: damaged pages, settings that differ between files.
+    pub health: Vec<String>,
+}
+
+/// One file of a store.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StoreFileInspection {
+    /// The file.
+    pub path: PathBuf,
+    /// Day of the partition.
+    pub day: String,
+    /// Its instrument.
+    pub instrument_id: u32,
+    /// The instrument's symbol that day.
+    pub symbol: String,
+    /// Schema of the source: `mbp-10` or `mbo`.
+    pub source_schema: String,
+    /// One price step in 1e-9 price units.
+    pub price_step: i64,
+    /// When a bin ends, such as `updates=100`.
+    pub bin_rule: String,
+    /// Bins.
+    pub rows: u64,
+    /// Bins with a label.
+    pub samples: u64,
+    /// Book updates in the bins.
+    pub updates: u64,
+    /// Stretches without a break.
+    pub segments: usize,
+    /// Bins of the longest of them: the longest window that fits.
+    pub longest_segment: u64,
+    /// Files the bins were made from.
+    pub sources: Vec<String>,
+}
+
+/// Looks at a DBN file or a store, told by their content.
+///
+/// # Errors
+/// The path cannot be read, or is neither.
+pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, ConvertError> {
+    let path = path.as_ref();
+    if path.is_dir() || path.extension().is_some_and(|extension| extension == "parquet") {
+        return Ok(Inspection::Store(Box::new(inspect_store(path)?)));
+    }
+    let mut source = Source::open_unchecked(path)?;
+    let metadata = read_header(path, &mut source)?.metadata;
+    Ok(Inspection::Dbn(Box::new(DbnInspection {
+        symbols: metadata.symbols,
+        partial: metadata.partial,
+        not_found: metadata.not_found,
+        requested: (metadata.start, metadata.end.map(std::num::NonZeroU64::get)),
+        limit: metadata.limit.map(std::num::NonZeroU64::get),
+        report: verify(path)?,
+    })))
+}
+
+fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
+    let store = Store::open(path)?;
+    let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
+    for file in store.files() {
+        let mut seen = FileLabels::default();
+        // A damaged page is a finding, not the end of the inspection.
+        if let Err(error) = seen.read(file) {
+            all.health.push(error.to_string());
+        }
+        let meta = file.meta();
+        all.rows += file.len();
+        all.samples += seen.samples;
+        all.updates += meta.updates;
+        all.ts_event_range = match (all.ts_event_range, seen.ts_event_range) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        if all.class_counts.len() < seen.class_counts.len() {
+            all.class_counts.resize(seen.class_counts.len(), 0);
+        }
+        all.class_counts.iter_mut().zip(&seen.class_counts).for_each(|(all, n)| *all += n);
+        all.files.push(StoreFileInspection {
+            path: file.path().to_owned(),
+            day: meta.day.clone(),
+            instrument_id: meta.instrument_id,
+            symbol: meta.symbol.clone(),
+            source_schema: meta.source_schema.clone(),
+            price_step: meta.price_step,
+            bin_rule: meta.bin_rule.to_string(),
+            rows: file.len(),
+            samples: seen.samples,
+            updates: meta.updates,
+            segments: meta.segments.len(),
+            longest_segment: meta.segments.iter().map(|segment| segment.rows).max().unwrap_or(0),
+            sources: meta.sources.iter().map(|source| source.path.clone()).collect(),
+        });
+    }
+    all.class_deviation_points = deviation_points(&all.class_counts);
+    all.health.extend(differing_settings(&store));
+    Ok(all)
+}
+
+#[derive(Default)]
+struct FileLabels {
+    samples: u64,
+    class_counts: Vec<u64>,
+    ts_event_range: Option<(u64, u64)>,
+}
+
+impl FileLabels {
+    fn read(&mut self, file: &BinFile) -> Result<(), StoreError> {
+        self.class_counts = vec![0; file.meta().label.classes as usize];
+        let mut start = 0;
+        while start < file.len() {
+            let end = file.len().min(start + READ_ROWS);
+            let columns = file.labels(start..end)?;
+            for label in columns.label.into_iter().flatten() {
+                self.samples += 1;
+                let class = usize::try_from(label).unwrap_or(usize::MAX);
+                if let Some(count) = self.class_counts.get_mut(class) {
+                    *count += 1;
+                }
+            }
+            for ts in columns.ts_event.into_iter().filter(|ts| *ts != u64::MAX) {
+                let (first, last) = self.ts_event_range.unwrap_or((ts, ts));
+                self.ts_event_range = Some((first.min(ts), last.max(ts)));
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+/// Largest distance of a class's share from an equal one, in percentage points.
+#[expect(clippy::cast_precision_loss, reason = "counts of bins stay far below 2^53")]
+fn deviation_points(class_counts: &[u64]) -> Option<f64> {
+    let total: u64 = class_counts.iter().sum();
+    let equal = 100.0 / class_counts.len() as f64;
+    (total > 0).then(|| {
+        let shares = class_counts.iter().map(|&n| 100.0 * n as f64 / total as f64);
+        shares.map(|share| (share - equal).abs()).fold(0.0, f64::max)
+    })
+}
+
+/// Settings in which files differ, so that windows of them do not compare.
+fn differing_settings(store: &Store) -> Vec<String> {
+    let mut rules: Vec<_> = store.files().iter().map(|f| f.meta().bin_rule.to_string()).collect();
+    rules.sort();
+    rules.dedup();
+    let windows = |label: &lob_store::LabelMeta| {
+        format!("{}/{}/{}", label.lookback, label.lookforward, label.offset)
+    };
+    let mut labels: Vec<_> = store.files().iter().map(|f| windows(&f.meta().label)).collect();
+    labels.sort();
+    labels.dedup();
+    [("bin rules", rules), ("label windows", labels)]
+        .into_iter()
+        .filter(|(_, found)| found.len() > 1)
+        .map(|(what, found)| format!("files have different {what}: {}", found.join(", ")))
+        .collect()
+}

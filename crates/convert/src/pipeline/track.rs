@@ -1,0 +1,383 @@
+//! One instrument on its way from updates to bins.
+
+use std::collections::VecDeque;
+
+use dbn::Mbp10Msg;
+use lob_depth::{
+    Bin, BinBuilder, DepthError, MovementStream, PRICE_SCALE, PriceStep, StepDetector, UNDEF_PRICE,
+    twice_mid,
+};
+
+use super::spool::{Bins, Spool};
+use crate::{
+    ConvertConfig, PriceStepChoice,
+    day::Day,
+    levels::{Mbp10Levels, is_clear, update_meta},
+};
+
+/// Updates of an instrument that its price step is detected from.
+const DETECTION_UPDATES: usize = 1_000;
+
+/// The bins of one instrument on one day.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) day: Day,
+    /// A time in it, to look its symbol up.
+    pub(super) ts: u64,
+    pub(super) bins: Bins,
+    /// Movement at the last update of each bin, not a number where it has none.
+    pub(super) movements: Vec<f64>,
+    pub(super) updates: u64,
+    next_segment: u32,
+}
+
+/// Identifies an instrument: the same id of two publishers means two books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) publisher_id: u16,
+    pub(super) instrument_id: u32,
+}
+
+/// An instrument's state.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) key: Key,
+    /// Day that `is_wanted` holds for.
+    filter_day: Option<Day>,
+    is_wanted: bool,
+    stage: Stage,
+    /// The price step, if the prices seen did not suffice to be sure of it.
+    pub(super) guessed_step: Option<PriceStep>,
+    pub(super) parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The price step is not known yet.
+    Detecting {
+        held: Vec<Mbp10Msg>,
+        detector: Box<StepDetector>,
+    },
+    Binning(Box<Binning>),
+}
+
+#[derive(Debug)]
+struct Binning {
+    step: PriceStep,
+    builder: BinBuilder,
+    movements: MovementStream,
+    /// Updates binned so far, and how many of them lie before the open segment.
+    n_updates: u64,
+    segment_first: u64,
+    /// Last updates of the open segment's bins whose movements are not known yet.
+    pending: VecDeque<u64>,
+    /// Position of the open part and its day.
+    part: usize,
+    day: Option<Day>,
+    segment: u32,
+    last_ts: u64,
+    last_touch: (i64, i64),
+    off_step: u64,
+}
+
+/// Time stamp that orders a record: the capture time, as in the vendor's daily files, or the
+/// exchange's where there is none.
+#[inline]
+pub(super) fn order_ts(record: &Mbp10Msg) -> Option<u64> {
+    const UNDEFINED: u64 = u64::MAX;
+    match (record.ts_recv, record.hd.ts_event) {
+        (UNDEFINED | 0, UNDEFINED) => None,
+        (UNDEFINED | 0, ts_event) => Some(ts_event),
+        (ts_recv, _) => Some(ts_recv),
+    }
+}
+
+impl Track {
+    pub(super) fn new(key: Key, config: &ConvertConfig) -> Result<Self, DepthError> {
+        let stage = match config.price_step {
+            PriceStepChoice::Auto => {
+                Stage::Detecting { held: Vec::new(), detector: Box::default() }
+            }
+            PriceStepChoice::Fixed(step) => {
+                Stage::Binning(Box::new(Binning::new(PriceStep::new(step)?, config)?))
+            }
+        };
+        Ok(Self {
+            key,
+            filter_day: None,
+            is_wanted: true,
+            stage,
+            guessed_step: None,
+            parts: Vec::new(),
+        })
+    }
+
+    /// Whether the filters let this instrument through at this time; `decide` is asked once a day.
+    #[inline]
+    pub(super) fn is_wanted(
+        &mut self,
+        ts: u64,
+        config: &ConvertConfig,
+        decide: impl FnOnce() -> bool,
+    ) -> bool {
+        if !self.filter_day.is_some_and(|day| day.contains(ts)) {
+            self.filter_day = Some(Day::of(ts, config.day_start_ns));
+            self.is_wanted = decide();
+        }
+        self.is_wanted
+    }
+
+    /// Takes in an update at `ts`.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        record: &Mbp10Msg,
+        ts: u64,
+        config: &ConvertConfig,
+        spool: &mut Spool,
+    ) -> Result<(), DepthError> {
+        match &mut self.stage {
+            Stage::Binning(binning) => binning.push(record, ts, config, &mut self.parts, spool),
+            Stage::Detecting { .. } => self.hold(record, config, spool),
+        }
+    }
+
+    /// Updates kept until the price step is known.
+    pub(super) fn n_held(&self) -> usize {
+        match &self.stage {
+            Stage::Detecting { held, .. } => held.len(),
+            Stage::Binning(_) => 0,
+        }
+    }
+
+    #[cold]
+    fn hold(
+        &mut self,
+        record: &Mbp10Msg,
+        config: &ConvertConfig,
+        spool: &mut Spool,
+    ) -> Result<(), DepthError> {
+        let Stage::Detecting { held, detector } = &mut self.stage else { return Ok(()) };
+        for level in &record.levels {
+            detector.push(level.bid_px);
+            detector.push(level.ask_px);
+        }
+        held.push(record.clone());
+        if held.len() < DETECTION_UPDATES {
+            return Ok(());
+        }
+        match self.start(false, config, spool) {
+            // Prices of a quiet instrument may still come.
+            Err(DepthError::TooFewPrices { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Detects the price step and bins what was held back. Does nothing if it is known. With
+    /// `anyway`, too few prices give the largest power of ten, up to one price unit, that all of
+    /// them are multiples of.
+    ///
+    /// # Errors
+    /// Those of [`StepDetector::finish`], with the updates still held, and those of binning.
+    pub(super) fn start(
+        &mut self,
+        anyway: bool,
+        config: &ConvertConfig,
+        spool: &mut Spool,
+    ) -> Result<(), DepthError> {
+        let Stage::Detecting { held, detector } = &mut self.stage else { return Ok(()) };
+        let (step, is_guess) = match detector.finish() {
+            Ok(step) => (step, false),
+            // A sparse book, such as that of a quiet stock, but a tick that exists.
+            Err(DepthError::ImplausibleStep { divisor, .. }) if is_usual_tick(divisor) => {
+                (PriceStep::new(divisor)?, true)
+            }
+            Err(DepthError::TooFewPrices { .. }) if anyway => (decimal_step(held)?, true),
+            Err(error) => return Err(error),
+        };
+        self.guessed_step = is_guess.then_some(step);
+        let mut binning = Box::new(Binning::new(step, config)?);
+        for record in std::mem::take(held) {
+            // Records without any time were left out before.
+            let ts = order_ts(&record).unwrap_or(0);
+            binning.push(&record, ts, config, &mut self.parts, spool)?;
+        }
+        self.stage = Stage::Binning(binning);
+        Ok(())
+    }
+
+    /// Ends the last segment.
+    pub(super) fn finish(&mut self, spool: &mut Spool) {
+        if let Stage::Binning(binning) = &mut self.stage {
+            binning.end_segment(&mut self.parts, spool);
+        }
+    }
+
+    /// Price step, and the number of changes of the best prices that are no multiples of it;
+    /// `None` before [`start`](Self::start).
+    pub(super) fn step(&self) -> Option<(PriceStep, u64)> {
+        match &self.stage {
+            Stage::Binning(binning) => Some((binning.step, binning.off_step)),
+            Stage::Detecting { .. } => None,
+        }
+    }
+}
+
+/// The largest power of ten, up to one price unit, that all prices are multiples of.
+fn decimal_step(records: &[Mbp10Msg]) -> Result<PriceStep, DepthError> {
+    let levels = records.iter().flat_map(|record| &record.levels);
+    let prices = levels.flat_map(|level| [level.bid_px, level.ask_px]);
+    let mut step = PRICE_SCALE;
+    for px in prices.filter(|px| *px != UNDEF_PRICE) {
+        while px % step != 0 {
+            step /= 10;
+        }
+    }
+    PriceStep::new(step)
+}
+
+/// Whether exchanges use such a step: 1, 2, 2.5 or 5 times a power of ten, from 1e-7 upwards.
+fn is_usual_tick(mut divisor: i64) -> bool {
+    const SMALLEST: i64 = 100;
+    if divisor < SMALLEST {
+        return false;
+    }
+    while divisor % 10 == 0 {
+        divisor /= 10;
+    }
+    matches!(divisor, 1 | 2 | 5 | 25)
+}
+
+impl Binning {
+    fn new(step: PriceStep, config: &ConvertConfig) -> Result<Self, DepthError> {
+        Ok(Self {
+            step,
+            builder: BinBuilder::new(config.bin_rule, config.size_aggregate, step)?,
+            movements: MovementStream::new(config.label)?,
+            n_updates: 0,
+            segment_first: 0,
+            pending: VecDeque::new(),
+            part: 0,
+            day: None,
+            segment: 0,
+            last_ts: 0,
+            last_touch: (UNDEF_PRICE, UNDEF_PRICE),
+            off_step: 0,
+        })
+    }
+
+    #[inline]
+    fn push(
+        &mut self,
+        record: &Mbp10Msg,
+        ts: u64,
+        config: &ConvertConfig,
+        parts: &mut Vec<Part>,
+        spool: &mut Spool,
+    ) -> Result<(), DepthError> {
+        let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
+        if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
+            self.begin_segment(ts, config, parts, spool)?;
+        }
+        self.last_ts = ts;
+        let touch = &record.levels[0];
+        if self.last_touch != (touch.bid_px, touch.ask_px) {
+            self.last_touch = (touch.bid_px, touch.ask_px);
+            let step = self.step.get();
+            let is_off = |px: i64| px != UNDEF_PRICE && px % step != 0;
+            self.off_step += u64::from(is_off(touch.bid_px) || is_off(touch.ask_px));
+        }
+        let mid = twice_mid(touch.bid_px, touch.ask_px)?;
+        if let Some(bin) = self.builder.push(update_meta(record), &Mbp10Levels(record))? {
+            self.store(&bin, parts, spool);
+        }
+        self.n_updates += 1;
+        parts[self.part].updates += 1;
+        if let Some(movement) = self.movements.push(mid)
+            && self.pending.front() == Some(&(movement.row + self.segment_first))
+        {
+            self.pending.pop_front();
+            parts[self.part].movements.push(movement.value.unwrap_or(f64::NAN));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn store(&mut self, bin: &Bin, parts: &mut [Part], spool: &mut Spool) {
+        self.pending.push_back(bin.last_update);
+        spool.push(&mut parts[self.part].bins, bin, self.segment);
+    }
+
+    /// Ends the open segment, if it has any update, and begins another at `ts`.
+    #[cold]
+    fn begin_segment(
+        &mut self,
+        ts: u64,
+        config: &ConvertConfig,
+        parts: &mut Vec<Part>,
+        spool: &mut Spool,
+    ) -> Result<(), DepthError> {
+        self.end_segment(parts, spool);
+        let day = Day::of(ts, config.day_start_ns);
+        self.part = parts.iter().position(|part| part.day == day).unwrap_or(parts.len());
+        if self.part == parts.len() {
+            parts.push(Part {
+                day,
+                ts,
+                bins: Bins::default(),
+                movements: Vec::new(),
+                updates: 0,
+                next_segment: 0,
+            });
+        }
+        self.segment = parts[self.part].next_segment;
+        parts[self.part].next_segment += 1;
+        self.day = Some(day);
+        self.movements = MovementStream::new(config.label)?;
+        self.segment_first = self.n_updates;
+        Ok(())
+    }
+
+    fn end_segment(&mut self, parts: &mut [Part], spool: &mut Spool) {
+        if self.day.is_none() {
+            return;
+        }
+        if let Some(bin) = self.builder.finish() {
+            self.store(&bin, parts, spool);
+        }
+        // Nothing after the segment may complete them.
+        let movements = &mut parts[self.part].movements;
+        movements.extend(self.pending.drain(..).map(|_| f64::NAN));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_ticks() {
+        for step in [100, 50_000, 10_000_000, 250_000_000, 1_000_000_000, 20_000_000] {
+            assert!(is_usual_tick(step), "{step}");
+        }
+        for step in [-10, 0, 1, 10, 300, 70_000, 15_000_000] {
+            assert!(!is_usual_tick(step), "{step}");
+        }
+    }
+
+    #[test]
+    fn steps_of_few_prices() {
+        let check = |prices: &[i64], expected| {
+            let mut record = Mbp10Msg::default();
+            for (level, px) in record.levels.iter_mut().zip(prices) {
+                level.bid_px = *px;
+            }
+            assert_eq!(decimal_step(&[record]).unwrap().get(), expected, "{prices:?}");
+        };
+        check(&[], PRICE_SCALE);
+        check(&[0], PRICE_SCALE);
+        check(&[4_700_250_000_000], 10_000_000);
+        check(&[66_050_000_000, -1_000_000_000], 10_000_000);
+        check(&[1], 1);
+    }
+}

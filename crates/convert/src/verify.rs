@@ -1,0 +1,269 @@
+//! Every defect of a DBN file, with its place.
+
+mod resync;
+mod scan;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    ConvertError,
+    convert::hash_file,
+    decode::{FramesEnd, Source, ZSTD_MAGIC, book_schema, read_full, read_header, walk_frames},
+};
+
+/// Defects listed one by one; the rest is only counted.
+const DEFECTS_LISTED_MAX: usize = 1_000;
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DefectKind {
+    /// No DBN file, or of a version that is not read.
+    Header,
+    /// A schema without order books.
+    Schema,
+    /// The file ends inside a Zstandard frame.
+    FrameTruncated,
+    /// Something other than a frame follows the last one.
+    TrailingBytes,
+    /// Compressed data that does not decompress, or fails its checksum.
+    FrameDamaged,
+    /// A frame without checksum: damage inside it may go unseen.
+    ChecksumMissing,
+    /// The file ends inside a record.
+    RecordTruncated,
+    /// A length no record has.
+    RecordLength,
+    /// An unknown record type, or one that does not belong into the file's schema.
+    RecordType,
+    /// A field with a value that has no meaning, so that the record cannot be used.
+    RecordField,
+    /// A second DBN file begins.
+    Concatenated,
+}
+
+/// Which bytes a position counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetIn {
+    /// Those of the file.
+    File,
+    /// Those of the decompressed stream; of the file too if it is not compressed.
+    Decoded,
+}
+
+/// One defect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Defect {
+    /// What it is.
+    pub kind: DefectKind,
+    /// Where it starts.
+    pub byte_offset: u64,
+    /// What `byte_offset` counts.
+    pub offset_in: OffsetIn,
+    /// Records before it; `None` where records are not known yet.
+    pub record_index: Option<u64>,
+    /// What was found and what was expected.
+    pub message: String,
+    /// Whether data is lost: such a file is not converted.
+    pub fatal: bool,
+}
+
+/// What a market does now and then, and a broken feed does often.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Oddities {
+    /// Updates with best bid above best ask.
+    pub crossed: u64,
+    /// Updates with best bid equal to best ask.
+    pub locked: u64,
+    /// Updates with one side empty.
+    pub one_sided: u64,
+    /// Updates with both sides empty.
+    pub empty: u64,
+    /// Records captured before their predecessor (`ts_recv`).
+    pub ts_recv_backwards: u64,
+    /// Records of an instrument with an exchange time before its last one.
+    pub ts_event_backwards: u64,
+    /// Records of a publisher with a sequence number below its last one.
+    pub sequence_backwards: u64,
+    /// Records of a publisher whose sequence number skips some. Usual where a file holds a
+    /// selection of instruments.
+    pub sequence_gaps: u64,
+    /// Records the vendor marks as of a possibly wrong book.
+    pub maybe_bad_book: u64,
+    /// Records the vendor marks as of a wrong capture time.
+    pub bad_ts_recv: u64,
+    /// Records that empty the book.
+    pub clears: u64,
+}
+
+/// The records of one instrument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstrumentCount {
+    /// Publisher of the records.
+    pub publisher_id: u16,
+    /// Instrument id.
+    pub instrument_id: u32,
+    /// Its symbol at its first record; `None` if the file maps none.
+    pub symbol: Option<String>,
+    /// Book records.
+    pub records: u64,
+    /// First and last exchange time, nanoseconds since the Unix epoch.
+    pub ts_event_range: Option<(u64, u64)>,
+}
+
+/// Everything [`verify`] found out about a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its SHA-256 in lower-case hex.
+    pub sha256: String,
+    /// Whole Zstandard frames; `None` for a raw file.
+    pub frames: Option<u64>,
+    /// Version in the header.
+    pub dbn_version: Option<u8>,
+    /// Dataset in the header.
+    pub dataset: Option<String>,
+    /// Schema in the header.
+    pub schema: Option<String>,
+    /// Whole, sound records.
+    pub records: u64,
+    /// Book updates among them, after the replay of market-by-order records.
+    pub updates: u64,
+    /// Records that accompany the books, by kind.
+    pub skipped: BTreeMap<String, u64>,
+    /// Instruments seen, by publisher and id.
+    pub instruments: Vec<InstrumentCount>,
+    /// First and last capture time, nanoseconds since the Unix epoch.
+    pub ts_range: Option<(u64, u64)>,
+    /// What is wrong, in the order found; at most 1,000.
+    pub defects: Vec<Defect>,
+    /// Defects beyond the listed ones.
+    pub defects_unlisted: u64,
+    /// What is unusual.
+    pub oddities: Oddities,
+}
+
+impl VerifyReport {
+    /// Whether no data is lost.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        !self.defects.iter().any(|defect| defect.fatal)
+    }
+
+    fn add(&mut self, defect: Defect) {
+        if self.defects.len() < DEFECTS_LISTED_MAX {
+            self.defects.push(defect);
+        } else {
+            self.defects_unlisted += 1;
+        }
+    }
+
+    fn frame_defect(&mut self, kind: DefectKind, byte_offset: u64, message: String, fatal: bool) {
+        let offset_in = OffsetIn::File;
+        self.add(Defect { kind, byte_offset, offset_in, record_index: None, message, fatal });
+    }
+}
+
+/// Checks a whole file: its frames, header, record framing, and what the records say. Reads on
+/// behind a damaged record where it can.
+///
+/// # Errors
+/// The file cannot be read at all; whatever is wrong with its content stands in the report.
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, ConvertError> {
+    let path = path.as_ref();
+    let mut report =
+        VerifyReport { path: path.to_owned(), sha256: hash_file(path)?, ..VerifyReport::default() };
+    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
+    report.bytes = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
+    let mut magic = [0; 4];
+    let n = read_full(&mut file, &mut magic).map_err(ConvertError::io(path, "read"))?;
+    if magic[..n] == ZSTD_MAGIC {
+        check_frames(path, &mut file, &mut report)?;
+    }
+    let opened = Source::open_unchecked(path);
+    let mut source = match opened {
+        Ok(source) => source,
+        Err(error) => return header_defect(report, error),
+    };
+    let header = match read_header(path, &mut source) {
+        Ok(header) => header,
+        Err(error) => return header_defect(report, error),
+    };
+    report.dbn_version = Some(header.metadata.version);
+    report.dataset = Some(header.metadata.dataset.clone());
+    report.schema = header.metadata.schema.map(|schema| schema.as_str().to_owned());
+    match book_schema(path, &header.metadata) {
+        Ok(schema) => scan::scan_records(&mut source, &header, schema, &mut report),
+        Err(error) => report.frame_defect(DefectKind::Schema, 0, error.to_string(), true),
+    }
+    Ok(report)
+}
+
+/// An error of the header as a defect, unless the file could not be read.
+fn header_defect(
+    mut report: VerifyReport,
+    error: ConvertError,
+) -> Result<VerifyReport, ConvertError> {
+    let (kind, at) = match &error {
+        ConvertError::Io { .. } => return Err(error),
+        ConvertError::Truncated { byte_offset, .. } => (DefectKind::RecordTruncated, *byte_offset),
+        ConvertError::Decompress { .. } => (DefectKind::FrameDamaged, 0),
+        _ => (DefectKind::Header, 0),
+    };
+    // A cut frame has been reported already, and is why the header ends early.
+    let is_known = kind == DefectKind::RecordTruncated
+        && report.defects.iter().any(|defect| defect.kind == DefectKind::FrameTruncated);
+    if !is_known {
+        report.frame_defect(kind, at, error.to_string(), true);
+    }
+    Ok(report)
+}
+
+fn check_frames(
+    path: &Path,
+    file: &mut File,
+    report: &mut VerifyReport,
+) -> Result<(), ConvertError> {
+    let frames = walk_frames(file).map_err(ConvertError::io(path, "read"))?;
+    report.frames = Some(frames.whole);
+    match frames.end {
+        FramesEnd::Whole => {}
+        FramesEnd::Cut { frame_offset } => {
+            let message = format!(
+                "the Zstandard frame that starts here is not finished at the end of the file ({} bytes)",
+                frames.file_bytes
+            );
+            report.frame_defect(DefectKind::FrameTruncated, frame_offset, message, true);
+        }
+        FramesEnd::Trailing { byte_offset } => {
+            let message = format!(
+                "{} bytes after the last Zstandard frame are no frame",
+                frames.file_bytes - byte_offset
+            );
+            report.frame_defect(DefectKind::TrailingBytes, byte_offset, message, true);
+        }
+        FramesEnd::Damaged { frame_offset } => {
+            let message = "a block of the frame that starts here has a reserved type".to_owned();
+            report.frame_defect(DefectKind::FrameDamaged, frame_offset, message, true);
+        }
+    }
+    if frames.unchecked > 0 {
+        let message = format!(
+            "{} of {} frames have no checksum; damage that still decompresses would not be seen",
+            frames.unchecked, frames.whole
+        );
+        report.frame_defect(DefectKind::ChecksumMissing, 0, message, false);
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! Record after record, over damaged ones where a sound one can be found behind them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Read,
+};
+
+use dbn::{Action, FlagSet, MboMsg, RecordHeader, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype};
+use lob_book::Replayer;
+
+use super::{Defect, DefectKind, InstrumentCount, OffsetIn, VerifyReport, resync::find_record};
+use crate::decode::{
+    BookSchema, Header, RecordKind, Source, classify_header, expected_bytes, rtype_name, symbol_map,
+};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 18;
+/// How far behind a damaged record the next sound one is looked for; kept buffered.
+pub(super) const LOOKAHEAD_BYTES: usize = 1 << 16;
+/// Length byte, type byte, publisher, instrument, exchange time.
+pub(super) const HEADER_BYTES: usize = 16;
+
+/// The undecoded rest of the stream, with some bytes at hand.
+struct Window<'a> {
+    source: &'a mut Source,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Position of `buffer[start]` in the decoded stream.
+    offset: u64,
+    end: Option<std::io::Result<()>>,
+}
+
+impl Window<'_> {
+    /// At least `LOOKAHEAD_BYTES`, or all there is.
+    fn fill(&mut self) -> &[u8] {
+        while self.end.is_none() && self.buffer.len() - self.start < LOOKAHEAD_BYTES {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            let filled = self.buffer.len();
+            self.buffer.resize(filled + READ_BYTES, 0);
+            let (n, end) = match self.source.read(&mut self.buffer[filled..]) {
+                Ok(0) => (0, Some(Ok(()))),
+                Ok(n) => (n, None),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (0, None),
+                Err(error) => (0, Some(Err(error))),
+            };
+            self.buffer.truncate(filled + n);
+            self.end = end;
+        }
+        &self.buffer[self.start..]
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.offset += bytes as u64;
+    }
+}
+
+/// What was seen last, to tell what goes backwards.
+#[derive(Default)]
+struct Seen {
+    ts_recv: u64,
+    instruments: BTreeMap<(u16, u32), Instrument>,
+    sequence: HashMap<u16, u32>,
+}
+
+#[derive(Default)]
+struct Instrument {
+    records: u64,
+    first_ts_recv: u64,
+    /// Latest exchange time, to tell what goes backwards.
+    ts_event: u64,
+    ts_event_range: Option<(u64, u64)>,
+}
+
+struct Scan<'a> {
+    report: &'a mut VerifyReport,
+    schema: Option<BookSchema>,
+    /// Whether the header names the schema, so that others do not belong.
+    is_pure: bool,
+    ts_out: bool,
+    replayer: Replayer,
+    seen: Seen,
+}
+
+/// Checks all records behind the header.
+pub(super) fn scan_records(
+    source: &mut Source,
+    header: &Header,
+    schema: Option<BookSchema>,
+    report: &mut VerifyReport,
+) {
+    let mut window =
+        Window { source, buffer: Vec::new(), start: 0, offset: header.bytes, end: None };
+    let mut scan = Scan {
+        report,
+        schema,
+        is_pure: schema.is_some(),
+        ts_out: header.metadata.ts_out,
+        replayer: Replayer::new(),
+        seen: Seen::default(),
+    };
+    loop {
+        let offset = window.offset;
+        let bytes = window.fill();
+        if bytes.is_empty() {
+            break;
+        }
+        let step = scan.step(bytes, offset);
+        window.skip(step);
+    }
+    let symbols = symbol_map(&header.metadata);
+    let instruments = scan.seen.instruments.iter();
+    scan.report.instruments = instruments
+        .map(|(&(publisher_id, instrument_id), instrument)| InstrumentCount {
+            publisher_id,
+            instrument_id,
+            symbol: symbols.get_for_ts(instrument.first_ts_recv, instrument_id).cloned(),
+            records: instrument.records,
+            ts_event_range: instrument.ts_event_range,
+        })
+        .collect();
+    if let Some(Err(error)) = window.end {
+        let at = window.source.file_bytes();
+        let is_cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
+        let kind = if is_cut { DefectKind::FrameTruncated } else { DefectKind::FrameDamaged };
+        let records = scan.report.records;
+        // The walk over the frames has said where a cut frame starts.
+        if !report_has(scan.report, kind) {
+            scan.report.add(Defect {
+                kind,
+                byte_offset: at,
+                offset_in: OffsetIn::File,
+                record_index: Some(records),
+                message: format!("cannot be decompressed near here: {error}"),
+                fatal: true,
+            });
+        } else if let Some(defect) = scan.report.defects.iter_mut().find(|d| d.kind == kind) {
+            defect.record_index = Some(records);
+        }
+    }
+}
+
+fn report_has(report: &VerifyReport, kind: DefectKind) -> bool {
+    report.defects.iter().any(|defect| defect.kind == kind)
+}
+
+impl Scan<'_> {
+    /// Looks at what starts at `bytes[0]` and returns how far to move on.
+    fn step(&mut self, bytes: &[u8], offset: u64) -> usize {
+        let length = usize::from(bytes[0]) * 4;
+        if bytes.len() >= 4 && &bytes[..3] == b"DBN" {
+            return self.second_file(bytes, offset);
+        }
+        if length < HEADER_BYTES && bytes.len() >= HEADER_BYTES {
+            let found = format!("a length of {length} bytes, expected at least {HEADER_BYTES}");
+            return self.damaged(DefectKind::RecordLength, found, bytes, offset);
+        }
+        if bytes.len() < length.max(HEADER_BYTES) {
+            let whole = length.max(HEADER_BYTES);
+            let message = format!("the data ends {} of {whole} bytes into a record", bytes.len());
+            self.defect(DefectKind::RecordTruncated, offset, message);
+            return bytes.len();
+        }
+        let rtype = bytes[1];
+        let record = &bytes[..length];
+        match (classify_header(rtype, length, self.ts_out), self.schema) {
+            (RecordKind::Mbp10, None | Some(BookSchema::Mbp10)) => self.mbp10(record),
+            (RecordKind::Mbo, None | Some(BookSchema::Mbo)) => self.mbo(record, offset),
+            (RecordKind::Other, _) => self.skipped(rtype),
+            (RecordKind::Mbp10 | RecordKind::Mbo | RecordKind::Market, _) if !self.is_pure => {
+                self.skipped(rtype);
+            }
+            (kind, _) => {
+                let is_book = matches!(rtype, rtype::MBP_10 | rtype::MBO);
+                let is_length = kind == RecordKind::Damaged && is_book;
+                let expected = expected_bytes(rtype, self.schema, self.ts_out);
+                let found =
+                    format!("rtype `{rtype:#04x}` with {length} bytes, expected {expected}");
+                let kind =
+                    if is_length { DefectKind::RecordLength } else { DefectKind::RecordType };
+                return self.damaged(kind, found, bytes, offset);
+            }
+        }
+        length
+    }
+
+    fn defect(&mut self, kind: DefectKind, byte_offset: u64, message: String) {
+        let record_index = Some(self.report.records);
+        let offset_in = OffsetIn::Decoded;
+        self.report.add(Defect {
+            kind,
+            byte_offset,
+            offset_in,
+            record_index,
+            message,
+            fatal: true,
+        });
+    }
+
+    /// Reports a damaged record and looks for the next sound one.
+    fn damaged(&mut self, kind: DefectKind, found: String, bytes: &[u8], offset: u64) -> usize {
+        let next = find_record(bytes, self.schema, self.ts_out);
+        let skipped = next.unwrap_or(bytes.len());
+        let then = match next {
+            Some(_) => format!("reading goes on {skipped} bytes further"),
+            None => format!("no sound record follows in the next {skipped} bytes"),
+        };
+        self.defect(kind, offset, format!("found {found}; {then}"));
+        skipped
+    }
+
+    /// A header inside the stream: the records behind it are read on.
+    fn second_file(&mut self, bytes: &[u8], offset: u64) -> usize {
+        self.defect(
+            DefectKind::Concatenated,
+            offset,
+            "a second DBN file begins here; convert the files one by one".to_owned(),
+        );
+        let length = bytes.get(4..8).map_or(0, |length| {
+            length.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte))
+        });
+        (8 + length).min(bytes.len())
+    }
+
+    fn skipped(&mut self, rtype: u8) {
+        self.report.records += 1;
+        *self.report.skipped.entry(format!("rtype_{}", rtype_name(rtype))).or_default() += 1;
+    }
+
+    fn mbp10(&mut self, record: &[u8]) {
+        self.schema = Some(BookSchema::Mbp10);
+        self.common(record, record[30], record[28], u64_at(record, 32), u32_at(record, 44));
+        self.touch(i64_at(record, 48), i64_at(record, 56));
+    }
+
+    fn mbo(&mut self, record: &[u8], offset: u64) {
+        self.schema = Some(BookSchema::Mbo);
+        let msg = mbo_msg(record);
+        match self.replayer.push(&msg) {
+            Err(error) => {
+                self.defect(DefectKind::RecordField, offset, error.to_string());
+                self.report.records += 1;
+            }
+            Ok(update) => {
+                self.common(record, record[36], record[38], msg.ts_recv, msg.sequence);
+                if let Some(update) = update {
+                    self.touch(update.levels[0].bid_px, update.levels[0].ask_px);
+                }
+            }
+        }
+    }
+
+    /// What both kinds of book records have.
+    fn common(&mut self, record: &[u8], flags: u8, action: u8, ts_recv: u64, sequence: u32) {
+        self.report.records += 1;
+        let odd = &mut self.report.oddities;
+        let flags = FlagSet::new(flags);
+        odd.maybe_bad_book += u64::from(flags.is_maybe_bad_book());
+        odd.bad_ts_recv += u64::from(flags.is_bad_ts_recv());
+        odd.clears += u64::from(action == Action::Clear as u8);
+        if ts_recv != UNDEF_TIMESTAMP {
+            odd.ts_recv_backwards += u64::from(ts_recv < self.seen.ts_recv);
+            self.seen.ts_recv = ts_recv;
+            let (first, last) = self.report.ts_range.unwrap_or((ts_recv, ts_recv));
+            self.report.ts_range = Some((first.min(ts_recv), last.max(ts_recv)));
+        }
+        let publisher = u16::from_le_bytes([record[2], record[3]]);
+        let ts_event = u64_at(record, 8);
+        let seen = self.seen.instruments.entry((publisher, u32_at(record, 4))).or_default();
+        seen.records += 1;
+        if seen.records == 1 {
+            seen.first_ts_recv = ts_recv;
+        }
+        if ts_event != UNDEF_TIMESTAMP {
+            odd.ts_event_backwards += u64::from(ts_event < seen.ts_event);
+            seen.ts_event = ts_event;
+            let (first, last) = seen.ts_event_range.unwrap_or((ts_event, ts_event));
+            seen.ts_event_range = Some((first.min(ts_event), last.max(ts_event)));
+        }
+        let last = self.seen.sequence.entry(publisher).or_insert(sequence);
+        odd.sequence_backwards += u64::from(sequence < *last);
+        odd.sequence_gaps += u64::from(sequence > last.saturating_add(1));
+        *last = sequence;
+    }
+
+    fn touch(&mut self, bid_px: i64, ask_px: i64) {
+        self.report.updates += 1;
+        let odd = &mut self.report.oddities;
+        match (bid_px == UNDEF_PRICE, ask_px == UNDEF_PRICE) {
+            (true, true) => odd.empty += 1,
+            (false, false) => {
+                odd.crossed += u64::from(bid_px > ask_px);
+                odd.locked += u64::from(bid_px == ask_px);
+            }
+            _ => odd.one_sided += 1,
+        }
+    }
+}
+
+/// An MBO record from its bytes; `record` has the record's length.
+fn mbo_msg(record: &[u8]) -> MboMsg {
+    let publisher_id = u16::from_le_bytes([record[2], record[3]]);
+    let (instrument_id, ts_event) = (u32_at(record, 4), u64_at(record, 8));
+    MboMsg {
+        hd: RecordHeader::new::<MboMsg>(rtype::MBO, publisher_id, instrument_id, ts_event),
+        order_id: u64_at(record, 16),
+        price: i64_at(record, 24),
+        size: u32_at(record, 32),
+        flags: FlagSet::new(record[36]),
+        channel_id: record[37],
+        action: record[38].cast_signed(),
+        side: record[39].cast_signed(),
+        ts_recv: u64_at(record, 40),
+        ts_in_delta: u32_at(record, 48).cast_signed(),
+        sequence: u32_at(record, 52),
+    }
+}
+
+fn u32_at(record: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| record[at + i]))
+}
+
+fn u64_at(record: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| record[at + i]))
+}
+
+fn i64_at(record: &[u8], at: usize) -> i64 {
+    u64_at(record, at).cast_signed()
+}

@@ -1,0 +1,62 @@
+//! Recorded files, where the checkout has them.
+
+use lob_convert::{ConvertConfig, ConvertError, RecordStream, convert, verify};
+
+use crate::shared;
+
+/// Records and updates of each file of books.
+const BOOKS: [(&str, u64, u64); 10] = [
+    ("dbn_test_data.mbp-10.dbn", 2, 2),
+    ("dbn_test_data.mbp-10.v1.dbn.zst", 2, 2),
+    ("dbn_test_data.mbp-10.v2.dbn.zst", 2, 2),
+    ("dbn_test_data.mbp-10.v3.dbn.zst", 2, 2),
+    ("dbpy_GLBX.MDP3.mbp-10.dbn.zst", 4, 4),
+    ("dbpy_IFEU.IMPACT.mbp-10.dbn.zst", 4, 4),
+    ("dbpy_NDEX.IMPACT.mbp-10.dbn.zst", 4, 4),
+    ("dbpy_XNAS.ITCH.mbp-10.dbn.zst", 4, 4),
+    ("nautilus_esh4-20231224.mbo.dbn.zst", 8_725, 73),
+    ("nautilus_esh4-20231225.mbo.dbn.zst", 68_792, 43_790),
+];
+
+#[test]
+fn record_counts() {
+    let Some(real) = shared("real") else { return };
+    for (name, records, updates) in BOOKS {
+        let mut stream = RecordStream::open(real.join(name)).unwrap();
+        while stream.next().unwrap().is_some() {}
+        let counts = stream.counts();
+        assert_eq!((counts.records, counts.updates), (records, updates), "{name}");
+        let report = verify(real.join(name)).unwrap();
+        assert!(report.is_sound(), "{name}: {:?}", report.defects);
+        assert_eq!((report.records, report.updates), (records, updates), "{name}");
+    }
+}
+
+#[test]
+fn conversion() {
+    let Some(real) = shared("real") else { return };
+    for (name, records, updates) in BOOKS {
+        let folder = tempfile::tempdir().unwrap();
+        let config = ConvertConfig::new(folder.path().join("out"));
+        let result = convert(&[real.join(name)], &config, &());
+        let summary = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((summary.records, summary.updates), (records, updates), "{name}");
+        if name.contains("20231225") {
+            // A quarter point, and more than one symbol may trade in the file.
+            assert!(summary.outputs.iter().all(|o| o.price_step % 50_000_000 == 0));
+            assert!(summary.rows >= 437, "{} bins", summary.rows);
+            assert!(summary.samples > 0, "{:?}", summary.warnings);
+        }
+    }
+}
+
+#[test]
+fn other_schemas_are_refused() {
+    let Some(real) = shared("real") else { return };
+    let error =
+        RecordStream::open(real.join("nautilus_futures_20240701.mbp-1.dbn.zst")).unwrap_err();
+    assert!(matches!(&error, ConvertError::Schema { found, .. } if found == "mbp-1"), "{error}");
+    let fragment = real.join("dbn_multi-frame.definition.v1.dbn.frag.zst");
+    let error = RecordStream::open(fragment).unwrap_err();
+    assert!(matches!(error, ConvertError::NotDbn { .. }), "{error}");
+}

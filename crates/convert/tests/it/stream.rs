@@ -1,0 +1,100 @@
+//! Reading updates.
+
+use std::io::Write;
+
+use lob_convert::{BookSchema, ConvertError, RecordStream};
+
+use crate::market;
+
+fn read_all(path: &std::path::Path) -> Result<(u64, u64, String), ConvertError> {
+    let mut stream = RecordStream::open(path)?;
+    while stream.next()?.is_some() {}
+    assert!(stream.next()?.is_none(), "the end stays the end");
+    let counts = stream.counts();
+    Ok((counts.records, counts.updates, stream.sha256().unwrap()))
+}
+
+#[test]
+fn raw_and_compressed_files_give_the_same_updates() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = market(folder.path(), "a.mbp-10.dbn", 3_000, 2, 2);
+    let bytes = std::fs::read(&raw).unwrap();
+    // Names do not matter, and frames may be cut anywhere.
+    let many = folder.path().join("frames.bin");
+    let mut file = std::fs::File::create(&many).unwrap();
+    for piece in bytes.chunks(100_001) {
+        file.write_all(&zstd::encode_all(piece, 1).unwrap()).unwrap();
+    }
+    let mut raw_stream = RecordStream::open(&raw).unwrap();
+    let mut zst_stream = RecordStream::open(&many).unwrap();
+    let mut n = 0;
+    while let Some(update) = raw_stream.next().unwrap() {
+        assert_eq!(Some(update), zst_stream.next().unwrap());
+        n += 1;
+    }
+    assert_eq!(n, 3_000);
+    assert!(zst_stream.next().unwrap().is_none());
+    assert_eq!(raw_stream.counts().decoded_bytes, bytes.len() as u64);
+    assert_eq!(raw_stream.counts(), zst_stream.counts());
+    assert_eq!(raw_stream.file_bytes(), bytes.len() as u64);
+    assert_ne!(raw_stream.sha256(), zst_stream.sha256());
+    assert_eq!(raw_stream.schema(), Some(BookSchema::Mbp10));
+}
+
+#[test]
+fn orders_are_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = market(folder.path(), "a.mbo.dbn.zst", 5_000, 1, 1);
+    let (records, updates, _) = read_all(&path).unwrap();
+    assert_eq!(records, 5_000);
+    assert!(updates > 1_000 && updates < records, "{updates} updates");
+}
+
+#[test]
+fn symbols_are_those_of_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = market(folder.path(), "a.mbp-10.dbn.zst", 1_000, 2, 1);
+    let mut stream = RecordStream::open(&path).unwrap();
+    let (id, ts) = {
+        let update = stream.next().unwrap().unwrap();
+        (update.hd.instrument_id, update.ts_recv)
+    };
+    assert!(["6AM4", "ESM4"].contains(&stream.symbol(id, ts).unwrap()));
+    assert_eq!(stream.symbol(id + 1_000_000, ts), None);
+    assert_eq!(stream.symbol(id, 0), None);
+    assert!(stream.sha256().is_none(), "not before the end");
+}
+
+#[test]
+fn other_schemas_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = market(folder.path(), "a.mbp-10.dbn", 10, 1, 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The schema stands behind prelude and dataset; 1 is mbp-1.
+    bytes[8 + 16..8 + 18].copy_from_slice(&1_u16.to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let error = RecordStream::open(&path).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ConvertError::Schema { .. }), "{text}");
+    assert!(text.contains("`mbp-1`") && text.contains("`mbp-10`"), "{text}");
+}
+
+#[test]
+fn a_header_without_schema_takes_that_of_the_first_book_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = market(folder.path(), "a.mbp-10.dbn", 10, 1, 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[8 + 16..8 + 18].copy_from_slice(&u16::MAX.to_le_bytes());
+    // A heartbeat between two records.
+    let mut heartbeat = vec![0_u8; 16];
+    (heartbeat[0], heartbeat[1]) = (4, 0x17);
+    let at = bytes.len() - 368;
+    bytes.splice(at..at, heartbeat);
+    std::fs::write(&path, &bytes).unwrap();
+    let mut stream = RecordStream::open(&path).unwrap();
+    assert_eq!(stream.schema(), None);
+    while stream.next().unwrap().is_some() {}
+    assert_eq!(stream.schema(), Some(BookSchema::Mbp10));
+    assert_eq!((stream.counts().records, stream.counts().updates), (11, 10));
+    assert_eq!(stream.counts().skipped["rtype_system"], 1);
+}

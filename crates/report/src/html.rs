@@ -1,0 +1,85 @@
+//! The page: one file, no network, readable without scripts.
+
+mod base64;
+mod first_screen;
+mod flame;
+mod machine;
+mod scenario;
+mod table;
+
+use lob_metrics::{Run, Unit};
+
+use crate::escape::html as e;
+
+/// Largest page; beyond it, less detail is shown and the page says so.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+/// The browser itself refuses every request: only what stands in the file is used.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+/// How much detail fits.
+#[derive(Debug, Clone, Copy)]
+struct Detail {
+    measurements: usize,
+    scopes_per_scenario: usize,
+    charts: bool,
+    max_text: usize,
+}
+
+/// Renders the page with as much detail as 2 MiB hold.
+pub(crate) fn page(run: &Run) -> String {
+    let levels =
+        [(4000, 400, true, 4000), (1500, 60, true, 400), (400, 15, false, 100), (60, 2, false, 40)];
+    let mut page = String::new();
+    for (measurements, scopes_per_scenario, charts, max_text) in levels {
+        page = render(run, Detail { measurements, scopes_per_scenario, charts, max_text });
+        if page.len() <= MAX_BYTES {
+            break;
+        }
+    }
+    page
+}
+
+fn render(run: &Run, detail: Detail) -> String {
+    let title = e(&run.title);
+    let verdict = if run.passed() { "Passed" } else { "Failed" };
+    let mut body = vec![
+        header(run),
+        "<main>".to_owned(),
+        first_screen::render(run),
+        table::targets(run),
+        table::measurements(run, detail),
+        scenario::all(run, detail),
+        machine::render(run),
+        "</main>".to_owned(),
+    ];
+    body.retain(|part| !part.is_empty());
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>{verdict}: {title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        body.join("\n")
+    )
+}
+
+fn header(run: &Run) -> String {
+    let cpu = run.host.cpu.as_deref().unwrap_or("unknown CPU");
+    let cores = run.host.cores.map_or_else(|| "cores unknown".to_owned(), |n| format!("{n} cores"));
+    let when = run.started_at.replace('T', " ").replace('Z', " UTC");
+    let links = [
+        ("#targets", "Targets"),
+        ("#summary", "Summary"),
+        ("#scenarios", "Scenarios"),
+        ("#machine", "Machine"),
+    ];
+    let links: String =
+        links.iter().map(|(to, name)| format!("<a href=\"{to}\">{name}</a>")).collect();
+    format!(
+        "<a class=\"skip\" href=\"#summary\">Skip to the measurements</a><header><div><h1>{}</h1><p class=\"sub\">{} · {} · {} · {}</p></div><nav aria-label=\"Sections\">{links}<button id=\"theme\" type=\"button\" aria-label=\"Switch between light and dark\">Theme</button></nav></header>",
+        e(&run.title),
+        e(&when),
+        Unit::Seconds.format(run.elapsed_s),
+        e(cpu),
+        e(&cores)
+    )
+}

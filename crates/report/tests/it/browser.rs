@@ -1,0 +1,95 @@
+//! The page in headless Chromium: no error, no request, and its controls work.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lob_metrics::Run;
+use lob_report::Format;
+
+use crate::text;
+
+/// Clicks through the page and leaves what it found in the document.
+const DRIVER: &str = include_str!("driver.js");
+
+const LISTENER: &str = r#"<script>window.__errors = [];
+addEventListener("error", (event) => window.__errors.push(event.message));
+addEventListener("securitypolicyviolation", (event) => window.__errors.push("blocked " + event.blockedURI));
+console.error = (...words) => window.__errors.push(words.join(" "));</script><title>"#;
+
+fn chromium() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("LOB_CHROMIUM") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|candidate| candidate.is_file())
+}
+
+fn run(browser: &Path, profile: &Path, arguments: &[&str], page: &Path) -> String {
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--no-first-run",
+        ])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args(["--disable-dev-shm-usage", "--disable-extensions", "--mute-audio"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .args(arguments)
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser was found and can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let Some(browser) = chromium() else {
+        println!(
+            "skipped: no Chromium found. Install it (`apt-get install chromium`) or name one in LOB_CHROMIUM"
+        );
+        return;
+    };
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&out).expect("the target folder is ours");
+    let page = text(&Run::sample(), Format::Html);
+    let driven = page.replacen("<title>", LISTENER, 1).replacen(
+        "</body>",
+        &format!("<script>{DRIVER}</script></body>"),
+        1,
+    );
+    let (plain_path, driven_path) = (out.join("report.html"), out.join("driven.html"));
+    std::fs::write(&plain_path, page).expect("the target folder is ours");
+    std::fs::write(&driven_path, driven).expect("the target folder is ours");
+
+    let dom =
+        run(&browser, profile.path(), &["--dump-dom", "--window-size=1280,900"], &driven_path);
+    for expected in [
+        "sort=true",
+        "sort_numbers=true",
+        "filter=true",
+        "kind=1",
+        "theme=true",
+        "zoom=true",
+        "flame=true",
+        "overflow=0",
+        "requests=0",
+        "errors=none",
+    ] {
+        let found = dom.split("<pre id=\"result\">").nth(1).unwrap_or("the driver did not finish");
+        assert!(found.contains(&format!("[{expected}]")), "{expected} in {found}");
+    }
+
+    // A picture is kept beside the page for people to look at.
+    let picture = out.join("first_screen.png");
+    let screenshot = format!("--screenshot={}", picture.display());
+    run(&browser, profile.path(), &[&screenshot, "--window-size=1280,900"], &plain_path);
+    let bytes = std::fs::read(&picture).expect("the browser wrote the screenshot");
+    assert!(bytes.len() > 20_000, "{} bytes are too few for a drawn page", bytes.len());
+}

@@ -1,0 +1,145 @@
+//! File names, sizes and content of every format.
+
+use lob_metrics::{Artifact, Run};
+use lob_report::{Format, Rendered, ReportError, render_all};
+
+use crate::text;
+
+fn names(files: &[Rendered]) -> Vec<&str> {
+    files.iter().map(|f| f.file_name.as_str()).collect()
+}
+
+#[test]
+fn every_format_has_its_file() {
+    let mut run = Run::sample();
+    let heatmap = run.scenarios[1].artifacts[0].clone();
+    run.scenarios[0].artifacts.push(heatmap);
+    let files = render_all(&run, &Format::ALL).expect("the sample renders");
+    assert_eq!(
+        names(&files),
+        [
+            "run.json",
+            "report.html",
+            "report.md",
+            "optimization_recommendations.txt",
+            "junit.xml",
+            "performance_charts.png",
+            "latency.png",
+            "memory.png",
+            "throughput.png",
+            "training_performance.png",
+            "depth_image.png",
+            "depth_image_2.png"
+        ]
+    );
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+    std::fs::create_dir_all(&folder).expect("the target folder is ours");
+    for file in &files {
+        if file.file_name.ends_with(".png") {
+            assert_eq!(&file.bytes[1..4], b"PNG", "{}", file.file_name);
+        }
+        std::fs::write(folder.join(&file.file_name), &file.bytes)
+            .expect("the target folder is ours");
+    }
+    let read = Run::from_json(std::str::from_utf8(&files[0].bytes).expect("JSON is UTF-8"));
+    assert!(read.expect("run.json reads back") == run, "run.json differs");
+}
+
+#[test]
+fn formats_are_known_by_name() {
+    for (name, expected) in [("html", Format::Html), (" MD", Format::Md), ("junit", Format::Junit)]
+    {
+        assert_eq!(name.parse::<Format>().expect(name), expected);
+    }
+    let unknown = "pdf".parse::<Format>().expect_err("pdf is no format");
+    assert!(unknown.to_string().contains("`pdf`"), "{unknown}");
+}
+
+#[test]
+fn a_run_without_content_says_so_in_words() {
+    let mut run = Run::sample();
+    run.scenarios.clear();
+    run.targets.clear();
+    run.recommendations.clear();
+    run.inputs.clear();
+    let page = text(&run, Format::Html);
+    for words in [
+        "No targets were set",
+        "no profiler scope",
+        "no measurement names a limit",
+        "No file was read",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(text(&run, Format::Md).contains("no profiler scope"));
+    let files = render_all(&run, &[Format::Png]).expect("pictures of words");
+    assert_eq!(files.len(), 5);
+}
+
+#[test]
+fn a_heat_map_that_does_not_fit_is_an_error_with_its_name() {
+    let mut run = Run::sample();
+    run.scenarios.truncate(2);
+    if let Artifact::Heatmap { rows, .. } = &mut run.scenarios[1].artifacts[0] {
+        *rows += 1;
+    }
+    let error = render_all(&run, &[Format::Png]).expect_err("403 rows have too few values");
+    assert!(
+        matches!(&error, ReportError::Chart { chart, .. } if chart == "depth_image.png"),
+        "{error}"
+    );
+    assert!(text(&run, Format::Html).contains("Cannot be drawn"));
+}
+
+#[test]
+fn a_huge_run_stays_below_two_megabytes() {
+    let mut run = Run::sample();
+    let scope = run.scenarios[0].scopes[1].clone();
+    let measurement = run.scenarios[0].measurements[0].clone();
+    for i in 0..10_000 {
+        let mut scope = scope.clone();
+        scope.path = format!("convert/file_{i}");
+        run.scenarios[0].scopes.push(scope);
+        let mut measurement = measurement.clone();
+        measurement.metric = format!("grid.point_{i}");
+        run.scenarios[2].measurements.push(measurement);
+    }
+    let page = text(&run, Format::Html);
+    assert!(page.len() <= 2 * 1024 * 1024, "{} bytes", page.len());
+    assert!(page.contains("are left to run.json"));
+}
+
+#[test]
+fn no_file_prints_a_number_that_is_none() {
+    let mut run = Run::sample();
+    run.elapsed_s = f64::NAN;
+    // A picture's base 64 may spell anything.
+    run.scenarios[1].artifacts.clear();
+    run.overhead.profiler_share = Some(f64::NAN);
+    for scenario in &mut run.scenarios {
+        scenario.elapsed_s = f64::NAN;
+        for m in &mut scenario.measurements {
+            m.value = Some(f64::NAN);
+            m.ci95 = Some([f64::NAN, f64::INFINITY]);
+            m.share_of_limit = Some(f64::NAN);
+        }
+        for scope in &mut scenario.scopes {
+            scope.self_s = f64::NAN;
+            scope.p99_s = f64::NAN;
+        }
+        for series in &mut scenario.timeline {
+            series.values.fill(f64::NAN);
+        }
+    }
+    for format in [Format::Html, Format::Md, Format::Txt, Format::Junit] {
+        let text = text(&run, format);
+        let page_without_script = text.split("<script>").next().expect("a split has a first part");
+        let none = |w: &str| ["nan", "inf", "infinity"].contains(&w.to_lowercase().as_str());
+        let mut words = page_without_script.split(|c: char| !c.is_alphanumeric());
+        assert_eq!(words.find(|w| none(w)), None, "{format:?}");
+        assert!(
+            format == Format::Junit || text.to_lowercase().contains("not measured"),
+            "{format:?}"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! Markdown, text and `JUnit` of the sample, byte for byte.
+//!
+//! After a wanted change: `LOB_BLESS=1 cargo test -p lob-report golden`, then read the difference.
+
+use std::path::Path;
+
+use lob_metrics::Run;
+use lob_report::Format;
+
+use crate::text;
+
+fn check(format: Format, name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let found = text(&Run::sample(), format);
+    if std::env::var_os("LOB_BLESS").is_some() {
+        std::fs::write(&path, &found).expect("the golden folder is writable");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the golden file is part of the crate");
+    for (i, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(found, expected, "{name}, line {}", i + 1);
+    }
+    assert_eq!(found.len(), expected.len(), "{name} has another length");
+}
+
+#[test]
+fn markdown_is_as_stored() {
+    check(Format::Md, "report.md");
+}
+
+#[test]
+fn advice_is_as_stored() {
+    check(Format::Txt, "optimization_recommendations.txt");
+}
+
+#[test]
+fn junit_is_as_stored() {
+    check(Format::Junit, "junit.xml");
+}

@@ -1,0 +1,195 @@
+//! Markets as DBN streams and files.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    num::NonZeroU64,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use dbn::{
+    MappingInterval, Metadata, SType, SymbolMapping,
+    encode::{DbnEncoder, EncodeRecord},
+};
+
+use crate::{
+    Schema, SynthConfig, SynthError, SynthSummary, calendar,
+    error::bad_date,
+    stream::{Record, Stream},
+};
+
+/// Bytes gathered before they go to the compressor or the file.
+const BUFFER_BYTES: usize = 1 << 17;
+/// Level of Zstandard compression: that of the vendor's files.
+const ZSTD_LEVEL: i32 = 3;
+const DATASET: &str = "GLBX.MDP3";
+
+/// One file of [`write_sessions`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub summary: SynthSummary,
+}
+
+/// Writes the market as DBN version 3, compressed with Zstandard (one frame with a checksum).
+///
+/// # Errors
+/// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
+pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
+    let mut stream = Stream::new(config)?;
+    compress(&mut stream, config, 0..config.sessions, writer)
+}
+
+/// Writes the market as DBN version 3, uncompressed.
+///
+/// # Errors
+/// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
+pub fn write_dbn(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
+    let mut stream = Stream::new(config)?;
+    encode(&mut stream, config, 0..config.sessions, writer)
+}
+
+/// Writes the market into `path`: uncompressed if it ends in `.dbn`, as `.dbn.zst` otherwise.
+///
+/// The file appears whole or not at all: it is written beside its place, synced and renamed.
+///
+/// # Errors
+/// A bad configuration, or a failure of the file system; nothing is then left behind.
+pub fn write_file(config: &SynthConfig, path: &Path) -> Result<SynthSummary, SynthError> {
+    let mut stream = Stream::new(config)?;
+    session_file(&mut stream, config, 0..config.sessions, path)
+}
+
+/// Writes one file per session into the folder `dir`, which is made if it does not exist:
+/// `glbx-mdp3-YYYYMMDD.SCHEMA.dbn.zst`, as the vendor's batch downloads name them.
+///
+/// # Errors
+/// As [`write_file`]; the files of the sessions before the failing one stay.
+pub fn write_sessions(config: &SynthConfig, dir: &Path) -> Result<Vec<SessionFile>, SynthError> {
+    let mut stream = Stream::new(config)?;
+    fs::create_dir_all(dir).map_err(io_error("create the folder", dir))?;
+    let mut files = Vec::new();
+    for session in 0..config.sessions {
+        let day = calendar::compact_date(calendar::midnight(session))?;
+        let path = dir.join(format!("glbx-mdp3-{day}.{}.dbn.zst", config.schema.to_dbn()));
+        let summary = session_file(&mut stream, config, session..session + 1, &path)?;
+        files.push(SessionFile { path, summary });
+    }
+    Ok(files)
+}
+
+fn session_file(
+    stream: &mut Stream,
+    config: &SynthConfig,
+    sessions: Range<u32>,
+    path: &Path,
+) -> Result<SynthSummary, SynthError> {
+    let temp = TempFile::beside(path);
+    let mut file = File::create(&temp.path).map_err(io_error("create", &temp.path))?;
+    let summary = if path.extension().is_some_and(|extension| extension == "dbn") {
+        encode(stream, config, sessions, &mut file)?
+    } else {
+        compress(stream, config, sessions, &mut file)?
+    };
+    file.sync_all().map_err(io_error("sync", &temp.path))?;
+    drop(file);
+    fs::rename(&temp.path, path).map_err(io_error("create", path))?;
+    Ok(summary)
+}
+
+/// A file under a name of its own until it is renamed; removed if that never happens.
+struct TempFile {
+    path: PathBuf,
+}
+
+impl TempFile {
+    fn beside(path: &Path) -> Self {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        Self { path: path.with_file_name(name) }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        // After the rename there is nothing left to remove, which is not worth a word.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn compress(
+    stream: &mut Stream,
+    config: &SynthConfig,
+    sessions: Range<u32>,
+    writer: impl Write,
+) -> Result<SynthSummary, SynthError> {
+    let mut zstd = zstd::Encoder::new(writer, ZSTD_LEVEL).map_err(SynthError::Stream)?;
+    zstd.include_checksum(true).map_err(SynthError::Stream)?;
+    let summary = encode(stream, config, sessions, &mut zstd)?;
+    // An encoder that is dropped instead loses the tail without a word.
+    zstd.finish().and_then(|mut writer| writer.flush()).map_err(SynthError::Stream)?;
+    Ok(summary)
+}
+
+fn encode(
+    stream: &mut Stream,
+    config: &SynthConfig,
+    sessions: Range<u32>,
+    writer: impl Write,
+) -> Result<SynthSummary, SynthError> {
+    let metadata = metadata(stream.instruments(), config.schema, sessions.clone())?;
+    let buffered = BufWriter::with_capacity(BUFFER_BYTES, writer);
+    let mut encoder = DbnEncoder::new(buffered, &metadata)?;
+    let mut summary = SynthSummary { instruments: stream.instruments(), ..Default::default() };
+    for session in sessions {
+        let next = stream.session(session, &mut |record| {
+            match record {
+                Record::Mbo(order) => encoder.encode_record(order)?,
+                Record::Mbp10(update) => encoder.encode_record(update)?,
+            }
+            Ok(())
+        })?;
+        summary.extend(next);
+    }
+    encoder.flush()?;
+    Ok(summary)
+}
+
+/// Dataset, times and the symbols' ids over whole days.
+fn metadata(
+    instruments: Vec<(u32, String)>,
+    schema: Schema,
+    sessions: Range<u32>,
+) -> Result<Metadata, SynthError> {
+    let start = calendar::midnight(sessions.start);
+    let end = calendar::midnight(sessions.end.saturating_sub(1)) + calendar::DAY_NS;
+    let date = |ts| dbn::record::ts_to_dt(ts).map(|dt| dt.date()).ok_or_else(|| bad_date(ts));
+    let (start_date, end_date) = (date(start)?, date(end)?);
+    let symbols = instruments.iter().map(|(_, symbol)| symbol.clone()).collect();
+    let mappings = instruments
+        .into_iter()
+        .map(|(id, raw_symbol)| SymbolMapping {
+            raw_symbol,
+            intervals: vec![MappingInterval { start_date, end_date, symbol: id.to_string() }],
+        })
+        .collect();
+    Ok(Metadata::builder()
+        .version(dbn::DBN_VERSION)
+        .dataset(DATASET)
+        .schema(Some(schema.to_dbn()))
+        .start(start)
+        .end(NonZeroU64::new(end))
+        .stype_in(Some(SType::RawSymbol))
+        .stype_out(SType::InstrumentId)
+        .symbols(symbols)
+        .mappings(mappings)
+        .build())
+}
+
+fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SynthError {
+    let path = path.to_owned();
+    move |source| SynthError::Io { verb, path, source }
+}
