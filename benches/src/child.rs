@@ -40,16 +40,17 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     let scopes = lob_profiler::take_scopes();
     let cpu = lob_profiler::process_cpu_time_s();
 
-    rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, lob_profiler::peak_rss_bytes().map(|b| b as f64)));
-    rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));
-    rec.add(Measurement::measured(
-        &format!("{}.elapsed", spec.id),
-        Unit::Seconds,
-        Direction::LowerIsBetter,
-        &[elapsed_s],
-    ));
+    if rec.skipped.is_none() {
+        let peak_rss = lob_profiler::peak_rss_bytes().map(|bytes| bytes as f64);
+        rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss));
+        rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));
+        rec.latency_value(&format!("{}.elapsed", spec.id), elapsed_s);
+    }
     let (status, reason) = match outcome {
-        Ok(()) => (Status::Passed, None),
+        Ok(()) => match rec.skipped {
+            None => (Status::Passed, None),
+            Some(why) => (Status::Skipped, Some(why)),
+        },
         Err(error) => (Status::Failed, Some(format!("{error:#}"))),
     };
     let scope_calls = scopes.iter().map(|s| s.calls).sum();

@@ -11,6 +11,9 @@ use super::recorder::{Limit, repeat};
 /// Columns of the picture in the report; wider images are thinned to this.
 const PICTURE_COLUMNS: usize = 250;
 
+/// Steps of a cell's value from 0 to 1 in the picture: finer than an eye tells apart.
+const PICTURE_STEPS: f32 = 500.0;
+
 pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
     let fit = bench.fit()?;
     let store = Store::open(bench.store()?)?;
@@ -72,7 +75,7 @@ fn picture_of(image: &[f32], n_bins: usize, symbol: &str, step: f64, ticks_per_b
     let column_of = |c: usize| c * n_bins / columns;
     let values = (0..ROWS)
         .flat_map(|row| (0..columns).map(move |c| (row, c)))
-        .map(|(row, c)| image[row * n_bins + column_of(c)])
+        .map(|(row, c)| (image[row * n_bins + column_of(c)] * PICTURE_STEPS).round() / PICTURE_STEPS)
         .collect();
     Artifact::Heatmap {
         title: format!("Depth image of {symbol}"),

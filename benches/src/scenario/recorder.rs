@@ -13,6 +13,8 @@ pub(crate) struct Recorder {
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) artifacts: Vec<Artifact>,
+    /// Why the scenario did not apply; makes it skipped instead of passed.
+    pub(crate) skipped: Option<String>,
 }
 
 impl Recorder {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use lob_metrics::{Artifact, Summary, Unit};
 use lob_signals::{
-    FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, N_FEATURES, Quote, Quotes,
+    FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, N_FEATURES, Quote, Quotes, Signal,
     SignalPipeline, Stance,
 };
 
@@ -109,9 +109,11 @@ fn stages(
     })?;
     let rates: Vec<f64> = samples.iter().map(|s| features.len() as f64 / s).collect();
     let median = Summary::of(&rates).map_or(f64::NAN, |s| s.median);
-    let flops = median * (2 * N_FEATURES) as f64;
-    let gemm = bench.state.roof.gemm_flop_per_s;
-    let limit = Limit::of(flops, gemm, "matrix product", Unit::FlopPerSecond);
+    // Four f64 of a quote in; the features, a probability and a signal out, all through memory.
+    let bytes = 4 * size_of::<f64>() + (N_FEATURES + 1) * size_of::<f32>() + size_of::<Signal>();
+    let demand = median * bytes as f64 / 2.0;
+    let copy = bench.state.roof.copy_bytes_per_s;
+    let limit = Limit::of(demand, copy, "copy bandwidth", Unit::BytesPerSecond);
     bench.rec.rate("signals.samples_per_s", Unit::SamplesPerSecond, &rates, limit);
     let positions = |stance| signals.iter().filter(|s| s.stance == stance).count() as f64;
     bench.rec.count("signals.long", positions(Stance::Long));

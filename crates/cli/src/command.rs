@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod convert;
+pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod render;

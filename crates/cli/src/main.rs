@@ -37,6 +37,8 @@ enum Command {
     Verify(command::verify::Args),
     /// Convert DBN files to a store of labelled tick bins
     Convert(command::convert::Args),
+    /// Show what is in a DBN file or a store
+    Inspect(command::inspect::Args),
     /// Render one depth image as .npy or .png
     Render(command::render::Args),
     /// Serve a store in batches and measure it
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Synth(args) => command::synth::run(&args, quiet),
         Command::Verify(args) => command::verify::run(&args),
         Command::Convert(args) => command::convert::run(&args, quiet),
+        Command::Inspect(args) => command::inspect::run(&args),
         Command::Render(args) => command::render::run(&args, quiet),
         Command::Load(args) => command::load::run(&args, quiet),
         Command::Bench(args) => command::bench::run(&args, quiet),

@@ -95,7 +95,7 @@ fn loss(c: &mut Criterion) {
     type Back = Autodiff<Flex>;
     let mut group = c.benchmark_group("info_nce");
     let device = Default::default();
-    for (batch, dim) in [(32, 128), (64, 128), (256, 128)] {
+    for (batch, dim) in [(32_usize, 128_usize), (64, 128), (256, 128)] {
         let mut rng = Rng::new(2);
         let mut rows = || {
             let values: Vec<f32> = (0..batch * dim).map(|_| rng.normal_f32()).collect();

@@ -11,6 +11,8 @@
 //! assert_eq!(medium.n_params(1024), 951_680);
 //! ```
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact results"))]
+
 mod config;
 mod cpu;
 mod device;
@@ -38,5 +40,5 @@ pub use crate::{
     outcome::{Metrics, TrainOutcome},
     pca::{Pca, pca_2d},
     rng::Rng,
-    source::{PairKey, SeriesSpec, SeriesWindows, WindowSource},
+    source::{ImageSpec, ImageWindows, PairKey, SeriesSpec, SeriesWindows, WindowSource},
 };

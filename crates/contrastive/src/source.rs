@@ -1,5 +1,7 @@
+mod images;
 mod series;
 
+pub use images::{ImageSpec, ImageWindows};
 pub use series::{SeriesSpec, SeriesWindows};
 
 use crate::{ContrastiveError, Rng};

@@ -17,6 +17,8 @@
 //! # Ok::<(), lob_signals::SignalError>(())
 //! ```
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact results"))]
+
 mod bollinger;
 mod book;
 mod error;

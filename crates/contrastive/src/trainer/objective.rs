@@ -68,7 +68,7 @@ pub(super) fn objective_loss<B: Backend>(
     ignore: Option<Tensor<B, 2, Bool>>,
 ) -> Tensor<B, 1> {
     let n = config.batch_size;
-    let (za, zp) = (z.clone().slice([0..n]), z.slice([n..2 * n]));
+    let (za, zp) = (z.clone().narrow(0, 0, n), z.narrow(0, n, n));
     let scale = weights.scale();
     match config.objective {
         Objective::InfoNce => loss::info_nce(za, zp, &scale, ignore).mean(),

@@ -3,6 +3,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::print_stdout,
+    clippy::unwrap_used,
     reason = "tests may cast small numbers and say what they skip"
 )]
 

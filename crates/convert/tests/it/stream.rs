@@ -98,3 +98,63 @@ fn a_header_without_schema_takes_that_of_the_first_book_record() {
     assert_eq!((stream.counts().records, stream.counts().updates), (11, 10));
     assert_eq!(stream.counts().skipped["rtype_system"], 1);
 }
+
+mod damage {
+    //! Whatever happens to a file, reading it ends, without a panic and without a wrong clean end.
+
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static RAW: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::read(market(folder.path(), "a.mbp-10.dbn", 300, 2, 1)).unwrap()
+    });
+    static ZST: LazyLock<Vec<u8>> = LazyLock::new(|| zstd::encode_all(&RAW[..], 3).unwrap());
+
+    fn read(bytes: &[u8]) -> Result<u64, ConvertError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("damaged");
+        std::fs::write(&path, bytes).unwrap();
+        // The report must come to an end too.
+        lob_convert::verify(&path).unwrap();
+        read_all(&path).map(|(records, ..)| records)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_cut_frame_never_ends_cleanly(cut in 0.0..1.0_f64) {
+            let length = (cut * ZST.len() as f64) as usize;
+            prop_assert!(read(&ZST[..length]).is_err());
+        }
+
+        #[test]
+        fn a_cut_raw_file_ends_cleanly_at_record_ends_only(cut in 0.0..1.0_f64) {
+            let length = (cut * RAW.len() as f64) as usize;
+            let header = RAW.len() - 300 * 368;
+            match read(&RAW[..length]) {
+                Ok(records) => prop_assert_eq!(length, header + records as usize * 368),
+                Err(_) => prop_assert!(length < header || !(length - header).is_multiple_of(368)),
+            }
+        }
+
+        #[test]
+        fn flipped_bytes_do_no_harm(
+            flips in prop::collection::vec((0.0..1.0_f64, 1_u8..), 1..6),
+            is_compressed: bool,
+        ) {
+            let mut bytes = if is_compressed { ZST.clone() } else { RAW.clone() };
+            for (at, mask) in flips {
+                let at = (at * bytes.len() as f64) as usize;
+                bytes[at] ^= mask;
+            }
+            if let Ok(records) = read(&bytes) {
+                prop_assert!(records <= 300);
+            }
+        }
+    }
+}

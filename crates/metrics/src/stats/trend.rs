@@ -22,7 +22,7 @@ pub struct TheilSen {
 ///
 /// ```
 /// let line = lob_metrics::stats::theil_sen(&[0.0, 1.0, 2.0, 3.0], &[1.0, 3.0, 90.0, 7.0]).unwrap();
-/// assert_eq!(line.slope, 2.5);
+/// assert_eq!(line.slope, 2.0);
 /// ```
 #[must_use]
 pub fn theil_sen(x: &[f64], y: &[f64]) -> Option<TheilSen> {

@@ -1,6 +1,11 @@
 //! Laws of the indicators and of the pipeline as a whole.
 
-#![allow(clippy::cast_precision_loss, clippy::unwrap_used, reason = "tests with small numbers")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "tests with small numbers"
+)]
 
 mod look_ahead;
 mod pipeline;

@@ -47,10 +47,10 @@ pub(crate) fn write(path: &Path, n: u64, seed: u64, options: WriterOptions) -> F
             last_bid: mid - 1,
             last_ask: mid,
         };
-        for slot in 0..SLOTS {
+        for (slot, drifting) in sizes.iter_mut().enumerate() {
             let level = (slot % 10) as i32;
-            let size = (sizes[slot] + random.below(7) as f64 - 3.0).clamp(1.0, 400.0);
-            sizes[slot] = size;
+            let size = (*drifting + random.below(7) as f64 - 3.0).clamp(1.0, 400.0);
+            *drifting = size;
             bin.px[slot] = if slot < 10 { mid - 1 - level } else { mid + level };
             bin.size[slot] = size + if random.below(4) == 0 { 0.5 } else { 0.0 };
             bin.size_variance[slot] = size * size * random.below(1_000_000) as f64 / 1e9;

@@ -1,0 +1,79 @@
+//! `lob inspect`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use lob_convert::{DbnInspection, Inspection, StoreInspection, inspect};
+
+use crate::output::{self, print_line};
+
+/// Show what is in a DBN file or a store
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  lob inspect day.mbo.dbn.zst\n  lob inspect store --json")]
+pub(crate) struct Args {
+    /// A DBN file, a store, or a file of a store
+    path: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let found = inspect(&args.path)?;
+    if args.json {
+        output::print_json(&found)?;
+    } else {
+        match &found {
+            Inspection::Dbn(dbn) => print_dbn(dbn)?,
+            Inspection::Store(store) => print_store(store)?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_dbn(found: &DbnInspection) -> Result<()> {
+    let report = &found.report;
+    let unknown = || "unknown".to_owned();
+    fact("file", &report.path.display().to_string())?;
+    fact("bytes", &report.bytes.to_string())?;
+    fact("sha256", &report.sha256)?;
+    fact("dbn version", &report.dbn_version.map_or_else(unknown, |v| v.to_string()))?;
+    fact("dataset", &report.dataset.clone().unwrap_or_else(unknown))?;
+    fact("schema", &report.schema.clone().unwrap_or_else(unknown))?;
+    fact("symbols", &found.symbols.join(", "))?;
+    fact("records", &report.records.to_string())?;
+    fact("book updates", &report.updates.to_string())?;
+    for instrument in &report.instruments {
+        let symbol = instrument.symbol.as_deref().unwrap_or("(no symbol)");
+        let text = format!("{symbol}, id {}, {} records", instrument.instrument_id, instrument.records);
+        fact("instrument", &text)?;
+    }
+    let range = report.ts_range.map_or_else(unknown, |(a, b)| format!("{a}..{b} ns since 1970"));
+    fact("time range", &range)?;
+    fact("health", &format!("{} defects; `lob verify` names them", report.defects.len()))
+}
+
+fn print_store(found: &StoreInspection) -> Result<()> {
+    fact("store", &found.path.display().to_string())?;
+    fact("files", &found.files.len().to_string())?;
+    fact("bins", &found.rows.to_string())?;
+    fact("labelled", &found.samples.to_string())?;
+    fact("book updates", &found.updates.to_string())?;
+    fact("classes", &format!("{:?}", found.class_counts))?;
+    for file in &found.files {
+        let step = file.price_step as f64 / lob_depth::PRICE_SCALE as f64;
+        print_line(&format!(
+            "  {} {:<12}{:>9} bins ({}), longest run {}, price step {step}, from {}",
+            file.day, file.symbol, file.rows, file.bin_rule, file.longest_segment, file.source_schema
+        ))?;
+    }
+    for line in &found.health {
+        print_line(&format!("  health: {line}"))?;
+    }
+    Ok(())
+}
+
+fn fact(name: &str, value: &str) -> Result<()> {
+    print_line(&format!("{name:<14}{value}"))
+}

@@ -1,0 +1,111 @@
+//! From DBN to a store, to images, to batches.
+
+use std::path::Path;
+
+use super::{fixture, json, lob_fails, lob_ok, shared, shown};
+
+const SMALL: [&str; 8] =
+    ["--ticks-per-bin", "10", "--lookback", "100", "--lookforward", "100", "--offset", "10"];
+
+fn convert(input: &Path, out: &Path) -> serde_json::Value {
+    let mut args = vec!["convert", shown(input), "--out", shown(out), "--json"];
+    args.extend(SMALL);
+    json(&lob_ok(&args))
+}
+
+#[test]
+fn a_store_is_counted_loaded_and_rendered() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["small.mbp-10.dbn.zst", "small.mbo.dbn.zst"] {
+        let store = folder.path().join(name);
+        let summary = convert(&fixture(name), &store);
+        assert_eq!(summary["records"], 3000, "{name}");
+        let outputs = summary["outputs"].as_array().unwrap();
+        let rows: u64 = outputs.iter().map(|o| o["rows"].as_u64().unwrap()).sum();
+        assert!(rows > 0 && summary["rows"] == rows, "{name}");
+        assert!(summary["skipped"].is_object() && summary["elapsed_s"].as_f64().unwrap() > 0.0);
+        let input = &summary["inputs"][0];
+        assert_eq!(input["records"], 3000);
+        assert_eq!(input["sha256"].as_str().unwrap().len(), 64);
+        let found = json(&lob_ok(&["inspect", shown(&store), "--json"]));
+        assert_eq!(found["rows"], summary["rows"], "{name}");
+        assert_eq!(found["samples"], summary["samples"], "{name}");
+    }
+    let store = folder.path().join("small.mbp-10.dbn.zst");
+    let order = |workers: &str, epoch: &str| {
+        let args = [
+            "load", shown(&store), "--bins", "20", "--batch-size", "8", "--shuffle", "--seed", "3",
+            "--workers", workers, "--epoch", epoch, "--json",
+        ];
+        let served = json(&lob_ok(&args));
+        assert!(served["samples"].as_u64().unwrap() > 0);
+        assert!(served["batch_ms"]["p99"].as_f64().unwrap() > 0.0);
+        served["order_sha256"].as_str().unwrap().to_owned()
+    };
+    let first = order("0", "0");
+    assert_eq!(first, order("1", "0"));
+    assert_eq!(first, order("2", "0"));
+    assert_ne!(first, order("2", "1"));
+
+    let npy = folder.path().join("image.npy");
+    let args = [
+        "render", shown(&store), "--index", "2", "--bins", "20", "--features", "volume,trade_counts",
+        "--out", shown(&npy),
+    ];
+    lob_ok(&args);
+    let bytes = std::fs::read(&npy).unwrap();
+    let header = String::from_utf8_lossy(&bytes[..128]).into_owned();
+    assert!(header.contains("(2, 402, 20)") && header.contains("<f4"), "{header}");
+    assert_eq!(bytes.len(), 128 + 2 * 402 * 20 * 4);
+}
+
+#[test]
+fn half_a_file_is_an_error_and_leaves_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["small.mbp-10.dbn.zst", "small.mbo.dbn.zst"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let half = folder.path().join(name);
+        std::fs::write(&half, &whole[..whole.len() / 2]).unwrap();
+        let store = folder.path().join("store");
+        let mut args = vec!["convert", shown(&half), "--out", shown(&store)];
+        args.extend(SMALL);
+        let error = lob_fails(&args);
+        assert!(error.contains("truncated") && error.contains(name), "{error}");
+        assert!(!store.exists(), "a store was left behind");
+        assert!(lob_fails(&["verify", shown(&half), "--json"]).is_empty());
+    }
+}
+
+#[test]
+fn a_dbn_file_is_rendered_in_any_cell_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = fixture("small.mbp-10.dbn.zst");
+    let found = json(&lob_ok(&["inspect", shown(&input), "--json"]));
+    let id = found["instruments"][0]["instrument_id"].to_string();
+    for (dtype, descr, size) in [("f32", "<f4", 4), ("f16", "<f2", 2), ("bf16", "<u2", 2), ("u8", "|u1", 1)] {
+        let out = folder.path().join("image.npy");
+        let args = [
+            "render", shown(&input), "--symbol", &id, "--rows", "600..1000", "--ticks-per-bin", "10",
+            "--bins", "30", "--dtype", dtype, "--out", shown(&out),
+        ];
+        lob_ok(&args);
+        let bytes = std::fs::read(&out).unwrap();
+        assert!(String::from_utf8_lossy(&bytes[..128]).contains(descr), "{dtype}");
+        assert_eq!(bytes.len(), 128 + 402 * 30 * size, "{dtype}");
+    }
+    let error = lob_fails(&["render", shown(&input), "--out", "image.npy"]);
+    assert!(error.contains("--symbol"), "{error}");
+    let error = lob_fails(&["render", shown(&input), "--symbol", &id, "--out", "image.jpg"]);
+    assert!(error.contains(".npy"), "{error}");
+}
+
+#[test]
+fn the_real_example_has_its_known_counts() {
+    let Some(input) = shared("real/nautilus_esh4-20231225.mbo.dbn.zst") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let summary = convert(&input, &folder.path().join("store"));
+    assert_eq!(summary["records"], 68_792);
+    assert_eq!(summary["inputs"][0]["updates"], 43_790);
+    assert_eq!(summary["outputs"][0]["symbol"], "ESH4");
+    assert_eq!(summary["outputs"][0]["price_step"], 250_000_000);
+}

@@ -1,0 +1,71 @@
+//! Help, schema, synth and the fixtures.
+
+use std::path::Path;
+
+use super::{fixture, json, lob, lob_fails, lob_ok, shown};
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let help = lob_ok(&["--help"]);
+    for command in
+        ["synth", "verify", "convert", "inspect", "render", "load", "bench", "report", "compare", "machine"]
+    {
+        assert!(help.contains(command), "{command} is not in the help");
+        let help = lob_ok(&[command, "--help"]);
+        assert!(help.contains("Example"), "`lob {command} --help` has no example");
+        assert!(help.contains(&format!("lob {command}")), "`lob {command} --help` shows no call");
+    }
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    assert_eq!(lob(&["nonsense"]).status.code(), Some(2));
+    assert_eq!(lob(&[]).status.code(), Some(2));
+    assert_eq!(lob(&["bench", "--suite", "nonsense"]).status.code(), Some(2));
+    assert!(lob_fails(&["inspect", "no-such-file.dbn"]).contains("no-such-file.dbn"));
+}
+
+#[test]
+fn the_schema_is_a_json_document() {
+    let schema = json(&lob_ok(&["schema"]));
+    for key in ["schema_version", "host", "roof", "inputs", "scenarios", "targets"] {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+}
+
+#[test]
+fn the_fixtures_are_what_their_generator_writes() {
+    let list = std::fs::read_to_string(fixture("metadata.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let list = json(&list);
+    let entries = list["fixtures"].as_array().unwrap();
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let name = entry["file"].as_str().unwrap();
+        let again = folder.path().join(name);
+        let generator = entry["generator"].as_str().unwrap();
+        let mut args: Vec<&str> = generator.split(' ').skip(1).collect();
+        args.extend(["--out", shown(&again)]);
+        lob_ok(&args);
+        let committed = std::fs::read(fixture(name)).unwrap();
+        assert!(committed == std::fs::read(&again).unwrap(), "{name} differs");
+        assert_eq!(committed.len() as u64, entry["bytes"].as_u64().unwrap());
+        let found = json(&lob_ok(&["inspect", "--json", shown(&again)]));
+        assert_eq!(found["sha256"], entry["sha256"], "{name}");
+        assert_eq!(found["records"], entry["records"], "{name}");
+    }
+}
+
+#[test]
+fn synth_fills_a_folder_with_a_file_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = format!("{}/", shown(folder.path()));
+    lob_ok(&["synth", "--records", "2000", "--sessions", "2", "--out", &out, "--quiet"]);
+    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.iter().all(|n| Path::new(n).extension().is_some_and(|e| e == "zst")));
+}
