@@ -36,7 +36,8 @@ impl Fit {
     /// Chooses for an instrument with `updates` book updates; `None` when even the shortest window
     /// does not fit.
     pub(crate) fn choose(updates: u64, n_bins: usize) -> Option<Self> {
-        let fits = |ticks: u32, bins: usize| updates / u64::from(ticks) >= bins as u64 * WANTED_WINDOWS;
+        let fits =
+            |ticks: u32, bins: usize| updates / u64::from(ticks) >= bins as u64 * WANTED_WINDOWS;
         let mut notes = Vec::new();
         let ticks_per_bin = STEPS.into_iter().find(|&ticks| fits(ticks, n_bins)).unwrap_or(1);
         let mut bins = n_bins;
@@ -54,12 +55,16 @@ impl Fit {
             ));
         }
         if bins != n_bins {
-            notes.push(format!("{bins} bins a window instead of {n_bins}: no more fit in {updates} updates"));
+            notes.push(format!(
+                "{bins} bins a window instead of {n_bins}: no more fit in {updates} updates"
+            ));
         }
         // A label needs look-back + offset + look-forward updates; keep that below a quarter.
         let reach = usize::try_from(updates / 10).unwrap_or(usize::MAX).clamp(1, 5000);
         if reach != 5000 {
-            notes.push(format!("labels over {reach} updates instead of 5000, to fit {updates} updates"));
+            notes.push(format!(
+                "labels over {reach} updates instead of 5000, to fit {updates} updates"
+            ));
         }
         Some(Self {
             ticks_per_bin,

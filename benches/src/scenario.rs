@@ -4,6 +4,7 @@ mod contrastive;
 mod convert;
 mod dataloader;
 mod depth;
+mod list;
 mod machine;
 mod market;
 mod quotes;
@@ -29,11 +30,17 @@ pub(crate) struct Bench<'a> {
 
 impl Bench<'_> {
     fn fit(&self) -> Result<Fit> {
-        self.state.fit.clone().context("no bin size was fitted: the `convert.decode` scenario did not run")
+        self.state
+            .fit
+            .clone()
+            .context("no bin size was fitted: the `convert.decode` scenario did not run")
     }
 
     fn store(&self) -> Result<std::path::PathBuf> {
-        self.state.store.clone().context("there is no store: the `convert.bins` scenario did not run")
+        self.state
+            .store
+            .clone()
+            .context("there is no store: the `convert.bins` scenario did not run")
     }
 }
 
@@ -62,98 +69,7 @@ pub struct Spec {
 /// All scenarios, in an order in which each comes after what it needs.
 #[must_use]
 pub fn scenarios() -> &'static [Spec] {
-    &[
-        Spec {
-            id: "machine.roof",
-            suite: "machine",
-            test: "hardware",
-            title: "The machine's limits: fill, copy, zstd, matrix product, fsync",
-            needs: &[],
-            time_cap_s: 60,
-            run: machine::roof,
-        },
-        Spec {
-            id: "market.records",
-            suite: "market",
-            test: "data",
-            title: "The records: a synthetic market, or the files given",
-            needs: &[],
-            time_cap_s: 300,
-            run: market::records,
-        },
-        Spec {
-            id: "convert.decode",
-            suite: "convert",
-            test: "data",
-            title: "DBN records decoded and replayed, nothing stored: the converter's ceiling",
-            needs: &["machine.roof", "market.records"],
-            time_cap_s: 600,
-            run: convert::decode,
-        },
-        Spec {
-            id: "convert.bins",
-            suite: "convert",
-            test: "data",
-            title: "DBN records to a Parquet store of labelled tick bins",
-            needs: &["convert.decode"],
-            time_cap_s: 900,
-            run: convert::bins,
-        },
-        Spec {
-            id: "convert.replay",
-            suite: "convert",
-            test: "data",
-            title: "Market-by-order records replayed into ten levels, then to tick bins",
-            needs: &["convert.decode"],
-            time_cap_s: 900,
-            run: convert::replay,
-        },
-        Spec {
-            id: "depth.render",
-            suite: "depth",
-            test: "data",
-            title: "One depth image rendered from cached bins",
-            needs: &["convert.bins"],
-            time_cap_s: 120,
-            run: depth::render,
-        },
-        Spec {
-            id: "dataloader.images",
-            suite: "dataloader",
-            test: "data",
-            title: "Shuffled batches of depth images from the store",
-            needs: &["convert.bins"],
-            time_cap_s: 300,
-            run: dataloader::images,
-        },
-        Spec {
-            id: "signals.indicators",
-            suite: "signals",
-            test: "model",
-            title: "RSI, momentum and volatility of the mid price",
-            needs: &["convert.bins"],
-            time_cap_s: 120,
-            run: signals::indicators,
-        },
-        Spec {
-            id: "signals.pipeline",
-            suite: "signals",
-            test: "model",
-            title: "Features, model and signal, one bin at a time",
-            needs: &["convert.bins"],
-            time_cap_s: 120,
-            run: signals::pipeline,
-        },
-        Spec {
-            id: "contrastive.train",
-            suite: "contrastive",
-            test: "training",
-            title: "Contrastive training steps (InfoNCE) and embeddings",
-            needs: &["convert.bins"],
-            time_cap_s: 900,
-            run: contrastive::train,
-        },
-    ]
+    &list::SCENARIOS
 }
 
 /// The scenarios a selection names, with everything they need, in running order.
@@ -165,13 +81,19 @@ pub(crate) fn select(suites: &[String], tests: &[String]) -> Result<Vec<&'static
     for name in suites {
         if !all.iter().any(|s| s.suite == name || s.id == name) {
             let known: Vec<&str> = all.iter().map(|s| s.suite).collect();
-            anyhow::bail!("unknown suite `{name}`\nhint: known suites are {}; `lob bench --list` shows all", dedup(&known));
+            anyhow::bail!(
+                "unknown suite `{name}`\nhint: known suites are {}; `lob bench --list` shows all",
+                dedup(&known)
+            );
         }
     }
     for name in tests {
         if !all.iter().any(|s| s.test == name) {
             let known: Vec<&str> = all.iter().map(|s| s.test).collect();
-            anyhow::bail!("unknown test category `{name}`\nhint: known categories are {}", dedup(&known));
+            anyhow::bail!(
+                "unknown test category `{name}`\nhint: known categories are {}",
+                dedup(&known)
+            );
         }
     }
     let wanted = |s: &Spec| {

@@ -43,8 +43,7 @@ impl Outcome {
     /// 0 good, 1 a target missed, 2 a scenario failed or the launch was interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let failed =
-            |s: &Scenario| matches!(s.status, Status::Failed | Status::TimedOut);
+        let failed = |s: &Scenario| matches!(s.status, Status::Failed | Status::TimedOut);
         if self.interrupted || self.run.scenarios.iter().any(failed) {
             2
         } else {
@@ -116,9 +115,7 @@ pub fn run_suite(
 }
 
 fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
-    let held = |need: &&&str| {
-        done.iter().any(|s| s.id == **need && s.status == Status::Passed)
-    };
+    let held = |need: &&&str| done.iter().any(|s| s.id == **need && s.status == Status::Passed);
     let need = spec.needs.iter().find(|need| !held(need))?;
     Some(format!("needs `{need}`, which did not pass"))
 }

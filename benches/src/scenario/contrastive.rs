@@ -1,39 +1,85 @@
-//! A few contrastive training steps on windows of tick bins, and the embeddings they give.
+//! A few contrastive training steps, on depth images and on sequences of tick bins, and the
+//! embeddings they give.
+
+mod bins;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_contrastive::{
-    Device, EncoderConfig, SeriesSpec, SeriesWindows, TrainConfig, TrainOutcome, WindowSource,
+    Device, EncoderConfig, ImageSpec, ImageWindows, SeriesSpec, SeriesWindows, TrainConfig,
+    TrainOutcome, WindowSource,
 };
-use lob_depth::{BinColumns, LEVELS, NO_PRICE, SLOTS};
+use lob_dataloader::{Dataset, Scratch, WindowSpec};
+use lob_depth::RenderSpec;
 use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
-use lob_store::{BinFile, Store};
+use lob_store::Store;
 
 use super::Bench;
 use super::recorder::Limit;
+use bins::{Bins, CHANNELS};
 
-/// Bins of a training window.
+/// Bins of a training window: short, because the two windows of a pair must not overlap.
 const WINDOW: usize = 64;
 
-/// Values of a bin that the encoder sees.
-const CHANNELS: usize = 8;
+/// Bins from one window to the next.
+const STRIDE: usize = 4;
+
+/// Price rows and bins averaged into one input, so that an MLP can take an image.
+const POOL: (usize, usize) = (6, 4);
 
 /// Most windows embedded for the scatter.
 const EMBEDDED: usize = 1000;
 
+/// Trains on depth images, rendered from the store as the loader does.
 pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
+    let store = Store::open(bench.store()?)?;
+    let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
+    let mids = bins::mids(file)?;
+    let window = WindowSpec { n_bins: WINDOW, stride: STRIDE };
+    let spec = RenderSpec { n_bins: WINDOW, ..RenderSpec::default() };
+    let dataset = Dataset::open(file.path(), window, spec)?;
+    let image = ImageSpec { row_pool: POOL.0, bin_pool: POOL.1, max_gap: WINDOW / STRIDE };
+    let mut source = ImageWindows::new(dataset.clone(), image)?;
+    bench.rec.config("symbol", file.meta().symbol.clone());
+    bench
+        .rec
+        .config("input", format!("depth images, 402 x {WINDOW}, averaged {} x {}", POOL.0, POOL.1));
+    let (mut scratch, mut buffer) = (Scratch::default(), vec![0.0; dataset.sample_len()]);
+    let first_row = |idx: usize| {
+        let meta = dataset.get(idx as u64, &mut scratch, &mut buffer).ok()?;
+        usize::try_from(meta.row).ok()
+    };
+    run(bench, "train", &mut source, &mids, first_row)
+}
+
+/// Trains on sequences of bin features, no image in between.
+pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
     let store = Store::open(bench.store()?)?;
     let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
     let bins = {
         let _scope = lob_profiler::scope("read_bins");
         Bins::read(file)?
     };
-    let spec = SeriesSpec { window: WINDOW, stride: 4, max_gap: WINDOW };
-    let rows = bins.segments.len();
+    let spec = SeriesSpec { window: WINDOW, stride: STRIDE, max_gap: WINDOW };
     // The scale is fitted on the first 70 %, as an evaluation in time order needs it.
-    let mut source =
-        SeriesWindows::new(bins.channels.clone(), CHANNELS, &bins.segments, 0..rows * 7 / 10, spec)?;
+    let fit_rows = 0..bins.segments.len() * 7 / 10;
+    let mut source = SeriesWindows::new(bins.channels, CHANNELS, &bins.segments, fit_rows, spec)?;
+    bench.rec.config("symbol", file.meta().symbol.clone());
+    bench.rec.config("input", format!("bin features, {WINDOW} bins x {CHANNELS} channels"));
+    let starts: Vec<Option<usize>> = (0..source.len()).map(|idx| source.start_row(idx)).collect();
+    run(bench, "series", &mut source, &bins.mid_steps, |idx| starts[idx])
+}
+
+/// Trains, reports under `name`, embeds and draws. `mids` are in price steps, by row;
+/// `first_row` tells where a window begins among them.
+fn run(
+    bench: &mut Bench<'_>,
+    name: &str,
+    source: &mut dyn WindowSource,
+    mids: &[f64],
+    first_row: impl FnMut(usize) -> Option<usize>,
+) -> Result<()> {
     let config = TrainConfig {
         seed: bench.options.seed,
         steps: if bench.options.quick { 60 } else { 400 },
@@ -43,17 +89,16 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
         ignore_radius: WINDOW as u64,
         ..TrainConfig::default()
     };
-    bench.rec.config("symbol", file.meta().symbol.clone());
     bench.rec.config("encoder", "medium");
     bench.rec.config("batch_size", config.batch_size);
-    bench.rec.config("window", format!("{WINDOW} bins x {CHANNELS} channels"));
     bench.rec.config("windows", source.len());
     let outcome = {
         let _scope = lob_profiler::scope("train");
-        lob_contrastive::train(&mut source, &config)?
+        lob_contrastive::train(source, &config)?
     };
-    report(bench, &outcome, &config, source.n_inputs());
-    embed(bench, &outcome, &mut source, &bins)
+    let n_inputs = source.n_inputs();
+    report(bench, name, &outcome, &config, n_inputs);
+    embed(bench, name, &outcome, source, mids, first_row)
 }
 
 fn device(bench: &Bench<'_>) -> Device {
@@ -64,52 +109,67 @@ fn device(bench: &Bench<'_>) -> Device {
     }
 }
 
-fn report(bench: &mut Bench<'_>, outcome: &TrainOutcome, config: &TrainConfig, n_inputs: usize) {
+fn report(
+    bench: &mut Bench<'_>,
+    name: &str,
+    outcome: &TrainOutcome,
+    config: &TrainConfig,
+    n_inputs: usize,
+) {
+    let metric = |of: &str| format!("{name}.{of}");
     // The first steps warm caches and pools up; they are no samples.
     let warm = |samples: &[f64]| samples[(samples.len() / 6).min(10)..].to_vec();
     let step_s = warm(&outcome.step_s);
-    bench.rec.latency("train.step", &step_s);
-    bench.rec.latency("train.batch_preparation", &warm(&outcome.batch_s));
-    bench.rec.latency("train.forward", &warm(&outcome.forward_s));
-    bench.rec.latency("train.info_nce", &warm(&outcome.loss_s));
-    bench.rec.latency("train.backward", &warm(&outcome.backward_s));
-    bench.rec.latency("train.optimiser", &warm(&outcome.optimiser_s));
+    bench.rec.latency(&metric("step"), &step_s);
+    bench.rec.latency(&metric("batch_preparation"), &warm(&outcome.batch_s));
+    bench.rec.latency(&metric("forward"), &warm(&outcome.forward_s));
+    bench.rec.latency(&metric("info_nce"), &warm(&outcome.loss_s));
+    bench.rec.latency(&metric("backward"), &warm(&outcome.backward_s));
+    bench.rec.latency(&metric("optimiser"), &warm(&outcome.optimiser_s));
     let rates: Vec<f64> = step_s.iter().map(|s| config.batch_size as f64 / s).collect();
     // Two views forward, and twice that backward: three passes over 2 x batch windows.
-    let step_flops = 3.0 * 2.0 * config.batch_size as f64 * config.encoder.forward_flops(n_inputs) as f64;
+    let step_flops =
+        3.0 * 2.0 * config.batch_size as f64 * config.encoder.forward_flops(n_inputs) as f64;
     let median_step = Summary::of(&step_s).map_or(f64::NAN, |s| s.median);
-    let gemm = bench.state.roof.gemm_flop_per_s;
-    let cores = super::cores();
-    let limit = Limit::of(
-        step_flops / median_step,
-        gemm.map(|g| g * cores as f64),
-        &format!("matrix product on {cores} cores"),
-        Unit::FlopPerSecond,
-    );
-    bench.rec.rate("train.pairs_per_s", Unit::SamplesPerSecond, &rates, limit);
+    let limit = gemm_limit(bench, step_flops / median_step);
+    bench.rec.rate(&metric("pairs_per_s"), Unit::SamplesPerSecond, &rates, limit);
     let total = |samples: &[f64]| samples.iter().sum::<f64>();
     let wait = total(&outcome.batch_s) / total(&outcome.step_s);
-    bench.rec.add(Measurement::measured("train.data_wait_share", Unit::Fraction, Direction::LowerIsBetter, &[wait]));
-    bench.rec.count("train.parameters", config.encoder.n_params(n_inputs) as f64);
-    let plain = |metric: &str, value: f64, direction| {
-        Measurement::measured(metric, Unit::Dimensionless, direction, &[value])
+    bench.rec.add(Measurement::measured(
+        &metric("data_wait_share"),
+        Unit::Fraction,
+        Direction::LowerIsBetter,
+        &[wait],
+    ));
+    bench.rec.count(&metric("parameters"), config.encoder.n_params(n_inputs) as f64);
+    let plain = |of: &str, value: f64, direction| {
+        Measurement::measured(of, Unit::Dimensionless, direction, &[value])
     };
     let losses = &outcome.losses;
     let tail = &losses[losses.len() - (losses.len() / 6).clamp(1, 10)..];
     let last = f64::from(tail.iter().sum::<f32>()) / tail.len() as f64;
-    bench.rec.add(plain("train.first_loss", f64::from(losses[0]), Direction::Neutral));
-    bench.rec.add(plain("train.last_loss", last, Direction::LowerIsBetter));
-    bench.rec.add(plain("train.top1", outcome.metrics.top1, Direction::HigherIsBetter));
-    bench.rec.add(plain("train.effective_rank", outcome.metrics.effective_rank, Direction::HigherIsBetter));
+    bench.rec.add(plain(&metric("first_loss"), f64::from(losses[0]), Direction::Neutral));
+    bench.rec.add(plain(&metric("last_loss"), last, Direction::LowerIsBetter));
+    bench.rec.add(plain(&metric("top1"), outcome.metrics.top1, Direction::HigherIsBetter));
+    bench.rec.add(plain(
+        &metric("effective_rank"),
+        outcome.metrics.effective_rank,
+        Direction::HigherIsBetter,
+    ));
     bench.rec.config("device", format!("{:?}", outcome.device.device).to_lowercase());
     if let Some(fallback) = &outcome.device.fallback {
         bench.rec.finding(Severity::Info, fallback.clone());
     }
     match &outcome.metrics.collapse {
-        Some(why) => bench.rec.finding(Severity::Warning, format!("the embeddings look collapsed: {why}")),
+        Some(why) => {
+            bench.rec.finding(Severity::Warning, format!("the embeddings look collapsed: {why}"))
+        }
         None => bench.rec.finding(
             Severity::Info,
-            format!("loss {:.3} after the first step, {last:.3} at the end; no sign of collapse", losses[0]),
+            format!(
+                "loss {:.3} after the first step, {last:.3} at the end; no sign of collapse",
+                losses[0]
+            ),
         ),
     }
     bench.rec.artifacts.push(Artifact::Line {
@@ -124,9 +184,11 @@ fn report(bench: &mut Bench<'_>, outcome: &TrainOutcome, config: &TrainConfig, n
 /// Embeds windows over the whole series and draws them on their first two principal components.
 fn embed(
     bench: &mut Bench<'_>,
+    name: &str,
     outcome: &TrainOutcome,
-    source: &mut SeriesWindows,
-    bins: &Bins,
+    source: &mut dyn WindowSource,
+    mids: &[f64],
+    mut first_row: impl FnMut(usize) -> Option<usize>,
 ) -> Result<()> {
     let n_inputs = source.n_inputs();
     let every = source.len().div_ceil(EMBEDDED).max(1);
@@ -142,13 +204,19 @@ fn embed(
     };
     let rate = chosen.len() as f64 / begun.elapsed().as_secs_f64();
     let flops = rate * outcome.model.encoder.forward_flops(n_inputs) as f64;
-    let gemm = bench.state.roof.gemm_flop_per_s;
-    let cores = super::cores();
-    let name = format!("matrix product on {cores} cores");
-    let limit = Limit::of(flops, gemm.map(|g| g * cores as f64), &name, Unit::FlopPerSecond);
-    bench.rec.rate("embed.windows_per_s", Unit::SamplesPerSecond, &[rate], limit);
+    let limit = gemm_limit(bench, flops);
+    bench.rec.rate(
+        &format!("{name}.embedded_windows_per_s"),
+        Unit::SamplesPerSecond,
+        &[rate],
+        limit,
+    );
     let pca = lob_contrastive::pca_2d(&embeddings, outcome.model.embedding_dim())?;
-    let class = activity(bins, source, &chosen);
+    let moved = chosen.iter().map(|&idx| {
+        let rows = first_row(idx).and_then(|from| mids.get(from..from + WINDOW));
+        rows.map_or(f64::NAN, |rows| rows.windows(2).map(|m| (m[1] - m[0]).abs()).sum())
+    });
+    let class = thirds(&moved.collect::<Vec<f64>>());
     bench.rec.artifacts.push(Artifact::Scatter {
         title: "Embeddings, coloured by how much the price moved inside the window".to_owned(),
         x_label: format!("first component, {:.0} % of the variance", pca.explained[0] * 100.0),
@@ -156,85 +224,41 @@ fn embed(
         x: pca.points.iter().map(|p| f64::from(p[0])).collect(),
         y: pca.points.iter().map(|p| f64::from(p[1])).collect(),
         class,
-        class_names: ["calm third", "middle third", "moving third"].map(str::to_owned).to_vec(),
+        class_names: ["calm third", "middle third", "moving third", "not known"]
+            .map(str::to_owned)
+            .to_vec(),
     });
     Ok(())
 }
 
-/// Which third of the windows a window belongs to by the sum of its absolute mid changes.
-fn activity(bins: &Bins, source: &SeriesWindows, chosen: &[usize]) -> Vec<u32> {
-    let moved: Vec<f64> = chosen
-        .iter()
-        .map(|&idx| {
-            let rows = source.start_row(idx).and_then(|from| bins.mid_steps.get(from..from + WINDOW));
-            rows.map_or(f64::NAN, |rows| rows.windows(2).map(|m| (m[1] - m[0]).abs()).sum())
-        })
-        .collect();
-    let mut sorted = moved.clone();
+/// Which third a value belongs to, lowest first; 3 where it is not known.
+fn thirds(values: &[f64]) -> Vec<u32> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
-    let cut = |k: usize| sorted[(sorted.len() * k / 3).min(sorted.len() - 1)];
+    let cut = |k: usize| sorted.get(sorted.len() * k / 3).copied().unwrap_or(f64::NAN);
     let (low, high) = (cut(1), cut(2));
-    moved.iter().map(|m| u32::from(*m >= low) + u32::from(*m >= high)).collect()
+    values
+        .iter()
+        .map(|v| if v.is_finite() { u32::from(*v >= low) + u32::from(*v >= high) } else { 3 })
+        .collect()
 }
 
-/// A store file as training input.
-struct Bins {
-    /// Rows x [`CHANNELS`].
-    channels: Vec<f32>,
-    segments: Vec<u32>,
-    /// Mid of each row in price steps.
-    mid_steps: Vec<f64>,
+/// FLOP per second against what all cores could do in a matrix product.
+fn gemm_limit(bench: &Bench<'_>, flops: f64) -> Option<Limit> {
+    let cores = super::cores();
+    let name = format!("matrix product on {cores} cores");
+    let gemm = bench.state.roof.gemm_flop_per_s.map(|one| one * cores as f64);
+    Limit::of(flops, gemm, &name, Unit::FlopPerSecond)
 }
 
-impl Bins {
-    /// Reads the bins that have both sides; a one-sided one ends a segment, so that no window
-    /// runs over it.
-    fn read(file: &BinFile) -> Result<Self> {
-        let mut columns = BinColumns::default();
-        file.read(0..file.len(), &mut columns)?;
-        let stored = file.labels(0..file.len())?.segment;
-        let mut bins = Self { channels: Vec::new(), segments: Vec::new(), mid_steps: Vec::new() };
-        let (mut breaks, mut previous): (u32, Option<(u32, f64)>) = (0, None);
-        for (row, &segment) in stored.iter().enumerate() {
-            let (bid, ask) = (columns.last_bid[row], columns.last_ask[row]);
-            if bid == NO_PRICE || ask == NO_PRICE {
-                previous = None;
-                continue;
-            }
-            let mid = (f64::from(bid) + f64::from(ask)) / 2.0;
-            let before = previous.filter(|(s, _)| *s == segment).map(|(_, mid)| mid);
-            if before.is_none() {
-                breaks += 1;
-            }
-            let change = mid - before.unwrap_or(mid);
-            bins.channels.extend(channels(&columns, row, f64::from(ask) - f64::from(bid), change));
-            bins.segments.push(breaks);
-            bins.mid_steps.push(mid);
-            previous = Some((segment, mid));
-        }
-        Ok(bins)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirds_by_value() {
+        assert_eq!(thirds(&[3.0, 1.0, 2.0]), [2, 0, 1]);
+        assert_eq!(thirds(&[1.0, f64::NAN]), [2, 3]);
+        assert_eq!(thirds(&[]), [0_u32; 0]);
     }
-}
-
-/// Level sizes are compared as logarithms, so that one scale serves thin and deep books.
-#[expect(clippy::cast_possible_truncation, reason = "features are f32")]
-fn channels(columns: &BinColumns, row: usize, spread: f64, change: f64) -> [f32; CHANNELS] {
-    let sizes = &columns.size[row * SLOTS..(row + 1) * SLOTS];
-    let counts = &columns.count[row * SLOTS..(row + 1) * SLOTS];
-    let variances = &columns.variance[row * SLOTS..(row + 1) * SLOTS];
-    let (bids, asks) = sizes.split_at(LEVELS);
-    let (near_bid, near_ask) = (bids[0], asks[0]);
-    let (deep_bid, deep_ask): (f64, f64) = (bids.iter().sum(), asks.iter().sum());
-    let lean = |bid: f64, ask: f64| (bid - ask) / (bid + ask).max(1.0);
-    [
-        change,
-        spread,
-        lean(near_bid, near_ask),
-        lean(deep_bid, deep_ask),
-        (near_bid + near_ask).ln_1p(),
-        (deep_bid + deep_ask).ln_1p(),
-        counts.iter().sum::<f64>().ln_1p(),
-        variances.iter().sum::<f64>().ln_1p(),
-    ]
-    .map(|v| v as f32)
 }

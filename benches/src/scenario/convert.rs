@@ -87,7 +87,8 @@ fn decompression(inputs: &[PathBuf], passes: usize) -> Result<Option<f64>> {
     for _ in 0..passes {
         let (mut bytes, cpu) = (0, lob_profiler::process_cpu_time_s());
         for path in inputs {
-            let mut file = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+            let mut file =
+                File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
             let mut magic = [0; ZSTD_MAGIC.len()];
             if file.read_exact(&mut magic).is_err() || magic != ZSTD_MAGIC {
                 continue;
@@ -101,7 +102,8 @@ fn decompression(inputs: &[PathBuf], passes: usize) -> Result<Option<f64>> {
                 }
             }
         }
-        if let (true, Ok(before), Ok(after)) = (bytes > 0, cpu, lob_profiler::process_cpu_time_s()) {
+        if let (true, Ok(before), Ok(after)) = (bytes > 0, cpu, lob_profiler::process_cpu_time_s())
+        {
             let rate = bytes as f64 / (after - before).max(f64::EPSILON);
             best = Some(best.map_or(rate, |b: f64| b.max(rate)));
         }
@@ -140,7 +142,10 @@ pub(super) fn bins(bench: &mut Bench<'_>) -> Result<()> {
             break (summary, fit);
         }
         let Some(smaller) = fit.smaller(longest) else {
-            bail!("the longest run without a break has {longest} bins of {} updates", fit.ticks_per_bin);
+            bail!(
+                "the longest run without a break has {longest} bins of {} updates",
+                fit.ticks_per_bin
+            );
         };
         std::fs::remove_dir_all(&store)
             .with_context(|| format!("cannot clear `{}`", store.display()))?;

@@ -82,7 +82,12 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
     let lookups = stats.cache_hits + stats.cache_misses;
     if lookups > 0 {
         let hits = stats.cache_hits as f64 / lookups as f64;
-        bench.rec.add(Measurement::measured("load.cache_hits", Unit::Fraction, Direction::HigherIsBetter, &[hits]));
+        bench.rec.add(Measurement::measured(
+            "load.cache_hits",
+            Unit::Fraction,
+            Direction::HigherIsBetter,
+            &[hits],
+        ));
     }
 }
 

@@ -64,18 +64,34 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
     ensure!(filled > 0, "the depth image is empty: the price step is too fine or too coarse");
     bench.rec.count("render.filled_cells", filled as f64);
     let share = filled as f64 / picture.len() as f64;
-    bench.rec.finding(Severity::Info, format!("{:.0} % of the image's cells hold depth", share * 100.0));
+    bench
+        .rec
+        .finding(Severity::Info, format!("{:.0} % of the image's cells hold depth", share * 100.0));
     let step = file.meta().price_step as f64 / lob_depth::PRICE_SCALE as f64;
-    bench.rec.artifacts.push(picture_of(&picture, fit.n_bins, &file.meta().symbol, step, fit.ticks_per_bin));
+    bench.rec.artifacts.push(picture_of(
+        &picture,
+        fit.n_bins,
+        &file.meta().symbol,
+        step,
+        fit.ticks_per_bin,
+    ));
     Ok(())
 }
 
-fn picture_of(image: &[f32], n_bins: usize, symbol: &str, step: f64, ticks_per_bin: u32) -> Artifact {
+fn picture_of(
+    image: &[f32],
+    n_bins: usize,
+    symbol: &str,
+    step: f64,
+    ticks_per_bin: u32,
+) -> Artifact {
     let columns = n_bins.min(PICTURE_COLUMNS);
     let column_of = |c: usize| c * n_bins / columns;
     let values = (0..ROWS)
         .flat_map(|row| (0..columns).map(move |c| (row, c)))
-        .map(|(row, c)| (image[row * n_bins + column_of(c)] * PICTURE_STEPS).round() / PICTURE_STEPS)
+        .map(|(row, c)| {
+            (image[row * n_bins + column_of(c)] * PICTURE_STEPS).round() / PICTURE_STEPS
+        })
         .collect();
     Artifact::Heatmap {
         title: format!("Depth image of {symbol}"),

@@ -11,8 +11,11 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     let outcome = lob_profiler::measure_roof_within(bench.work, budget);
     let roof = outcome.roof;
     let mut add = |name: &str, unit: Unit, value: Option<f64>| {
-        let direction =
-            if unit == Unit::Seconds { Direction::LowerIsBetter } else { Direction::HigherIsBetter };
+        let direction = if unit == Unit::Seconds {
+            Direction::LowerIsBetter
+        } else {
+            Direction::HigherIsBetter
+        };
         let metric = format!("machine.{name}");
         bench.rec.add(match value {
             Some(value) => Measurement::measured(&metric, unit, direction, &[value]),

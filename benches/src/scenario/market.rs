@@ -20,8 +20,8 @@ pub(super) fn records(bench: &mut Bench<'_>) -> Result<()> {
 fn given(bench: &mut Bench<'_>) -> Result<()> {
     let mut bytes = 0;
     for input in &bench.options.inputs {
-        let metadata =
-            std::fs::metadata(input).with_context(|| format!("cannot read `{}`", input.display()))?;
+        let metadata = std::fs::metadata(input)
+            .with_context(|| format!("cannot read `{}`", input.display()))?;
         bytes += metadata.len();
     }
     bench.rec.config("files", bench.options.inputs.len());
@@ -37,7 +37,7 @@ fn given(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 fn synthesise(bench: &mut Bench<'_>) -> Result<()> {
-    let (records, sessions) = if bench.options.quick { (500_000, 1) } else { (4_000_000, 2) };
+    let (records, sessions) = if bench.options.quick { (1_000_000, 1) } else { (4_000_000, 2) };
     for (schema, name, record_bytes, share) in
         [(Schema::Mbp10, "mbp-10", MBP10_BYTES, 1), (Schema::Mbo, "mbo", MBO_BYTES, 2)]
     {
@@ -59,7 +59,12 @@ fn synthesise(bench: &mut Bench<'_>) -> Result<()> {
             "copy bandwidth",
             Unit::BytesPerSecond,
         );
-        bench.rec.rate(&format!("market.{name}_records_per_s"), Unit::RecordsPerSecond, &[rate], limit);
+        bench.rec.rate(
+            &format!("market.{name}_records_per_s"),
+            Unit::RecordsPerSecond,
+            &[rate],
+            limit,
+        );
         bench.rec.count(&format!("market.{name}_records"), summary.records as f64);
         if schema == Schema::Mbp10 {
             let symbols: Vec<&str> = summary.instruments.iter().map(|(_, s)| s.as_str()).collect();

@@ -49,7 +49,12 @@ pub(super) fn indicators(bench: &mut Bench<'_>) -> Result<()> {
         // A copy reads and writes each byte it counts, an indicator reads 8 and writes 8.
         let demand = median * BYTES_PER_VALUE / 2.0;
         let limit = Limit::of(demand, copy, "copy bandwidth", Unit::BytesPerSecond);
-        bench.rec.rate(&format!("signals.{name}_values_per_s"), Unit::ValuesPerSecond, &rates, limit);
+        bench.rec.rate(
+            &format!("signals.{name}_values_per_s"),
+            Unit::ValuesPerSecond,
+            &rates,
+            limit,
+        );
         bench.rec.artifacts.push(line(&symbol, name, &series));
     }
     bench.rec.rate("signals.features_per_s", Unit::ValuesPerSecond, &[slowest], None);
@@ -148,7 +153,12 @@ fn live(
         let after_model = Instant::now();
         pipeline.generate_signals(&features, &probabilities, &mut signals)?;
         let done = Instant::now();
-        let marks = [after_features - begun, after_model - after_features, done - after_model, done - begun];
+        let marks = [
+            after_features - begun,
+            after_model - after_features,
+            done - after_model,
+            done - begun,
+        ];
         for (samples, mark) in seconds.iter_mut().zip(marks) {
             samples.push(mark.as_secs_f64());
         }

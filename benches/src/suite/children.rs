@@ -53,6 +53,7 @@ impl Child<'_> {
         let document =
             Job { id: id.to_owned(), options: self.options.clone(), state: state.clone() };
         write_json(&job, &document)?;
+        tracing::info!(scenario = id, cap_s = self.spec.time_cap_s, "starting");
         let started = Instant::now();
         let mut child = Command::new(self.executable)
             .arg("bench-child")
@@ -62,7 +63,10 @@ impl Child<'_> {
             .arg(&result)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&stderr).with_context(|| format!("cannot write `{}`", stderr.display()))?)
+            .stderr(
+                File::create(&stderr)
+                    .with_context(|| format!("cannot write `{}`", stderr.display()))?,
+            )
             .spawn()
             .with_context(|| format!("cannot start `{}`", self.executable.display()))?;
         let cap = Duration::from_secs(self.spec.time_cap_s);
@@ -78,10 +82,18 @@ impl Child<'_> {
             }
             std::thread::sleep(POLL);
         };
+        tracing::info!(scenario = id, elapsed_s = started.elapsed().as_secs_f64(), "ended");
         Ok(self.judge(&end, &result, &stderr, started.elapsed().as_secs_f64(), stop))
     }
 
-    fn judge(&self, end: &End, result: &Path, stderr: &Path, elapsed_s: f64, stop: &AtomicBool) -> Done {
+    fn judge(
+        &self,
+        end: &End,
+        result: &Path,
+        stderr: &Path,
+        elapsed_s: f64,
+        stop: &AtomicBool,
+    ) -> Done {
         let lost = |status, reason: String| Done {
             scenario: without_result(self.spec, status, reason, elapsed_s),
             state: None,
@@ -104,7 +116,10 @@ impl Child<'_> {
                 },
                 // Ctrl-C reaches the child too, and may end it before we look.
                 _ if stop.load(Ordering::Relaxed) => lost(Status::Failed, "interrupted".to_owned()),
-                _ => lost(Status::Failed, format!("ended without a result: {status}{}", tail(stderr))),
+                _ => lost(
+                    Status::Failed,
+                    format!("ended without a result: {status}{}", tail(stderr)),
+                ),
             },
         }
     }

@@ -93,7 +93,12 @@ pub(super) fn refresh(run: &mut Run, state: &State, totals: &Totals, elapsed_s: 
 }
 
 /// A scenario that left no result of its own.
-pub(super) fn without_result(spec: &Spec, status: Status, reason: String, elapsed_s: f64) -> Scenario {
+pub(super) fn without_result(
+    spec: &Spec,
+    status: Status,
+    reason: String,
+    elapsed_s: f64,
+) -> Scenario {
     Scenario {
         id: spec.id.to_owned(),
         suite: spec.suite.to_owned(),

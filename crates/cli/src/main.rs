@@ -1,5 +1,5 @@
 //! The `lob` command: one file a subcommand, this one is the table of contents.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![expect(clippy::print_stderr, reason = "a command-line tool")]
 
 mod command;
 mod interrupt;
@@ -18,6 +18,9 @@ struct Cli {
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Log what happens inside to standard error; twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 const EXIT_CODES: &str = "\
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         }
     };
     let quiet = cli.quiet;
+    output::log_to_stderr(cli.verbose);
     let outcome = match cli.command {
         Command::Synth(args) => command::synth::run(&args, quiet),
         Command::Verify(args) => command::verify::run(&args),

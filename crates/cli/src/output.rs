@@ -20,6 +20,16 @@ pub(crate) fn print_line(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Sends the libraries' `tracing` events to standard error: none, `-v` info, `-vv` debug.
+pub(crate) fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(false).init();
+}
+
 /// Whether the reader of our output has gone away, which is its right.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
@@ -33,7 +43,8 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().with_context(|| format!("`{}` names no file", path.display()))?;
     let temporary: PathBuf =
         path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let outcome = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    let outcome =
+        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     if outcome.is_err() {
         // The error below matters more than a temporary file that cannot be removed either.
         let _ = std::fs::remove_file(&temporary);

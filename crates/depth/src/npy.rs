@@ -53,11 +53,13 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
             found: data.len(),
         });
     }
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    // NumPy's own spelling: `(402, 500)`, and `(402,)` for a single side.
+    let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let sides = sides.join(", ") + if shape.len() == 1 { "," } else { "" };
     let mut header = format!(
         "{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
         T::DESCR,
-        sides.trim_end()
+        sides
     );
     // The format wants the data to start at a multiple of 64, and a new line before it.
     let padding = 64 - (PREAMBLE_BYTES + header.len() + 1) % 64;
@@ -109,14 +111,14 @@ mod tests {
         check(
             &[1, 2],
             &[Bf16(0x3F80), Bf16(1)],
-            "{'descr': '<u2', 'fortran_order': False, 'shape': (1, 2,), }",
+            "{'descr': '<u2', 'fortran_order': False, 'shape': (1, 2), }",
             &[0x80, 0x3F, 1, 0],
         );
         check(&[0], &[] as &[u8], "{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }", &[]);
         check(
             &[3, 402, 500],
             &vec![F16(0x3C00); 603_000],
-            "{'descr': '<f2', 'fortran_order': False, 'shape': (3, 402, 500,), }",
+            "{'descr': '<f2', 'fortran_order': False, 'shape': (3, 402, 500), }",
             &[0, 0x3C].repeat(603_000),
         );
     }

@@ -115,7 +115,10 @@ pub(crate) fn run_child(args: &ChildArgs) -> Result<ExitCode> {
 
 fn list() -> Result<ExitCode> {
     for spec in lob_bench::scenarios() {
-        output::print_line(&format!("{:<22}{:<13}{:<12}{}", spec.id, spec.suite, spec.test, spec.title))?;
+        output::print_line(&format!(
+            "{:<22}{:<13}{:<12}{}",
+            spec.id, spec.suite, spec.test, spec.title
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -171,6 +174,7 @@ fn headline(scenario: &Scenario) -> Option<String> {
         .or_else(|| scenario.measurements.iter().find(|m| m.value.is_some()))?;
     let value = measurement.unit.format(measurement.value?);
     let share = measurement.share_of_limit.zip(measurement.limit_name.as_deref());
-    let share = share.map(|(s, name)| format!(", {:.0} % of {name}", s * 100.0)).unwrap_or_default();
+    let share =
+        share.map(|(s, name)| format!(", {:.0} % of {name}", s * 100.0)).unwrap_or_default();
     Some(format!("{} {value}{share}", measurement.metric))
 }

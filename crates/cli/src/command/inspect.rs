@@ -46,7 +46,8 @@ fn print_dbn(found: &DbnInspection) -> Result<()> {
     fact("book updates", &report.updates.to_string())?;
     for instrument in &report.instruments {
         let symbol = instrument.symbol.as_deref().unwrap_or("(no symbol)");
-        let text = format!("{symbol}, id {}, {} records", instrument.instrument_id, instrument.records);
+        let text =
+            format!("{symbol}, id {}, {} records", instrument.instrument_id, instrument.records);
         fact("instrument", &text)?;
     }
     let range = report.ts_range.map_or_else(unknown, |(a, b)| format!("{a}..{b} ns since 1970"));
@@ -65,7 +66,12 @@ fn print_store(found: &StoreInspection) -> Result<()> {
         let step = file.price_step as f64 / lob_depth::PRICE_SCALE as f64;
         print_line(&format!(
             "  {} {:<12}{:>9} bins ({}), longest run {}, price step {step}, from {}",
-            file.day, file.symbol, file.rows, file.bin_rule, file.longest_segment, file.source_schema
+            file.day,
+            file.symbol,
+            file.rows,
+            file.bin_rule,
+            file.longest_segment,
+            file.source_schema
         ))?;
     }
     for line in &found.health {

@@ -28,8 +28,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let outcome = lob_profiler::measure_roof_within(&std::env::temp_dir(), budget);
     let host = lob_profiler::host(None);
     if args.json {
-        let missing: serde_json::Map<String, serde_json::Value> =
-            outcome.missing.iter().map(|(name, why)| (name.clone(), why.to_string().into())).collect();
+        let missing: serde_json::Map<String, serde_json::Value> = outcome
+            .missing
+            .iter()
+            .map(|(name, why)| (name.clone(), why.to_string().into()))
+            .collect();
         let document =
             serde_json::json!({ "host": host, "roof": outcome.roof, "unavailable": missing });
         output::print_json(&document)?;
@@ -43,7 +46,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             "gemm_flop_per_s" => Unit::FlopPerSecond,
             _ => Unit::BytesPerSecond,
         };
-        let text = value.as_f64().map(|v| unit.format(v)).unwrap_or_else(|| "not measured".to_owned());
+        let text =
+            value.as_f64().map(|v| unit.format(v)).unwrap_or_else(|| "not measured".to_owned());
         output::print_line(&format!("{name:<26}{text}"))?;
     }
     for (name, why) in &outcome.missing {

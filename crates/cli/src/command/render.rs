@@ -97,9 +97,9 @@ impl std::str::FromStr for Rows {
         let bounds = text.split_once("..").and_then(|(start, end)| {
             Some(Self { start: start.parse().ok()?, end: end.parse().ok()? })
         });
-        bounds
-            .filter(|rows| rows.start < rows.end)
-            .ok_or_else(|| "expected `START..END` with START below END, such as `0..50000`".to_owned())
+        bounds.filter(|rows| rows.start < rows.end).ok_or_else(|| {
+            "expected `START..END` with START below END, such as `0..50000`".to_owned()
+        })
     }
 }
 
@@ -111,14 +111,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         n_bins: args.bins,
     };
     spec.validate()?;
-    let image = if is_store(&args.source) { from_store(args, &spec)? } else { dbn::image(args, &spec)? };
-    let bytes = match args.out.extension().and_then(|e| e.to_str()) {
-        Some("npy") => encode::npy(&spec, &image, args.dtype.dtype())?,
-        Some("png") => encode::png(&spec, &image)?,
-        _ => bail!(
-            "`{}` ends in neither .npy nor .png\nhint: the ending chooses the format",
-            args.out.display()
-        ),
+    let format = PictureFormat::of(&args.out)?;
+    let image =
+        if is_store(&args.source) { from_store(args, &spec)? } else { dbn::image(args, &spec)? };
+    let bytes = match format {
+        PictureFormat::Npy => encode::npy(&spec, &image, args.dtype.dtype())?,
+        PictureFormat::Png => encode::png(&spec, &image)?,
     };
     output::write_file(&args.out, &bytes)?;
     if !quiet {
@@ -126,6 +124,25 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         eprintln!("wrote {planes} x {rows} x {bins} to {}", args.out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Clone, Copy)]
+enum PictureFormat {
+    Npy,
+    Png,
+}
+
+impl PictureFormat {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("npy") => Ok(Self::Npy),
+            Some("png") => Ok(Self::Png),
+            _ => bail!(
+                "`{}` ends in neither .npy nor .png\nhint: the ending chooses the format",
+                path.display()
+            ),
+        }
+    }
 }
 
 fn is_store(path: &Path) -> bool {

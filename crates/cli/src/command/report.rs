@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 
 /// Reads a Run document and refuses what is none.
 pub(crate) fn read_run(path: &Path) -> Result<Run> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
     Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))
 }

@@ -10,7 +10,9 @@ use crate::output;
 
 /// Look for damage in DBN files: truncation, bad frames, impossible records, odd books
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  lob verify data/*.dbn.zst --json\n\nExit code 2 when data is lost.")]
+#[command(
+    after_help = "Example:\n  lob verify data/*.dbn.zst --json\n\nExit code 2 when data is lost."
+)]
 pub(crate) struct Args {
     /// DBN files
     #[arg(required = true, value_name = "FILE")]
@@ -48,7 +50,10 @@ fn print(report: &VerifyReport) -> Result<()> {
     ))?;
     for defect in &report.defects {
         let record = defect.record_index.map_or(String::new(), |n| format!(", record {n}"));
-        output::print_line(&format!("        byte {}{record}: {}", defect.byte_offset, defect.message))?;
+        output::print_line(&format!(
+            "        byte {}{record}: {}",
+            defect.byte_offset, defect.message
+        ))?;
     }
     if report.defects_unlisted > 0 {
         output::print_line(&format!("        and {} more", report.defects_unlisted))?;

@@ -15,11 +15,17 @@ fn a_suite_on_a_file_leaves_its_run_and_reports() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let input = fixture("small.mbp-10.dbn.zst");
-    let args = ["bench", "--quick", "--suite", "depth", "--input", shown(&input), "--out", shown(&out)];
+    let args =
+        ["bench", "--quick", "--suite", "depth", "--input", shown(&input), "--out", shown(&out)];
     let output = lob(&args);
     let stdout = String::from_utf8(output.stdout).unwrap();
     let html = out.join("report.html");
-    assert_eq!(stdout.lines().last(), Some(shown(&html)), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        stdout.lines().last(),
+        Some(shown(&html)),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let run = json(&std::fs::read_to_string(out.join("run.json")).unwrap());
     assert_eq!(run["inputs"][0]["records"], 3000);
     assert_eq!(run["inputs"][0]["sha256"].as_str().unwrap().len(), 64);
@@ -33,9 +39,9 @@ fn a_suite_on_a_file_leaves_its_run_and_reports() {
     let page = std::fs::read_to_string(html).unwrap();
     assert!(page.contains("small.mbp-10.dbn.zst"));
     assert!(std::fs::metadata(out.join("report.md")).unwrap().len() > 0);
-    let pictures = std::fs::read_dir(&out).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "png")
-    });
+    let pictures = std::fs::read_dir(&out)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "png"));
     assert!(pictures.count() > 0);
 
     // The Run document can be drawn again, and compared with itself.
@@ -54,11 +60,20 @@ fn a_damaged_input_is_a_failed_scenario_and_exit_code_2() {
     let half = folder.path().join("half.mbo.dbn.zst");
     std::fs::write(&half, &whole[..whole.len() / 2]).unwrap();
     let out = folder.path().join("out");
-    let output =
-        lob(&["bench", "--quick", "--suite", "convert.bins", "--input", shown(&half), "--out", shown(&out)]);
+    let output = lob(&[
+        "bench",
+        "--quick",
+        "--suite",
+        "convert.bins",
+        "--input",
+        shown(&half),
+        "--out",
+        shown(&out),
+    ]);
     assert_eq!(output.status.code(), Some(2));
     let run = json(&std::fs::read_to_string(out.join("run.json")).unwrap());
-    let decode = run["scenarios"].as_array().unwrap().iter().find(|s| s["id"] == "convert.decode").unwrap();
+    let decode =
+        run["scenarios"].as_array().unwrap().iter().find(|s| s["id"] == "convert.decode").unwrap();
     assert_eq!(decode["status"], "failed");
     assert!(decode["reason"].as_str().unwrap().contains("truncated"));
     assert!(out.join("report.html").exists());

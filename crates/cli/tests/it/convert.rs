@@ -34,8 +34,20 @@ fn a_store_is_counted_loaded_and_rendered() {
     let store = folder.path().join("small.mbp-10.dbn.zst");
     let order = |workers: &str, epoch: &str| {
         let args = [
-            "load", shown(&store), "--bins", "20", "--batch-size", "8", "--shuffle", "--seed", "3",
-            "--workers", workers, "--epoch", epoch, "--json",
+            "load",
+            shown(&store),
+            "--bins",
+            "20",
+            "--batch-size",
+            "8",
+            "--shuffle",
+            "--seed",
+            "3",
+            "--workers",
+            workers,
+            "--epoch",
+            epoch,
+            "--json",
         ];
         let served = json(&lob_ok(&args));
         assert!(served["samples"].as_u64().unwrap() > 0);
@@ -49,8 +61,16 @@ fn a_store_is_counted_loaded_and_rendered() {
 
     let npy = folder.path().join("image.npy");
     let args = [
-        "render", shown(&store), "--index", "2", "--bins", "20", "--features", "volume,trade_counts",
-        "--out", shown(&npy),
+        "render",
+        shown(&store),
+        "--index",
+        "2",
+        "--bins",
+        "20",
+        "--features",
+        "volume,trade_counts",
+        "--out",
+        shown(&npy),
     ];
     lob_ok(&args);
     let bytes = std::fs::read(&npy).unwrap();
@@ -82,11 +102,25 @@ fn a_dbn_file_is_rendered_in_any_cell_type() {
     let input = fixture("small.mbp-10.dbn.zst");
     let found = json(&lob_ok(&["inspect", shown(&input), "--json"]));
     let id = found["instruments"][0]["instrument_id"].to_string();
-    for (dtype, descr, size) in [("f32", "<f4", 4), ("f16", "<f2", 2), ("bf16", "<u2", 2), ("u8", "|u1", 1)] {
+    for (dtype, descr, size) in
+        [("f32", "<f4", 4), ("f16", "<f2", 2), ("bf16", "<u2", 2), ("u8", "|u1", 1)]
+    {
         let out = folder.path().join("image.npy");
         let args = [
-            "render", shown(&input), "--symbol", &id, "--rows", "600..1000", "--ticks-per-bin", "10",
-            "--bins", "30", "--dtype", dtype, "--out", shown(&out),
+            "render",
+            shown(&input),
+            "--symbol",
+            &id,
+            "--rows",
+            "600..1000",
+            "--ticks-per-bin",
+            "10",
+            "--bins",
+            "30",
+            "--dtype",
+            dtype,
+            "--out",
+            shown(&out),
         ];
         lob_ok(&args);
         let bytes = std::fs::read(&out).unwrap();

@@ -7,9 +7,10 @@ use super::{fixture, json, lob, lob_fails, lob_ok, shown};
 #[test]
 fn every_command_has_help_with_an_example() {
     let help = lob_ok(&["--help"]);
-    for command in
-        ["synth", "verify", "convert", "inspect", "render", "load", "bench", "report", "compare", "machine"]
-    {
+    for command in [
+        "synth", "verify", "convert", "inspect", "render", "load", "bench", "report", "compare",
+        "machine",
+    ] {
         assert!(help.contains(command), "{command} is not in the help");
         let help = lob_ok(&[command, "--help"]);
         assert!(help.contains("Example"), "`lob {command} --help` has no example");

@@ -6,7 +6,10 @@ use super::{lob_ok, shared, shown};
 fn npy(path: &std::path::Path) -> Vec<f32> {
     let bytes = std::fs::read(path).unwrap();
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    bytes[10 + header..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    bytes[10 + header..]
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 fn check(case: &str, golden: &str, args: &[&str], tolerance: f32) {
@@ -31,7 +34,14 @@ fn compat_equals_the_reference() {
             let args = ["--geometry", "compat", "--ticks-per-bin", "2500", "--features", feature];
             check(case, &format!("{case}_{feature}"), &args, tolerance);
         }
-        let all = ["--geometry", "compat", "--ticks-per-bin", "2500", "--features", "volume,variance,trade_counts"];
+        let all = [
+            "--geometry",
+            "compat",
+            "--ticks-per-bin",
+            "2500",
+            "--features",
+            "volume,variance,trade_counts",
+        ];
         check(case, &format!("{case}_all3"), &all, 1e-6);
     }
 }

@@ -1,4 +1,5 @@
 //! The real binary, as a user runs it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop and say why")]
 
 mod bench;
 mod convert;

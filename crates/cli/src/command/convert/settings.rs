@@ -46,7 +46,9 @@ fn bin_rule(args: &Args) -> Result<BinRule> {
         (BinBy::Volume, "--bin-volume", args.bin_volume.is_some()),
     ];
     if let Some((_, flag, _)) = sizes.iter().find(|(of, _, given)| *given && *of != by) {
-        bail!("`{flag}` does not go with the other bin settings\nhint: one of --ticks-per-bin, --bin-ns, --bin-volume");
+        bail!(
+            "`{flag}` does not go with the other bin settings\nhint: one of --ticks-per-bin, --bin-ns, --bin-volume"
+        );
     }
     match (by, args.bin_ns, args.bin_volume) {
         (BinBy::Ticks, _, _) => {

@@ -26,7 +26,9 @@ struct Survey {
 
 pub(super) fn image(args: &Args, spec: &RenderSpec) -> Result<Vec<f32>> {
     if args.index.is_some() {
-        bail!("`--index` was given for a DBN file\nhint: choose book updates with --rows START..END");
+        bail!(
+            "`--index` was given for a DBN file\nhint: choose book updates with --rows START..END"
+        );
     }
     let survey = survey(args)?;
     let ticks = args.ticks_per_bin.unwrap_or(DEFAULT_TICKS_PER_BIN);
@@ -108,7 +110,8 @@ fn survey(args: &Args) -> Result<Survey> {
         None => format!("`{path}` holds no book update"),
     })?;
     let found = rows_of.get(&instrument_id).copied().unwrap_or(0);
-    let rows = Rows { start: range.start, end: if args.rows.is_some() { range.end } else { found } };
+    let rows =
+        Rows { start: range.start, end: if args.rows.is_some() { range.end } else { found } };
     ensure!(
         rows.end <= found,
         "`{path}` holds {found} book updates of the instrument, rows {}..{} were asked for",
@@ -127,7 +130,13 @@ fn is_named(args: &Args, stream: &RecordStream, id: u32, ts: u64) -> bool {
     stream.symbol(id, ts) == Some(name) || id.to_string() == name
 }
 
-fn bin(args: &Args, survey: &Survey, n_bins: usize, per_bin: u32, keep: Keep) -> Result<VecDeque<Bin>> {
+fn bin(
+    args: &Args,
+    survey: &Survey,
+    n_bins: usize,
+    per_bin: u32,
+    keep: Keep,
+) -> Result<VecDeque<Bin>> {
     let aggregate = args.size_aggregate.unwrap_or_default();
     let mut builder = BinBuilder::new(BinRule::Updates(per_bin), aggregate, survey.step)?;
     let mut stream = RecordStream::open_unhashed(&args.source)?;
@@ -146,7 +155,10 @@ fn bin(args: &Args, survey: &Survey, n_bins: usize, per_bin: u32, keep: Keep) ->
             continue;
         }
         if row >= survey.rows.start && row < survey.rows.end {
-            builder.push(update_meta(update), &Mbp10Levels(update))?.into_iter().for_each(&mut take);
+            builder
+                .push(update_meta(update), &Mbp10Levels(update))?
+                .into_iter()
+                .for_each(&mut take);
         }
         row += 1;
     }
