@@ -40,7 +40,10 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
     let spec = RenderSpec { n_bins: WINDOW, ..RenderSpec::default() };
     let dataset = Dataset::open(file.path(), window, spec)?;
     let image = ImageSpec { row_pool: POOL.0, bin_pool: POOL.1, max_gap: WINDOW / STRIDE };
-    let mut source = ImageWindows::new(dataset.clone(), image)?;
+    let source = ImageWindows::new(dataset.clone(), image)?;
+    // The scale is fitted on the first 70 %, as an evaluation in time order needs it.
+    let fit = 0..(source.len() * 7 / 10).max(1);
+    let mut source = source.standardised(fit)?;
     bench.rec.config("symbol", file.meta().symbol.clone());
     bench
         .rec
@@ -55,6 +58,35 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
 
 /// Trains on sequences of bin features, no image in between.
 pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
+    let (mut source, mid_steps) = series_windows(bench)?;
+    let starts: Vec<Option<usize>> = (0..source.len()).map(|idx| source.start_row(idx)).collect();
+    run(bench, "series", &mut source, &mid_steps, |idx| starts[idx])
+}
+
+/// A few steps at each batch size; a size that fails is a finding, and the others go on.
+pub(super) fn scaling(bench: &mut Bench<'_>) -> Result<()> {
+    let (mut source, _) = series_windows(bench)?;
+    for batch_size in [4, 8, 16, 32, 64, 128, 256] {
+        let steps = if bench.options.quick { 12 } else { 60 };
+        let config = TrainConfig { steps, batch_size, ..settings(bench) };
+        match lob_contrastive::train(&mut source, &config) {
+            Ok(outcome) => {
+                let rates: Vec<f64> =
+                    warm(&outcome.step_s).iter().map(|s| batch_size as f64 / s).collect();
+                let metric = format!("train.pairs_per_s_batch_{batch_size}");
+                bench.rec.rate(&metric, Unit::SamplesPerSecond, &rates, None);
+            }
+            Err(error) => {
+                let text = format!("a batch of {batch_size} pairs failed: {error}");
+                bench.rec.finding(Severity::Warning, text);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Windows of bin features of the busiest instrument, and its mids by row.
+fn series_windows(bench: &mut Bench<'_>) -> Result<(SeriesWindows, Vec<f64>)> {
     let store = Store::open(bench.store()?)?;
     let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
     let bins = {
@@ -64,11 +96,27 @@ pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
     let spec = SeriesSpec { window: WINDOW, stride: STRIDE, max_gap: WINDOW };
     // The scale is fitted on the first 70 %, as an evaluation in time order needs it.
     let fit_rows = 0..bins.segments.len() * 7 / 10;
-    let mut source = SeriesWindows::new(bins.channels, CHANNELS, &bins.segments, fit_rows, spec)?;
+    let source = SeriesWindows::new(bins.channels, CHANNELS, &bins.segments, fit_rows, spec)?;
     bench.rec.config("symbol", file.meta().symbol.clone());
     bench.rec.config("input", format!("bin features, {WINDOW} bins x {CHANNELS} channels"));
-    let starts: Vec<Option<usize>> = (0..source.len()).map(|idx| source.start_row(idx)).collect();
-    run(bench, "series", &mut source, &bins.mid_steps, |idx| starts[idx])
+    Ok((source, bins.mid_steps))
+}
+
+fn settings(bench: &Bench<'_>) -> TrainConfig {
+    TrainConfig {
+        seed: bench.options.seed,
+        steps: if bench.options.quick { 200 } else { 1000 },
+        batch_size: bench.options.batch_sizes.first().copied().unwrap_or(32),
+        encoder: EncoderConfig::medium(),
+        device: device(bench),
+        ignore_radius: WINDOW as u64,
+        ..TrainConfig::default()
+    }
+}
+
+/// The samples without the first steps, which warm caches and pools up.
+fn warm(samples: &[f64]) -> Vec<f64> {
+    samples[(samples.len() / 6).min(10)..].to_vec()
 }
 
 /// Trains, reports under `name`, embeds and draws. `mids` are in price steps, by row;
@@ -80,15 +128,7 @@ fn run(
     mids: &[f64],
     first_row: impl FnMut(usize) -> Option<usize>,
 ) -> Result<()> {
-    let config = TrainConfig {
-        seed: bench.options.seed,
-        steps: if bench.options.quick { 60 } else { 400 },
-        batch_size: bench.options.batch_sizes.first().copied().unwrap_or(32),
-        encoder: EncoderConfig::medium(),
-        device: device(bench),
-        ignore_radius: WINDOW as u64,
-        ..TrainConfig::default()
-    };
+    let config = settings(bench);
     bench.rec.config("encoder", "medium");
     bench.rec.config("batch_size", config.batch_size);
     bench.rec.config("windows", source.len());
@@ -117,8 +157,6 @@ fn report(
     n_inputs: usize,
 ) {
     let metric = |of: &str| format!("{name}.{of}");
-    // The first steps warm caches and pools up; they are no samples.
-    let warm = |samples: &[f64]| samples[(samples.len() / 6).min(10)..].to_vec();
     let step_s = warm(&outcome.step_s);
     bench.rec.latency(&metric("step"), &step_s);
     bench.rec.latency(&metric("batch_preparation"), &warm(&outcome.batch_s));

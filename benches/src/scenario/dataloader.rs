@@ -15,32 +15,21 @@ use super::recorder::Limit;
 const FEATURES: [Feature; 3] = [Feature::Volume, Feature::Variance, Feature::TradeCounts];
 
 pub(super) fn images(bench: &mut Bench<'_>) -> Result<()> {
-    let fit = bench.fit()?;
-    let path = bench.store()?;
-    let window = WindowSpec { n_bins: fit.n_bins, stride: 1 };
-    let batches = if bench.options.quick { 40 } else { 200 };
-    let batch_size = bench.options.batch_sizes.first().copied().unwrap_or(32);
+    let batches = if bench.options.quick { 60 } else { 300 };
+    let batch_size = headline_batch(bench);
     bench.rec.config("batch_size", batch_size);
     bench.rec.config("workers", bench.options.workers);
     bench.rec.config("shuffle", true);
 
     let mut per_sample = Vec::new();
     for n_features in 1..=FEATURES.len() {
-        let features = FEATURES[..n_features].to_vec();
-        let spec = RenderSpec { features, n_bins: fit.n_bins, ..RenderSpec::default() };
         let opened = Instant::now();
-        let dataset = Arc::new(Dataset::open(&path, window, spec)?);
-        let config = LoaderConfig {
-            batch_size,
-            workers: bench.options.workers,
-            shuffle: Shuffle::Full,
-            seed: bench.options.seed,
-            ..LoaderConfig::default()
-        };
+        let dataset = open(bench, n_features)?;
         if n_features == 1 {
             single_samples(bench, &dataset)?;
+            single_batches(bench, &dataset, batch_size)?;
         }
-        let loader = Loader::new(Arc::clone(&dataset), config)?;
+        let loader = loader(bench, &dataset, batch_size, bench.options.workers)?;
         let served = serve(&loader, batches, opened)?;
         let rate = Summary::of(&served.rates).context("the loader gave no batch")?.median;
         per_sample.push(1.0 / rate);
@@ -56,6 +45,59 @@ pub(super) fn images(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Batch sizes and worker counts, one after the other.
+pub(super) fn sweep(bench: &mut Bench<'_>) -> Result<()> {
+    let batches = if bench.options.quick { 20 } else { 100 };
+    let dataset = open(bench, 1)?;
+    let mut run = |metric: String, batch_size: usize, workers: usize| -> Result<f64> {
+        let loader = loader(bench, &dataset, batch_size, workers)?;
+        let served = serve(&loader, batches, Instant::now())?;
+        bench.rec.rate(&metric, Unit::SamplesPerSecond, &served.rates, None);
+        Ok(Summary::of(&served.rates).context("the loader gave no batch")?.median)
+    };
+    for batch_size in [16, 32, 64, 128] {
+        run(format!("load.samples_per_s_batch_{batch_size}"), batch_size, 2)?;
+    }
+    let one = run("load.samples_per_s_workers_1".to_owned(), 32, 1)?;
+    let two = run("load.samples_per_s_workers_2".to_owned(), 32, 2)?;
+    run("load.samples_per_s_workers_4".to_owned(), 32, 4)?;
+    bench.rec.add(Measurement::measured(
+        "load.parallel_efficiency",
+        Unit::Fraction,
+        Direction::HigherIsBetter,
+        &[two / one / 2.0],
+    ));
+    Ok(())
+}
+
+fn headline_batch(bench: &Bench<'_>) -> usize {
+    bench.options.batch_sizes.first().copied().unwrap_or(32)
+}
+
+fn open(bench: &Bench<'_>, n_features: usize) -> Result<Arc<Dataset>> {
+    let fit = bench.fit()?;
+    let window = WindowSpec { n_bins: fit.n_bins, stride: 1 };
+    let features = FEATURES[..n_features].to_vec();
+    let spec = RenderSpec { features, n_bins: fit.n_bins, ..RenderSpec::default() };
+    Ok(Arc::new(Dataset::open(bench.store()?, window, spec)?))
+}
+
+fn loader(
+    bench: &Bench<'_>,
+    dataset: &Arc<Dataset>,
+    batch_size: usize,
+    workers: usize,
+) -> Result<Loader> {
+    let config = LoaderConfig {
+        batch_size,
+        workers,
+        shuffle: Shuffle::Full,
+        seed: bench.options.seed,
+        ..LoaderConfig::default()
+    };
+    Ok(Loader::new(Arc::clone(dataset), config)?)
+}
+
 fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &Served, rate: f64) {
     let bytes = rate * (dataset.sample_len() * size_of::<f32>()) as f64;
     // A batch is tens of megabytes: it is written to memory, not to a cache.
@@ -65,20 +107,9 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
     let name = format!("memory fill on {workers} cores");
     let limit = Limit::of(bytes, limit, &name, Unit::BytesPerSecond);
     bench.rec.rate("load.samples_per_s", Unit::SamplesPerSecond, &served.rates, limit);
-    bench.rec.latency("load.batch", &served.batch_s);
-    let summary = Summary::of(&served.batch_s);
-    bench.rec.latency_value("load.batch_p50", summary.map_or(f64::NAN, |s| s.median));
-    bench.rec.latency_value("load.batch_p99", summary.map_or(f64::NAN, |s| s.p99));
     bench.rec.latency_value("load.first_batch", served.first_batch_s);
-    let stats = loader.stats();
-    let wait = stats.wait_s / served.elapsed_s;
-    bench.rec.add(Measurement::measured(
-        "load.wait_share",
-        Unit::Fraction,
-        Direction::Neutral,
-        &[wait.min(1.0)],
-    ));
     bench.rec.count("load.windows", dataset.len() as f64);
+    let stats = loader.stats();
     let lookups = stats.cache_hits + stats.cache_misses;
     if lookups > 0 {
         let hits = stats.cache_hits as f64 / lookups as f64;
@@ -93,51 +124,58 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
 
 struct Served {
     rates: Vec<f64>,
-    batch_s: Vec<f64>,
     first_batch_s: f64,
-    elapsed_s: f64,
 }
 
-/// Takes `batches` batches over as many epochs as that needs. Rates are over blocks of batches, so
-/// that the prefetched ones do not pass for instant.
+/// Takes `batches` batches over as many epochs as that needs and does nothing with them, so the
+/// rate is the loader's own. Rates are over blocks of batches: workers finish in bursts.
 fn serve(loader: &Loader, batches: usize, opened: Instant) -> Result<Served> {
     const BLOCK: usize = 5;
-    let mut batch_s = Vec::new();
     let mut rates = Vec::new();
     let mut first_batch_s = None;
-    let (mut block_samples, mut block_batches) = (0, 0);
-    let begun = Instant::now();
-    let (mut last, mut block_begun) = (begun, begun);
+    let (mut block_samples, mut block_batches, mut taken) = (0, 0, 0);
+    let mut block_begun = Instant::now();
     'epochs: for epoch in 0.. {
         for batch in loader.epoch(epoch) {
-            let n = {
-                let _scope = lob_profiler::scope("next_batch");
-                batch?.n
-            };
+            block_samples += batch?.n;
             let now = Instant::now();
-            if first_batch_s.is_none() {
-                first_batch_s = Some((now - opened).as_secs_f64());
-            } else {
-                batch_s.push((now - last).as_secs_f64());
-            }
-            last = now;
-            block_samples += n;
+            first_batch_s.get_or_insert_with(|| (now - opened).as_secs_f64());
+            taken += 1;
             block_batches += 1;
             if block_batches == BLOCK {
                 rates.push(block_samples as f64 / (now - block_begun).as_secs_f64());
                 (block_samples, block_batches, block_begun) = (0, 0, now);
             }
-            if batch_s.len() >= batches {
+            if taken >= batches {
                 break 'epochs;
             }
         }
     }
-    Ok(Served {
-        rates,
-        batch_s,
-        first_batch_s: first_batch_s.context("the loader gave no batch")?,
-        elapsed_s: begun.elapsed().as_secs_f64(),
-    })
+    Ok(Served { rates, first_batch_s: first_batch_s.context("the loader gave no batch")? })
+}
+
+/// The time to make a batch, on the calling thread: nothing prefetched passes for instant.
+fn single_batches(bench: &mut Bench<'_>, dataset: &Arc<Dataset>, batch_size: usize) -> Result<()> {
+    let wanted = if bench.options.quick { 40 } else { 200 };
+    let loader = loader(bench, dataset, batch_size, 0)?;
+    let mut samples = Vec::new();
+    'epochs: for epoch in 0.. {
+        let mut batches = loader.epoch(epoch);
+        loop {
+            let begun = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            batch?;
+            samples.push(begun.elapsed().as_secs_f64());
+            if samples.len() >= wanted {
+                break 'epochs;
+            }
+        }
+    }
+    bench.rec.latency("load.batch", &samples);
+    let summary = Summary::of(&samples).context("the loader gave no batch")?;
+    bench.rec.latency_value("load.batch_p50", summary.median);
+    bench.rec.latency_value("load.batch_p99", summary.p99);
+    Ok(())
 }
 
 /// Single samples in a scattered order, on the calling thread.

@@ -3,7 +3,7 @@
 use super::{Spec, contrastive, convert, dataloader, depth, machine, market, signals};
 
 /// All scenarios, each after what it needs.
-pub(super) static SCENARIOS: [Spec; 11] = [
+pub(super) static SCENARIOS: [Spec; 13] = [
     Spec {
         id: "machine.roof",
         suite: "machine",
@@ -68,6 +68,15 @@ pub(super) static SCENARIOS: [Spec; 11] = [
         run: dataloader::images,
     },
     Spec {
+        id: "dataloader.sweep",
+        suite: "dataloader",
+        test: "scalability",
+        title: "The loader over batch sizes and worker counts",
+        needs: &["convert.bins"],
+        time_cap_s: 600,
+        run: dataloader::sweep,
+    },
+    Spec {
         id: "signals.indicators",
         suite: "signals",
         test: "model",
@@ -102,5 +111,14 @@ pub(super) static SCENARIOS: [Spec; 11] = [
         needs: &["convert.bins"],
         time_cap_s: 900,
         run: contrastive::series,
+    },
+    Spec {
+        id: "contrastive.scaling",
+        suite: "contrastive",
+        test: "scalability",
+        title: "Training steps over batch sizes",
+        needs: &["convert.bins"],
+        time_cap_s: 900,
+        run: contrastive::scaling,
     },
 ];

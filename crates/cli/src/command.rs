@@ -9,5 +9,6 @@ pub(crate) mod machine;
 pub(crate) mod render;
 pub(crate) mod report;
 pub(crate) mod schema;
+pub(crate) mod signals;
 pub(crate) mod synth;
 pub(crate) mod verify;

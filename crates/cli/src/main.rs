@@ -46,6 +46,8 @@ enum Command {
     Render(command::render::Args),
     /// Serve a store in batches and measure it
     Load(command::load::Args),
+    /// Features, probabilities and positions for every book update, as CSV
+    Signals(command::signals::Args),
     /// Run the benchmark suite and write its reports
     Bench(command::bench::Args),
     /// Draw reports from Run documents
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => command::inspect::run(&args),
         Command::Render(args) => command::render::run(&args, quiet),
         Command::Load(args) => command::load::run(&args, quiet),
+        Command::Signals(args) => command::signals::run(&args, quiet),
         Command::Bench(args) => command::bench::run(&args, quiet),
         Command::Report(args) => command::report::run(&args, quiet),
         Command::Compare(args) => command::compare::run(&args),

@@ -8,8 +8,8 @@ use super::{fixture, json, lob, lob_fails, lob_ok, shown};
 fn every_command_has_help_with_an_example() {
     let help = lob_ok(&["--help"]);
     for command in [
-        "synth", "verify", "convert", "inspect", "render", "load", "bench", "report", "compare",
-        "machine",
+        "signals", "synth", "verify", "convert", "inspect", "render", "load", "bench", "report",
+        "compare", "machine",
     ] {
         assert!(help.contains(command), "{command} is not in the help");
         let help = lob_ok(&[command, "--help"]);
@@ -69,4 +69,24 @@ fn synth_fills_a_folder_with_a_file_a_day() {
     names.sort();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names.iter().all(|n| Path::new(n).extension().is_some_and(|e| e == "zst")));
+}
+
+#[test]
+fn signals_are_a_csv_with_nulls_while_warming_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("signals.csv");
+    let input = fixture("small.mbo.dbn.zst");
+    lob_ok(&["signals", shown(&input), "--out", shown(&out)]);
+    let text = std::fs::read_to_string(&out).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(header[..5], ["ts_event", "instrument_id", "symbol", "bid_px", "ask_px"]);
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == header.len()));
+    let rsi = header.iter().position(|name| *name == "rsi").unwrap();
+    assert_eq!(rows[0][rsi], "", "the first update cannot have an RSI");
+    let full = rows.iter().filter_map(|row| row[rsi].parse::<f64>().ok());
+    let (n, worst) = full.fold((0, 0.0_f64), |(n, w), x| (n + 1, w.max((x - 0.5).abs())));
+    assert!(n > 100 && worst <= 0.5, "{n} values, {worst}");
+    assert!(lob_fails(&["signals", shown(&input), "--symbol", "NOPE"]).contains("NOPE"));
 }

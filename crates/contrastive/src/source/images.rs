@@ -6,6 +6,12 @@ use crate::{ContrastiveError, Rng};
 /// Partners tried for one anchor, and anchors tried for one pair, before giving up.
 const MAX_TRIES: usize = 64;
 
+/// Most windows looked at to find the scale of the inputs.
+const MAX_FITTED: usize = 256;
+
+/// Deviation of an input, in units of a normalised image, below which it says nothing.
+const MIN_DEVIATION: f64 = 1e-3;
+
 /// How depth images become inputs of an encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageSpec {
@@ -27,6 +33,8 @@ pub struct ImageWindows {
     spec: ImageSpec,
     scratch: Scratch,
     image: Vec<f32>,
+    /// Mean and inverse deviation of each input; empty until standardised.
+    scale: Vec<(f32, f32)>,
     n_features: usize,
     n_rows: usize,
     n_bins: usize,
@@ -56,10 +64,50 @@ impl ImageWindows {
             n_rows: dataset.sample_len() / (n_features * n_bins),
             n_bins,
             image: vec![0.0; dataset.sample_len()],
+            scale: Vec::new(),
             scratch: Scratch::default(),
             spec,
             dataset,
         })
+    }
+
+    /// The same windows with each input shifted and scaled to mean 0 and variance 1 over `fit`.
+    ///
+    /// Depth images of one instrument are nearly alike: without this all windows point the same
+    /// way and an encoder starts out collapsed. Pass only training windows as `fit`, so that test
+    /// data does not leak into the scale; at most 256 of them, evenly spread, are looked at. Inputs that
+    /// hardly vary become 0.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Config`] for a range that is empty or too long, or a window that cannot
+    /// be read.
+    pub fn standardised(mut self, fit: std::ops::Range<usize>) -> Result<Self, ContrastiveError> {
+        if fit.is_empty() || fit.end > self.len() {
+            let found = format!("{fit:?} of {} windows", self.len());
+            return Err(ContrastiveError::config("fit", "a range of windows", found));
+        }
+        self.scale.clear();
+        let mut window = vec![0.0; self.n_inputs()];
+        let mut sums = vec![(0.0_f64, 0.0_f64); window.len()];
+        let every = fit.len().div_ceil(MAX_FITTED);
+        let chosen = fit.step_by(every);
+        let n = chosen.len() as f64;
+        for idx in chosen {
+            self.load(idx, &mut window)?;
+            for ((sum, squares), &x) in sums.iter_mut().zip(&window) {
+                *sum += f64::from(x);
+                *squares += f64::from(x) * f64::from(x);
+            }
+        }
+        let scale = sums.iter().map(|(sum, squares)| {
+            let mean = sum / n;
+            let deviation = (squares / n - mean * mean).max(0.0).sqrt();
+            let inverse = if deviation > MIN_DEVIATION { 1.0 / deviation } else { 0.0 };
+            #[expect(clippy::cast_possible_truncation, reason = "inputs are f32")]
+            (mean as f32, inverse as f32)
+        });
+        self.scale = scale.collect();
+        Ok(self)
     }
 
     /// Renders window `idx` and averages it into `out`.
@@ -76,6 +124,9 @@ impl ImageWindows {
             for (block, out) in blocks {
                 average(block, self.n_bins, bins, out);
             }
+        }
+        for (x, (mean, inverse)) in out.iter_mut().zip(&self.scale) {
+            *x = (*x - mean) * inverse;
         }
         Ok(meta)
     }
