@@ -21,7 +21,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         process::must(clippy.args(["--", "-D", "warnings"]))
     })?;
     step("tests", tests)?;
-    step("doctests", || process::must(process::cargo().args(["test", "--workspace", "--doc", "--quiet"])))?;
+    step("doctests", || {
+        process::must(process::cargo().args(["test", "--workspace", "--doc", "--quiet"]))
+    })?;
     step("docs", || {
         let mut doc = process::cargo();
         doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");

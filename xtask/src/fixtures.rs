@@ -8,10 +8,8 @@ use serde_json::{Value, json};
 use crate::process;
 
 /// Name, schema and record count of each fixture; all use seed 7 and two instruments.
-const FIXTURES: [(&str, &str, &str); 2] = [
-    ("small.mbp-10.dbn.zst", "mbp-10", "3000"),
-    ("small.mbo.dbn.zst", "mbo", "3000"),
-];
+const FIXTURES: [(&str, &str, &str); 2] =
+    [("small.mbp-10.dbn.zst", "mbp-10", "3000"), ("small.mbo.dbn.zst", "mbo", "3000")];
 
 /// Regenerates `fixtures/` with `lob synth`; a test of `lob-cli` holds the files to this list.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -23,8 +21,18 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut entries = Vec::new();
     for (name, schema, records) in FIXTURES {
         let path = folder.join(name);
-        let settings =
-            ["--records", records, "--instruments", "2", "--sessions", "1", "--seed", "7", "--schema", schema];
+        let settings = [
+            "--records",
+            records,
+            "--instruments",
+            "2",
+            "--sessions",
+            "1",
+            "--seed",
+            "7",
+            "--schema",
+            schema,
+        ];
         process::must(Command::new(&lob).arg("synth").args(settings).arg("--out").arg(&path))?;
         let output = Command::new(&lob).args(["inspect", "--json"]).arg(&path).output()?;
         let report: Value = serde_json::from_slice(&output.stdout)

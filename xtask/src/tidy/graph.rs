@@ -69,7 +69,8 @@ impl Graph {
         let mut found = Vec::new();
         for (name, edges) in &self.edges {
             let Some((_, allowed)) = ALLOWED.iter().find(|(package, _)| package == name) else {
-                found.push(format!("package `{name}` is not on the map in xtask/src/tidy/graph.rs"));
+                found
+                    .push(format!("package `{name}` is not on the map in xtask/src/tidy/graph.rs"));
                 continue;
             };
             for edge in edges {
@@ -78,7 +79,8 @@ impl Graph {
                     found.push(format!("`{name}` must not depend on `{}`", edge.to));
                 }
                 if name == "lob-depth" && !internal {
-                    found.push(format!("`lob-depth` names no outside library, found `{}`", edge.to));
+                    found
+                        .push(format!("`lob-depth` names no outside library, found `{}`", edge.to));
                 }
                 let home = HOMES.iter().find(|(library, _)| *library == edge.to);
                 if home.is_some_and(|(_, homes)| !homes.contains(&name.as_str())) {
@@ -154,9 +156,6 @@ mod tests {
             &[("lob-report", &[("lob-profiler", "")]), ("lob-profiler", &[])],
             &["must not depend", "reaches"],
         );
-        check(
-            &[("lob-cli", &[("lob-bench", "")]), ("lob-bench", &[("lob-cli", "")])],
-            &["circle"],
-        );
+        check(&[("lob-cli", &[("lob-bench", "")]), ("lob-bench", &[("lob-cli", "")])], &["circle"]);
     }
 }

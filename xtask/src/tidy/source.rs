@@ -32,7 +32,8 @@ pub(super) fn violations(root: &Path) -> Result<Vec<String>> {
 fn rust(name: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
-    let in_tests = name.contains("/tests/") || name.contains("/benches/") || name.contains("_tests");
+    let in_tests =
+        name.contains("/tests/") || name.contains("/benches/") || name.contains("_tests");
     if lines > MAX_LINES && !in_tests {
         found.push(format!("{name} has {lines} lines before its tests, more than {MAX_LINES}"));
     }
@@ -49,7 +50,11 @@ fn rust(name: &str, text: &str) -> Vec<String> {
 fn manifest(name: &str, text: &str) -> Vec<String> {
     let library = text.contains("[lib]");
     let off = text.contains("bench = false");
-    if library && !off { vec![format!("{name}: `[lib]` needs `bench = false`")] } else { Vec::new() }
+    if library && !off {
+        vec![format!("{name}: `[lib]` needs `bench = false`")]
+    } else {
+        Vec::new()
+    }
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
