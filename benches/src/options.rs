@@ -45,6 +45,8 @@ pub struct Options {
     pub batch_sizes: Vec<usize>,
     /// Bins of one depth image.
     pub n_bins: usize,
+    /// Run document of an earlier launch to show changes against; advisory.
+    pub baseline: Option<PathBuf>,
     /// Command line, for the Run document.
     pub command: Vec<String>,
 }
@@ -68,6 +70,7 @@ impl Options {
             workers: 2,
             batch_sizes: vec![32],
             n_bins: 500,
+            baseline: None,
             command: std::env::args().collect(),
         }
     }

@@ -73,6 +73,7 @@ pub fn run_suite(
             bail!("`{}` is not a file\nhint: --input takes DBN files", input.display());
         }
     }
+    let baseline = options.baseline.as_deref().map(read_run).transpose()?;
     let work = fresh_work_folder(&options.out)?;
     let started = Instant::now();
     let mut run = document::open(options);
@@ -110,8 +111,14 @@ pub fn run_suite(
     if interrupted {
         run.notes.push("interrupted: scenarios after this point did not run".to_owned());
     }
-    let files = write_reports(&run, &options.out)?;
+    let files = write_reports(&run, baseline.as_ref(), &options.out)?;
     Ok(Outcome { run, files, interrupted })
+}
+
+fn read_run(path: &Path) -> Result<Run> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))
 }
 
 fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
@@ -138,10 +145,29 @@ fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
     Ok(work)
 }
 
-fn write_reports(run: &Run, out: &Path) -> Result<Vec<PathBuf>> {
+/// A Run document around one scenario that somebody else has measured.
+#[must_use]
+pub fn run_of(scenario: Scenario, title: &str, out: &Path) -> Run {
+    let mut run = document::open(&Options::full(out.to_owned()));
+    title.clone_into(&mut run.title);
+    run.elapsed_s = scenario.elapsed_s;
+    run.scenarios.push(scenario);
+    run
+}
+
+/// Draws a Run, beside a stored one if given, in every format into a folder, which is made if need
+/// be.
+///
+/// # Errors
+/// A format cannot be drawn, or a file cannot be written.
+pub fn write_reports(run: &Run, baseline: Option<&Run>, out: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for rendered in lob_report::render_all(run, &Format::ALL)? {
+    for rendered in lob_report::render_all_with_baseline(run, baseline, &Format::ALL)? {
         let path = out.join(&rendered.file_name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make `{}`", folder.display()))?;
+        }
         std::fs::write(&path, &rendered.bytes)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
         files.push(path);

@@ -42,13 +42,13 @@ pub struct Measurement {
     /// The headline value (the median when there are several samples); `None` when unavailable.
     pub value: Option<f64>,
     /// 95 % confidence interval of the median, when there are enough samples for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub ci95: Option<[f64; 2]>,
     /// The raw samples, in the order they were taken. May be thinned by the suite.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nan::numbers")]
+    #[serde(default, deserialize_with = "nan::numbers")]
     pub samples: Vec<f64>,
     /// Percentiles and spread of the samples.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub summary: Option<Summary>,
     /// Why the value is unavailable, or how it was estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -145,7 +145,7 @@ pub struct Scenario {
     /// How it ended.
     pub status: Status,
     /// Why it failed or was skipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub reason: Option<String>,
     /// Wall time in seconds.
     #[serde(deserialize_with = "nan::number")]
@@ -290,13 +290,14 @@ impl Run {
         scenarios_hold && targets_hold
     }
 
-    /// The document as indented JSON with a final line feed. A number that is none becomes `null`.
+    /// The document as compact JSON with a final line feed: series and images are long, and one
+    /// number a line made them ten times as long. A number that is none becomes `null`.
     ///
     /// # Errors
     /// [`MetricsError::NotWritten`] when a value has no JSON form.
     pub fn to_json(&self) -> Result<String, MetricsError> {
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|source| MetricsError::NotWritten { source })?;
+        let mut text =
+            serde_json::to_string(self).map_err(|source| MetricsError::NotWritten { source })?;
         text.push('\n');
         Ok(text)
     }

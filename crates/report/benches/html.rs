@@ -35,6 +35,12 @@ fn html(c: &mut Criterion) {
             render_all(black_box(&run), &[Format::Html]).expect("the page needs no outside help")
         });
     });
+    group.sample_size(10);
+    group.bench_function("every_format/1000", |b| {
+        b.iter(|| {
+            render_all(black_box(&run), &Format::ALL).expect("the made-up run has every value")
+        });
+    });
     group.finish();
 }
 

@@ -2,6 +2,8 @@
 
 use lob_metrics::{Direction, Measurement, Run, Scenario, ScopeStat, Status, Unit, Verdict};
 
+use crate::sweep::is_sweep_point;
+
 /// The scope that takes the largest share of all self time.
 pub(crate) struct Bottleneck<'a> {
     pub(crate) scenario: &'a Scenario,
@@ -12,13 +14,34 @@ pub(crate) struct Bottleneck<'a> {
     pub(crate) share_of_scenario: f64,
 }
 
-/// The scopes with the largest self time of the run, largest first; empty when none has any.
+/// Whether a scenario is a stage of the pipeline: neither the machine's limits nor the making of
+/// the input.
+pub(crate) fn is_stage(scenario: &Scenario) -> bool {
+    !matches!(scenario.suite.as_str(), "machine" | "market")
+}
+
+/// Figures of the process of a scenario, which every scenario has: no stage is judged by them.
+pub(crate) fn is_process(metric: &str) -> bool {
+    [".peak_rss", ".cpu_time", ".elapsed"].iter().any(|end| metric.ends_with(end))
+}
+
+/// A scope that works: names that begin with `wait` only stand and wait for others.
+fn works(scope: &ScopeStat) -> bool {
+    !scope.path.rsplit('/').next().unwrap_or("").starts_with("wait")
+}
+
+/// The working scopes with the largest self time of all stages, largest first; empty when none has
+/// any.
 pub(crate) fn hottest(run: &Run, limit: usize) -> Vec<Bottleneck<'_>> {
-    let known = |s: &ScopeStat| if s.self_s.is_finite() { s.self_s.max(0.0) } else { 0.0 };
+    let known = |s: &ScopeStat| match s.self_s {
+        own if own.is_finite() && works(s) => own.max(0.0),
+        _ => 0.0,
+    };
     let total = |s: &Scenario| s.scopes.iter().map(known).sum::<f64>();
-    let all: f64 = run.scenarios.iter().map(total).sum();
+    let stages = || run.scenarios.iter().filter(|s| is_stage(s));
+    let all: f64 = stages().map(total).sum();
     let mut scopes: Vec<Bottleneck<'_>> = Vec::new();
-    for scenario in &run.scenarios {
+    for scenario in stages() {
         let own = total(scenario);
         scopes.extend(scenario.scopes.iter().filter(|s| known(s) > 0.0).map(|scope| Bottleneck {
             scenario,
@@ -37,14 +60,59 @@ pub(crate) fn bottleneck(run: &Run) -> Option<Bottleneck<'_>> {
     hottest(run, 1).pop()
 }
 
-/// Every measurement with a known share of a machine limit, furthest from the limit first.
-pub(crate) fn limits(run: &Run) -> Vec<(&Scenario, &Measurement, f64)> {
+/// What a stage gets through: its first rate of samples or records a second of wall time.
+pub(crate) struct StageRate<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) measurement: &'a Measurement,
+    pub(crate) per_s: f64,
+}
+
+/// The rate of every stage that has one, in the order of the pipeline.
+pub(crate) fn stage_rates(run: &Run) -> Vec<StageRate<'_>> {
+    let rate = |m: &&Measurement| {
+        matches!(m.unit, Unit::SamplesPerSecond | Unit::RecordsPerSecond)
+            && !m.metric.contains("per_cpu")
+            // A point of a sweep says how a stage scales, not what it gets through.
+            && !is_sweep_point(&m.metric)
+            && m.value.is_some_and(|v| v.is_finite() && v > 0.0)
+    };
+    let of = |scenario| -> Option<StageRate<'_>> {
+        let scenario: &Scenario = scenario;
+        let measurement = scenario.measurements.iter().find(rate)?;
+        Some(StageRate { scenario, measurement, per_s: measurement.value? })
+    };
+    run.scenarios.iter().filter(|s| is_stage(s)).filter_map(of).collect()
+}
+
+/// The stage with the lowest rate; `None` when no stage has one.
+pub(crate) fn slowest(rates: &[StageRate<'_>]) -> Option<usize> {
+    (0..rates.len()).min_by(|a, b| rates[*a].per_s.total_cmp(&rates[*b].per_s))
+}
+
+/// Measurements of stages with a known share of a machine limit, furthest from it first. Of each
+/// scenario the worst is kept before a second one of any is.
+pub(crate) fn limits(run: &Run, limit: usize) -> Vec<(&Scenario, &Measurement, f64)> {
     let mut known: Vec<_> = run
         .measurements()
+        .filter(|(s, _)| is_stage(s))
         .filter_map(|(s, m)| Some((s, m, m.share_of_limit.filter(|x| x.is_finite())?)))
         .collect();
     known.sort_by(|a, b| a.2.total_cmp(&b.2));
-    known
+    let mut seen = std::collections::BTreeSet::new();
+    let (mut kept, others): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|(s, _, _)| seen.insert(s.id.as_str()));
+    kept.extend(others);
+    kept.truncate(limit);
+    kept.sort_by(|a, b| a.2.total_cmp(&b.2));
+    kept
+}
+
+/// A start time for people: to the second, with a space. Anything that is no RFC 3339 time in UTC
+/// is shown as it is.
+pub(crate) fn when(started_at: &str) -> String {
+    let Some(time) = started_at.strip_suffix('Z') else { return started_at.to_owned() };
+    let to_the_second = time.split_once('.').map_or(time, |(whole, _)| whole);
+    format!("{} UTC", to_the_second.replacen('T', " ", 1))
 }
 
 /// How many scenarios and targets ended how.
@@ -119,13 +187,15 @@ pub(crate) fn interval(m: &Measurement) -> String {
     }
 }
 
-/// A share as a whole or one-digit percentage.
+/// A share as a percentage: whole from 10 on, two significant digits below.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         p if !p.is_finite() => "not measured".to_owned(),
         p if p >= 9.95 => format!("{p:.0} %"),
-        p if p >= 0.095 => format!("{p:.1} %"),
-        p if p > 0.0 => Unit::Fraction.format(share),
+        p if p >= 0.995 => format!("{p:.1} %"),
+        p if p >= 0.0995 => format!("{p:.2} %"),
+        p if p >= 0.001 => format!("{p:.3} %"),
+        p if p > 0.0 => "< 0.001 %".to_owned(),
         _ => "0 %".to_owned(),
     }
 }
@@ -170,4 +240,46 @@ pub(crate) fn condition(direction: Direction, unit: Unit, figure: Option<f64>) -
         Direction::Neutral => "",
     };
     figure.map_or_else(|| "–".to_owned(), |f| format!("{sign}{}", unit.format(f)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_have_two_significant_digits() {
+        for (share, expected) in [
+            (0.000_779_8, "0.078 %"),
+            (0.004_506, "0.45 %"),
+            (0.011_2, "1.1 %"),
+            (0.2467, "25 %"),
+            (3.084, "308 %"),
+            (0.000_000_1, "< 0.001 %"),
+            (0.0, "0 %"),
+            (f64::NAN, "not measured"),
+        ] {
+            assert_eq!(percent(share), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_shown_to_the_second() {
+        assert_eq!(when("2026-11-21T05:09:51.072365131Z"), "2026-11-21 05:09:51 UTC");
+        assert_eq!(when("2026-11-21T05:09:51Z"), "2026-11-21 05:09:51 UTC");
+        assert_eq!(when("yesterday"), "yesterday");
+    }
+
+    #[test]
+    fn the_slowest_stage_is_no_wait_and_no_limit_of_the_machine() {
+        let mut run = Run::sample();
+        run.scenarios[0].suite = "machine".to_owned();
+        let train = run.scenarios.iter_mut().find(|s| s.id == "train.infonce").unwrap();
+        let backward = train.scopes.iter_mut().find(|s| s.path == "train/step/backward").unwrap();
+        backward.path = "train/step/wait_for_gpu".to_owned();
+        assert!(hottest(&run, 99).iter().all(|b| !b.scope.path.contains("wait")));
+        let rates = stage_rates(&run);
+        assert!(rates.iter().all(|r| r.scenario.suite != "machine"));
+        assert_eq!(rates[slowest(&rates).unwrap()].scenario.id, "train.infonce");
+        assert!(limits(&run, 8).iter().all(|(s, _, _)| s.suite != "machine"));
+    }
 }

@@ -6,13 +6,17 @@ mod heatmap;
 mod panel;
 mod pictures;
 mod png;
+mod roofline;
+mod scaling;
 mod series;
 mod svg;
 mod ticks;
 
 pub(crate) use dots::dot_plot;
 pub(crate) use heatmap::heatmap_png;
-pub(crate) use pictures::pictures;
+pub(crate) use pictures::{pictures, vector_pictures};
+pub(crate) use roofline::roofline_chart;
+pub(crate) use scaling::scaling_chart;
 pub(crate) use series::{Curve, Plot, line_chart, scatter};
 pub(crate) use svg::to_svg;
 
@@ -23,6 +27,8 @@ pub(crate) enum Ink {
     Muted,
     /// A label of the horizontal axis: muted, and rewritten when the page zooms.
     TickX,
+    /// As [`Ink::TickX`], of the vertical axis.
+    TickY,
     Grid,
     Series(usize),
 }
@@ -70,6 +76,8 @@ pub(crate) struct PlotArea {
     pub(crate) domain: [f64; 4],
     /// Units of x and y.
     pub(crate) suffixes: [String; 2],
+    /// Whether x and y are logarithmic.
+    pub(crate) log: [bool; 2],
 }
 
 /// A finished chart.

@@ -1,9 +1,12 @@
 //! Two runs side by side: `comparison.md`.
 
-use lob_metrics::{Change, ChangeVerdict, Run};
+use std::collections::BTreeSet;
+
+use lob_metrics::{Change, ChangeVerdict, Measurement, Run, Scenario, Unit};
 
 use crate::Rendered;
-use crate::analysis::value;
+use crate::analysis::{is_process, value, when};
+use crate::baseline::{order, signed};
 use crate::escape::{code, markdown};
 
 /// Rows of unchanged metrics shown; changed ones are always all shown.
@@ -40,13 +43,14 @@ pub fn render_comparison(base: &Run, current: &Run, changes: &[Change]) -> Rende
             count(ChangeVerdict::New),
             count(ChangeVerdict::Unchanged)
         ),
-        "Advisory: two stored runs see a different machine; `lob ab` decides.".to_owned(),
+        kinds(changes),
+        "Advisory: two stored runs see a different machine; only a paired test decides.".to_owned(),
         String::new(),
         "| Metric | Scenario | Base | Current | Change | q | Verdict |".to_owned(),
         "|---|---|--:|--:|--:|--:|---|".to_owned(),
     ];
     let mut sorted: Vec<&Change> = changes.iter().collect();
-    sorted.sort_by_key(|c| order(c.verdict));
+    sorted.sort_by_key(|c| (order(c.verdict), is_process(&c.metric)));
     let loud = sorted.iter().filter(|c| order(c.verdict) < order(ChangeVerdict::Unchanged)).count();
     let shown = sorted.len().min(loud + MAX_UNCHANGED);
     out.extend(sorted[..shown].iter().map(|c| row(c)));
@@ -59,19 +63,88 @@ pub fn render_comparison(base: &Run, current: &Run, changes: &[Change]) -> Rende
 }
 
 fn side(run: &Run) -> String {
-    format!("{} of {}", code(&run.id), markdown(&run.started_at))
+    format!("{} of {}", code(&run.id), markdown(&when(&run.started_at)))
 }
 
-const fn order(verdict: ChangeVerdict) -> u8 {
-    match verdict {
-        ChangeVerdict::Regression => 0,
-        ChangeVerdict::Lost => 1,
-        ChangeVerdict::Improvement => 2,
-        ChangeVerdict::Changed => 3,
-        ChangeVerdict::New => 4,
-        ChangeVerdict::Unchanged => 5,
-        ChangeVerdict::NotComparable => 6,
+/// How latency, memory and throughput fared, each as a whole.
+fn kinds(changes: &[Change]) -> String {
+    let of = |name: &str, kind: fn(Unit) -> bool| {
+        let known: Vec<f64> =
+            changes.iter().filter(|c| kind(c.unit)).filter_map(|c| c.relative).collect();
+        let mut sorted: Vec<f64> = known.into_iter().filter(|r| r.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.get(sorted.len().saturating_sub(1) / 2).copied();
+        format!("{name} {}", signed(middle))
+    };
+    let parts = [
+        of("latency", |unit| unit == Unit::Seconds),
+        of("memory", |unit| unit == Unit::Bytes),
+        of("throughput", is_rate),
+    ];
+    format!("Median change: {}.", parts.join(", "))
+}
+
+/// Whether a unit is a throughput.
+pub(crate) const fn is_rate(unit: Unit) -> bool {
+    matches!(
+        unit,
+        Unit::SamplesPerSecond
+            | Unit::RecordsPerSecond
+            | Unit::ValuesPerSecond
+            | Unit::BytesPerSecond
+            | Unit::FlopPerSecond
+    )
+}
+
+/// Several runs side by side, oldest first as given: `comparison_of_runs.md`. The last column is
+/// the change of the last run against the first. A metric a run does not have reads `–`.
+///
+/// ```
+/// use lob_metrics::Run;
+/// let (a, b, c) = (Run::sample(), Run::sample(), Run::sample());
+/// let file = lob_report::render_runs(&[&a, &b, &c]);
+/// assert!(String::from_utf8_lossy(&file.bytes).contains("+0.0 %"));
+/// ```
+#[must_use]
+pub fn render_runs(runs: &[&Run]) -> Rendered {
+    let mut out = vec![format!("# {} runs side by side", runs.len()), String::new()];
+    for (i, run) in runs.iter().enumerate() {
+        out.push(format!("{}. {}, {}", i + 1, side(run), markdown(&run.title)));
     }
+    let hosts: BTreeSet<&str> = runs.iter().map(|r| r.host.fingerprint.as_str()).collect();
+    if hosts.len() > 1 {
+        out.extend([
+            String::new(),
+            "The runs come from different machines: speeds do not compare.".to_owned(),
+        ]);
+    }
+    let numbers: String = (1..=runs.len()).map(|i| format!(" {i} |")).collect();
+    out.extend([String::new(), format!("| Metric | Scenario |{numbers} Change |")]);
+    out.push(format!("|---|---|{}--:|", "--:|".repeat(runs.len())));
+    let mut seen = BTreeSet::new();
+    for (scenario, m) in runs.iter().flat_map(|run| run.measurements()) {
+        if !seen.insert((scenario.id.as_str(), m.metric.as_str())) {
+            continue;
+        }
+        let values: Vec<Option<f64>> = runs
+            .iter()
+            .map(|run| {
+                let same = |(s, x): &(&Scenario, &Measurement)| {
+                    s.id == scenario.id && x.metric == m.metric && x.unit == m.unit
+                };
+                run.measurements().find(same).and_then(|(_, x)| x.value)
+            })
+            .collect();
+        let shown: String = values
+            .iter()
+            .map(|v| v.map_or_else(|| " – |".to_owned(), |v| format!(" {} |", m.unit.format(v))))
+            .collect();
+        let ends = values.first().copied().flatten().zip(values.last().copied().flatten());
+        let change = signed(ends.filter(|(a, _)| *a != 0.0).map(|(a, b)| b / a - 1.0));
+        out.push(format!("| {} | {} |{shown} {change} |", code(&m.metric), code(&scenario.id)));
+    }
+    out.push(String::new());
+    Rendered { file_name: "comparison_of_runs.md".to_owned(), bytes: out.join("\n").into_bytes() }
 }
 
 const fn word(verdict: ChangeVerdict) -> &'static str {
@@ -87,14 +160,14 @@ const fn word(verdict: ChangeVerdict) -> &'static str {
 }
 
 fn row(c: &Change) -> String {
-    let relative = c.relative.map_or_else(|| "–".to_owned(), |r| format!("{:+.1} %", 100.0 * r));
     let q = c.q_value.map_or_else(|| "–".to_owned(), |q| format!("{q:.3}"));
     format!(
-        "| {} | {} | {} | {} | {relative} | {q} | {} |",
+        "| {} | {} | {} | {} | {} | {q} | {} |",
         code(&c.metric),
         code(&c.scenario),
         value(c.unit, c.base),
         value(c.unit, c.current),
+        signed(c.relative),
         word(c.verdict)
     )
 }

@@ -4,20 +4,24 @@ use std::str::FromStr;
 
 use lob_metrics::{MetricsError, Run};
 
-use crate::{chart, html, junit, markdown, text};
+use crate::baseline::Baseline;
+use crate::escape::slug;
+use crate::{chart, extract, html, junit, markdown, regression, render_comparison, summary, text};
 
 /// What can be rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One self-contained page: `report.html`.
     Html,
-    /// A pull-request summary: `report.md`.
+    /// A pull-request summary: `report.md`; a page for deciders and one a suite.
     Md,
-    /// The document itself: `run.json`.
+    /// The document itself: `run.json`; small extracts under the names of the seed documents.
     Json,
     /// Charts as pictures: `latency.png`, `memory.png`, `throughput.png` and more.
     Png,
-    /// Advice as plain text: `optimization_recommendations.txt`.
+    /// The same charts as vector graphics.
+    Svg,
+    /// Advice and regression log as plain text.
     Txt,
     /// Scenarios and targets for continuous integration: `junit.xml`.
     Junit,
@@ -25,8 +29,8 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order they are usually written.
-    pub const ALL: [Self; 6] =
-        [Self::Json, Self::Html, Self::Md, Self::Png, Self::Txt, Self::Junit];
+    pub const ALL: [Self; 7] =
+        [Self::Json, Self::Html, Self::Md, Self::Png, Self::Svg, Self::Txt, Self::Junit];
 }
 
 impl FromStr for Format {
@@ -38,6 +42,7 @@ impl FromStr for Format {
             "md" | "markdown" => Ok(Self::Md),
             "json" => Ok(Self::Json),
             "png" => Ok(Self::Png),
+            "svg" => Ok(Self::Svg),
             "txt" | "text" => Ok(Self::Txt),
             "junit" | "xml" => Ok(Self::Junit),
             _ => Err(ReportError::UnknownFormat { found: name.to_owned() }),
@@ -48,7 +53,8 @@ impl FromStr for Format {
 /// One rendered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// Plain file name without a folder.
+    /// File name below the folder of the report; parts are separated by `/`, and a writer makes
+    /// the folders.
     pub file_name: String,
     /// Content.
     pub bytes: Vec<u8>,
@@ -60,7 +66,7 @@ pub struct Rendered {
 pub enum ReportError {
     /// No format of this name.
     #[error(
-        "unknown format `{found}`, expected one of `html`, `md`, `json`, `png`, `txt`, `junit`"
+        "unknown format `{found}`, expected one of `html`, `md`, `json`, `png`, `svg`, `txt`, `junit`"
     )]
     UnknownFormat {
         /// Name given.
@@ -80,27 +86,98 @@ pub enum ReportError {
 }
 
 /// Renders a run in every format asked for; texts first, in the order of `formats`, then pictures.
+/// The first file of a format is its main one.
 ///
 /// # Errors
 /// [`ReportError::Run`] when the document has no JSON form, [`ReportError::Chart`] when a picture
 /// cannot be drawn.
 pub fn render_all(run: &Run, formats: &[Format]) -> Result<Vec<Rendered>, ReportError> {
+    render_all_with_baseline(run, None, formats)
+}
+
+/// As [`render_all`], held against an earlier run: the page, the summaries and the regression log
+/// say what changed, and `comparison.md` lists it. Runs of different machines are compared too, and
+/// every face says so.
+///
+/// # Errors
+/// As [`render_all`].
+///
+/// ```
+/// use lob_metrics::Run;
+/// use lob_report::{Format, render_all_with_baseline};
+/// let (base, run) = (Run::sample(), Run::sample());
+/// let files = render_all_with_baseline(&run, Some(&base), &[Format::Txt])?;
+/// assert_eq!(files[1].file_name, "regression_test_results.log");
+/// assert!(files[1].bytes.windows(12).any(|w| w == b"result: PASS"));
+/// # Ok::<(), lob_report::ReportError>(())
+/// ```
+pub fn render_all_with_baseline(
+    run: &Run,
+    baseline: Option<&Run>,
+    formats: &[Format],
+) -> Result<Vec<Rendered>, ReportError> {
+    let baseline = baseline.map(|base| Baseline::new(base, run)).transpose()?;
+    let baseline = baseline.as_ref();
+    let suites = suites(run);
     let mut files = Vec::new();
     let mut file = |file_name: &str, text: String| {
         files.push(Rendered { file_name: file_name.to_owned(), bytes: text.into_bytes() });
     };
     for format in formats {
         match format {
-            Format::Json => file("run.json", run.to_json()?),
-            Format::Html => file("report.html", html::page(run)),
-            Format::Md => file("report.md", markdown::report(run)),
-            Format::Txt => file("optimization_recommendations.txt", text::recommendations(run)),
+            Format::Json => {
+                file("run.json", run.to_json()?);
+                file("benchmark_results.json", extract::benchmark_results(run)?);
+                file("comprehensive_benchmark_results.json", extract::comprehensive(run)?);
+                file("memory_profile.json", extract::memory_profile(run)?);
+                for (suite, name) in &suites {
+                    file(&format!("suites/{name}_raw.json"), extract::suite_raw(run, suite)?);
+                }
+            }
+            Format::Html => {
+                file("report.html", html::page(run, baseline));
+                file("reports/performance_report.html", html::pointer(run));
+            }
+            Format::Md => {
+                file("report.md", markdown::report(run, baseline));
+                file("reports/performance_summary.md", summary::summary(run, baseline));
+                for (suite, name) in &suites {
+                    file(&format!("suites/{name}_report.md"), markdown::suite_report(run, suite));
+                }
+            }
+            Format::Txt => {
+                file("optimization_recommendations.txt", text::recommendations(run));
+                file("regression_test_results.log", regression::log(run, baseline));
+            }
             Format::Junit => file("junit.xml", junit::report(run)),
-            Format::Png => {}
+            Format::Png | Format::Svg => {}
         }
     }
+    if let Some(b) = baseline.filter(|_| formats.contains(&Format::Md)) {
+        files.push(render_comparison(b.run, run, &b.changes));
+    }
     if formats.contains(&Format::Png) {
-        files.extend(chart::pictures(run)?);
+        files.extend(chart::pictures(run, &suites)?);
+    }
+    if formats.contains(&Format::Svg) {
+        files.extend(chart::vector_pictures(run));
     }
     Ok(files)
+}
+
+/// The suites of a run in the order they ran, each with a file name of its own.
+fn suites(run: &Run) -> Vec<(String, String)> {
+    let mut suites: Vec<(String, String)> = Vec::new();
+    for s in &run.scenarios {
+        if suites.iter().all(|(suite, _)| *suite != s.suite) {
+            let plain = slug(&s.suite);
+            let (mut name, mut number) = (plain.clone(), 2);
+            while suites.iter().any(|(_, taken)| *taken == name) {
+                name = format!("{plain}_{number}");
+                number += 1;
+            }
+            suites.push((s.suite.clone(), name));
+        }
+    }
+    suites
 }

@@ -1,14 +1,18 @@
 //! The page: one file, no network, readable without scripts.
 
 mod base64;
+mod changes;
 mod first_screen;
 mod flame;
 mod machine;
+mod performance;
 mod scenario;
 mod table;
 
 use lob_metrics::{Run, Unit};
 
+use crate::analysis::{verdict_lines, when};
+use crate::baseline::Baseline;
 use crate::escape::html as e;
 
 /// Largest page; beyond it, less detail is shown and the page says so.
@@ -29,12 +33,13 @@ struct Detail {
 }
 
 /// Renders the page with as much detail as 2 MiB hold.
-pub(crate) fn page(run: &Run) -> String {
+pub(crate) fn page(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
     let levels =
         [(4000, 400, true, 4000), (1500, 60, true, 400), (400, 15, false, 100), (60, 2, false, 40)];
     let mut page = String::new();
     for (measurements, scopes_per_scenario, charts, max_text) in levels {
-        page = render(run, Detail { measurements, scopes_per_scenario, charts, max_text });
+        page =
+            render(run, baseline, Detail { measurements, scopes_per_scenario, charts, max_text });
         if page.len() <= MAX_BYTES {
             break;
         }
@@ -42,15 +47,17 @@ pub(crate) fn page(run: &Run) -> String {
     page
 }
 
-fn render(run: &Run, detail: Detail) -> String {
+fn render(run: &Run, baseline: Option<&Baseline<'_>>, detail: Detail) -> String {
     let title = e(&run.title);
     let verdict = if run.passed() { "Passed" } else { "Failed" };
     let mut body = vec![
         header(run),
         "<main>".to_owned(),
-        first_screen::render(run),
+        first_screen::render(run, baseline),
         table::targets(run),
+        baseline.map_or_else(String::new, changes::table),
         table::measurements(run, detail),
+        performance::render(run, detail),
         scenario::all(run, detail),
         machine::render(run),
         "</main>".to_owned(),
@@ -62,13 +69,36 @@ fn render(run: &Run, detail: Detail) -> String {
     )
 }
 
+/// The page a seed document expects at another place: the verdict in words, and the way to the
+/// report. A second copy of the whole page would only grow the folder.
+pub(crate) fn pointer(run: &Run) -> String {
+    let title = e(&run.title);
+    let verdict = if run.passed() { "Passed" } else { "Failed" };
+    let (scenarios, targets) = verdict_lines(run);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"refresh\" content=\"0; url=../report.html\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>{verdict}: {title}</title>\n</head>\n<body>\n<h1>{verdict}: {title}</h1>\n<p>{}; {}.</p>\n<p><a href=\"../report.html\">The whole report</a></p>\n</body>\n</html>\n",
+        e(&targets),
+        e(&scenarios)
+    )
+}
+
+/// A heading with a link to itself that the script copies.
+fn heading(level: u8, id: &str, title: &str) -> String {
+    format!("<h{level}>{title} {}</h{level}>", link_to(id, title))
+}
+
+fn link_to(id: &str, title: &str) -> String {
+    format!("<a class=\"anchor\" href=\"#{id}\" aria-label=\"Copy the link to {title}\">#</a>")
+}
+
 fn header(run: &Run) -> String {
     let cpu = run.host.cpu.as_deref().unwrap_or("unknown CPU");
     let cores = run.host.cores.map_or_else(|| "cores unknown".to_owned(), |n| format!("{n} cores"));
-    let when = run.started_at.replace('T', " ").replace('Z', " UTC");
+    let when = when(&run.started_at);
     let links = [
         ("#targets", "Targets"),
-        ("#summary", "Summary"),
+        ("#summary", "Measurements"),
+        ("#performance", "Scaling"),
         ("#scenarios", "Scenarios"),
         ("#machine", "Machine"),
     ];

@@ -3,16 +3,44 @@
 use lob_metrics::{Measurement, Provenance, Run, Status, Target, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, direction_arrow, interval, limits, percent, status_word, tally,
-    target_verdict, value, verdict_lines, verdict_word,
+    bottleneck, condition, direction_arrow, interval, is_process, limits, percent, slowest,
+    stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word, when,
 };
+use crate::baseline::Baseline;
 use crate::escape::{code, markdown, markdown_ticked};
 
 /// Rows of the measurement table; the rest stands in `report.html`. A pull-request comment holds
 /// 65,536 characters.
 const MAX_ROWS: usize = 250;
 
-pub(crate) fn report(run: &Run) -> String {
+/// `suites/{suite}_report.md`: the scenarios of one suite.
+pub(crate) fn suite_report(run: &Run, suite: &str) -> String {
+    let mut only = run.clone();
+    only.scenarios.retain(|s| s.suite == suite);
+    let mut out = vec![format!("# Suite {}", markdown(suite)), String::new()];
+    out.push(format!(
+        "Run {} of {}, {}.",
+        code(&run.id),
+        markdown(&when(&run.started_at)),
+        host_line(run)
+    ));
+    measurements(&only, &mut out);
+    let findings: Vec<String> = only
+        .scenarios
+        .iter()
+        .flat_map(|s| s.findings.iter().map(move |f| (s, f)))
+        .map(|(s, f)| format!("- {}: {}", code(&s.id), markdown_ticked(&f.text)))
+        .collect();
+    out.extend([String::new(), "## Findings".to_owned(), String::new()]);
+    if findings.is_empty() {
+        out.push("None.".to_owned());
+    }
+    out.extend(findings);
+    out.push(String::new());
+    out.join("\n")
+}
+
+pub(crate) fn report(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
     let mut out = Vec::new();
     let verdict = if run.passed() { "Passed" } else { "Failed" };
     let (scenarios, targets) = verdict_lines(run);
@@ -21,12 +49,13 @@ pub(crate) fn report(run: &Run) -> String {
     out.push(format!(
         "{scenarios}; {targets}. Run {} of {}, {}, {}.",
         code(&run.id),
-        markdown(&run.started_at),
+        markdown(&when(&run.started_at)),
         value(lob_metrics::Unit::Seconds, Some(run.elapsed_s)),
         host_line(run)
     ));
     out.push(String::new());
-    summary(run, &mut out);
+    summary(run, baseline, &mut out);
+    inputs(run, &mut out);
     targets_table(run, &mut out);
     measurements(run, &mut out);
     notes(run, &mut out);
@@ -40,22 +69,35 @@ fn host_line(run: &Run) -> String {
     format!("{}, {cores}", markdown(cpu))
 }
 
-fn summary(run: &Run, out: &mut Vec<String>) {
-    if let Some(b) = bottleneck(run) {
-        out.push(format!(
-            "**Bottleneck:** {} in {} takes {} of all profiled time.",
-            code(&b.scope.path),
-            code(&b.scenario.id),
-            percent(b.share_of_run)
-        ));
-    } else {
-        out.push("**Bottleneck:** not measured, no profiler scope has any time.".to_owned());
+fn summary(run: &Run, baseline: Option<&Baseline<'_>>, out: &mut Vec<String>) {
+    let stages = stage_rates(run);
+    let slowest = slowest(&stages).map_or_else(
+        || "no stage has a rate".to_owned(),
+        |i| {
+            let rate = stages[i].measurement.unit.format(stages[i].per_s);
+            format!("the slowest stage is {} at {rate}", code(&stages[i].scenario.id))
+        },
+    );
+    let hottest = bottleneck(run).map_or_else(
+        || "not measured which scope takes longest, no profiler scope has any time".to_owned(),
+        |b| {
+            format!(
+                "{} in {} takes {} of all profiled time",
+                code(&b.scope.path),
+                code(&b.scenario.id),
+                percent(b.share_of_run)
+            )
+        },
+    );
+    out.push(format!("**Bottleneck:** {slowest}; {hottest}."));
+    if let Some(baseline) = baseline {
+        out.push(String::new());
+        out.push(format!("**Since the baseline:** {}.", baseline.summary()));
     }
-    let limits = limits(run);
+    let limits = limits(run, 8);
     if !limits.is_empty() {
         let bars: Vec<String> = limits
             .iter()
-            .take(8)
             .map(|(_, m, share)| {
                 let name = m.limit_name.as_deref().unwrap_or("a measured limit");
                 format!("{} {} ({})", code(&m.metric), percent(*share), markdown(name))
@@ -75,6 +117,27 @@ fn summary(run: &Run, out: &mut Vec<String>) {
             i + 1,
             markdown_ticked(&advice.text),
             markdown_ticked(&advice.evidence)
+        ));
+    }
+}
+
+/// What was read, so that a figure can be traced to its bytes.
+fn inputs(run: &Run, out: &mut Vec<String>) {
+    if run.inputs.is_empty() {
+        return;
+    }
+    out.extend([String::new(), "## Inputs".to_owned(), String::new()]);
+    out.push("| File | Schema | Records | MBP-10 updates replayed | SHA-256 |".to_owned());
+    out.push("|---|---|--:|--:|---|".to_owned());
+    let count = |n: u64| value(lob_metrics::Unit::Count, Some(n as f64));
+    for input in &run.inputs {
+        out.push(format!(
+            "| {} | {} | {} | {} | {} |",
+            code(&input.path),
+            code(&input.schema),
+            count(input.records),
+            input.mbp10_updates.map_or_else(String::new, count),
+            code(&input.sha256)
         ));
     }
 }
@@ -141,7 +204,10 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
         out.push("|---|--:|--:|--:|---|".to_owned());
         let shown = scenario.measurements.len().min(left);
         left -= shown;
-        out.extend(scenario.measurements[..shown].iter().map(|m| measurement(run, m)));
+        // What every process has stands below what the scenario is about.
+        let (process, own): (Vec<_>, Vec<_>) =
+            scenario.measurements.iter().partition(|m| is_process(&m.metric));
+        out.extend(own.iter().chain(&process).take(shown).map(|m| measurement(run, m)));
         if shown < scenario.measurements.len() {
             let hidden = scenario.measurements.len() - shown;
             out.push(String::new());

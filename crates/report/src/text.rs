@@ -2,7 +2,9 @@
 
 use lob_metrics::{Run, Severity, Verdict};
 
-use crate::analysis::{bottleneck, condition, limits, percent, value, verdict_lines};
+use crate::analysis::{
+    bottleneck, condition, limits, percent, slowest, stage_rates, value, verdict_lines, when,
+};
 use crate::escape::line;
 
 /// Width of the rules under headings.
@@ -14,7 +16,7 @@ pub(crate) fn recommendations(run: &Run) -> String {
     let verdict = if run.passed() { "PASSED" } else { "FAILED" };
     let (scenarios, targets) = verdict_lines(run);
     out.push(line(&run.title));
-    out.push(format!("run {}, {}", line(&run.id), line(&run.started_at)));
+    out.push(format!("run {}, {}", line(&run.id), line(&when(&run.started_at))));
     out.push(format!("{verdict}: {scenarios}; {targets}"));
     section(&mut out, "What to do next");
     if run.recommendations.is_empty() {
@@ -25,11 +27,20 @@ pub(crate) fn recommendations(run: &Run) -> String {
         out.push(format!("   because: {}", line(&advice.evidence)));
     }
     section(&mut out, "Bottleneck");
+    let stages = stage_rates(run);
+    out.push(slowest(&stages).map_or_else(
+        || "Slowest stage: not measured, no stage has a rate.".to_owned(),
+        |i| {
+            let stage = &stages[i];
+            let rate = stage.measurement.unit.format(stage.per_s);
+            format!("Slowest stage: {} at {rate}.", line(&stage.scenario.id))
+        },
+    ));
     out.push(bottleneck(run).map_or_else(
-        || "Not measured: no profiler scope has any time.".to_owned(),
+        || "Largest self time: not measured, no profiler scope has any time.".to_owned(),
         |b| {
             format!(
-                "{} in {}: {} of all profiled time, {} of its scenario",
+                "Largest self time: {} in {}: {} of all profiled time, {} of its scenario",
                 line(&b.scope.path),
                 line(&b.scenario.id),
                 percent(b.share_of_run),
@@ -38,13 +49,13 @@ pub(crate) fn recommendations(run: &Run) -> String {
         },
     ));
     section(&mut out, "Distance from the machine's limit");
-    let limits = limits(run);
+    let limits = limits(run, 8);
     if limits.is_empty() {
         out.push("Not measured: no measurement names a limit of the machine.".to_owned());
     }
     for (_, m, share) in limits {
         let name = m.limit_name.as_deref().unwrap_or("a measured limit");
-        out.push(format!("{:>6}  {} (limit: {})", percent(share), line(&m.metric), line(name)));
+        out.push(format!("{:>9}  {} (limit: {})", percent(share), line(&m.metric), line(name)));
     }
     section(&mut out, "Missed targets");
     let before = out.len();

@@ -9,7 +9,9 @@ use serde_json::Value;
 fn a_run_survives_the_round_trip() {
     let run = Run::sample();
     let text = run.to_json().unwrap();
-    assert!(text.starts_with("{\n  \"schema_version\": 1,"), "{}", &text[..60]);
+    assert!(text.starts_with("{\"schema_version\":1,"), "{}", &text[..60]);
+    assert_eq!(text.lines().count(), 1, "a series must not take a line a number");
+    assert!(text.ends_with("}\n"), "one document, one line feed");
     assert!(Run::from_json(&text).unwrap() == run, "the run read back differs");
 }
 

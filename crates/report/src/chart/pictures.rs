@@ -4,21 +4,46 @@ use std::collections::BTreeSet;
 
 use lob_metrics::{Artifact, Run};
 
+use super::svg::to_svg_file;
 use super::{Scene, heatmap_png, panel, png::to_png};
 use crate::{Rendered, ReportError, escape::slug};
 
-/// Draws every picture of a run: five charts and one file a heat map.
-pub(crate) fn pictures(run: &Run) -> Result<Vec<Rendered>, ReportError> {
-    let charts: [(&str, Scene); 5] = [
-        ("performance_charts.png", panel::overview(run)),
-        ("latency.png", panel::latency(run)),
-        ("memory.png", panel::memory(run)),
-        ("throughput.png", panel::throughput(run)),
-        ("training_performance.png", panel::training(run)),
-    ];
+/// The charts whose copy under `plots/` carries the name a seed document gives it.
+const IN_PLOTS: [&str; 3] =
+    ["training_performance", "scalability_analysis", "hardware_optimization"];
+
+fn charts(run: &Run) -> [(&'static str, Scene); 7] {
+    [
+        ("performance_charts", panel::overview(run)),
+        ("latency", panel::latency(run)),
+        ("memory", panel::memory(run)),
+        ("throughput", panel::throughput(run)),
+        ("training_performance", panel::training(run)),
+        ("scalability_analysis", panel::scalability(run)),
+        ("hardware_optimization", panel::hardware(run)),
+    ]
+}
+
+/// Draws every picture of a run: seven charts, one of each suite, and one file a heat map.
+pub(crate) fn pictures(
+    run: &Run,
+    suites: &[(String, String)],
+) -> Result<Vec<Rendered>, ReportError> {
     let mut files = Vec::new();
-    for (name, scene) in charts {
-        files.push(Rendered { file_name: name.to_owned(), bytes: drawn(name, to_png(&scene))? });
+    for (name, scene) in charts(run) {
+        let file_name = format!("{name}.png");
+        let bytes = drawn(&file_name, to_png(&scene))?;
+        if IN_PLOTS.contains(&name) {
+            files.push(Rendered { file_name: format!("plots/{file_name}"), bytes: bytes.clone() });
+        }
+        files.push(Rendered { file_name, bytes });
+    }
+    // The charts of the whole run come first.
+    files.sort_by_key(|f| f.file_name.contains('/'));
+    for (suite, name) in suites {
+        let file_name = format!("suites/{name}_plots.png");
+        let bytes = drawn(&file_name, to_png(&panel::suite(run, suite)))?;
+        files.push(Rendered { file_name, bytes });
     }
     let mut taken: BTreeSet<String> = files.iter().map(|f| f.file_name.clone()).collect();
     for artifact in run.scenarios.iter().flat_map(|s| &s.artifacts) {
@@ -29,6 +54,15 @@ pub(crate) fn pictures(run: &Run) -> Result<Vec<Rendered>, ReportError> {
         }
     }
     Ok(files)
+}
+
+/// The seven charts as vector graphics.
+pub(crate) fn vector_pictures(run: &Run) -> Vec<Rendered> {
+    let file = |(name, scene): (&str, Scene)| Rendered {
+        file_name: format!("{name}.svg"),
+        bytes: to_svg_file(&scene).into_bytes(),
+    };
+    charts(run).into_iter().map(file).collect()
 }
 
 fn drawn(chart: &str, result: Result<Vec<u8>, String>) -> Result<Vec<u8>, ReportError> {

@@ -24,7 +24,7 @@ const SERIES: [RGBColor; 6] = [
 fn colour(ink: Ink) -> RGBColor {
     match ink {
         Ink::Text => RGBColor(28, 32, 38),
-        Ink::Muted | Ink::TickX => RGBColor(84, 92, 104),
+        Ink::Muted | Ink::TickX | Ink::TickY => RGBColor(84, 92, 104),
         Ink::Grid => RGBColor(224, 228, 233),
         Ink::Series(i) => SERIES[i % SERIES.len()],
     }

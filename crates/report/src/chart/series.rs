@@ -28,12 +28,9 @@ const MAX_POINTS: usize = 600;
 const LEFT: f64 = 78.0;
 const TOP: f64 = 58.0;
 const BOTTOM: f64 = 50.0;
-
-struct Frame {
-    scene: Scene,
-    x: Axis,
-    y: Axis,
-}
+const LEGEND_ROW: f64 = 18.0;
+/// Mean width of a character of a legend.
+const CHARACTER: f64 = 6.8;
 
 /// Curves over a common abscissa; `None` when no curve has two finite points.
 pub(crate) fn line_chart(plot: &Plot<'_>) -> Option<Scene> {
@@ -48,7 +45,8 @@ pub(crate) fn line_chart(plot: &Plot<'_>) -> Option<Scene> {
     if all.is_empty() {
         return None;
     }
-    let Frame { mut scene, x, y } = frame(plot, &all);
+    let (x, y) = axes(plot, &all);
+    let mut scene = frame(plot, &x, &y);
     for (i, points) in curves {
         let placed = points.iter().map(|(px, py)| (x.px(*px), y.px(*py))).collect();
         scene.line(placed, Ink::Series(i), 2.0);
@@ -62,7 +60,8 @@ pub(crate) fn scatter(plot: &Plot<'_>) -> Option<Scene> {
     if all.is_empty() {
         return None;
     }
-    let Frame { mut scene, x, y } = frame(plot, &all);
+    let (x, y) = axes(plot, &all);
+    let mut scene = frame(plot, &x, &y);
     let per_class = (3000 / plot.curves.len().max(1)).max(1);
     for (i, curve) in plot.curves.iter().enumerate() {
         let points = finite_points(curve);
@@ -74,19 +73,30 @@ pub(crate) fn scatter(plot: &Plot<'_>) -> Option<Scene> {
     Some(scene)
 }
 
-fn frame(plot: &Plot<'_>, all: &[(f64, f64)]) -> Frame {
-    let (width, height) = plot.size;
-    let (right, bottom) = (width - 20.0, height - BOTTOM);
+fn axes(plot: &Plot<'_>, all: &[(f64, f64)]) -> (Axis, Axis) {
+    let (from_x, from_y) = extent(plot);
     let xs: Vec<f64> = all.iter().map(|p| p.0).collect();
     let ys: Vec<f64> = all.iter().map(|p| p.1).collect();
-    let x = Axis::over(&xs, plot.x_unit, (LEFT, right), false, false);
-    let y = Axis::over(&ys, plot.y_unit, (bottom, TOP), plot.y_unit == Unit::Bytes, false);
+    let x = Axis::over(&xs, plot.x_unit, from_x, false, false);
+    (x, Axis::over(&ys, plot.y_unit, from_y, plot.y_unit == Unit::Bytes, false))
+}
+
+/// Pixels from left to right and from bottom to top that the data of a plot have.
+pub(super) fn extent(plot: &Plot<'_>) -> ((f64, f64), (f64, f64)) {
+    let top = TOP + LEGEND_ROW * legend_rows(plot).len().saturating_sub(1) as f64;
+    ((LEFT, plot.size.0 - 20.0), (plot.size.1 - BOTTOM, top))
+}
+
+/// Title, axes, grid and legend.
+pub(super) fn frame(plot: &Plot<'_>, x: &Axis, y: &Axis) -> Scene {
+    let (width, height) = plot.size;
+    let ((_, right), (bottom, top)) = extent(plot);
     let mut scene = Scene::new(plot.title, width, height);
-    scene.text((16.0, 20.0), 16.0, Anchor::Start, Ink::Text, plot.title);
+    scene.text((16.0, 20.0), 16.0, Anchor::Start, Ink::Text, fitted(plot.title, width));
     for (value, text) in &y.ticks {
         let py = y.px(*value);
         scene.line(vec![(LEFT, py), (right, py)], Ink::Grid, 1.0);
-        scene.text((LEFT - 8.0, py), 12.0, Anchor::End, Ink::Muted, text.clone());
+        scene.text((LEFT - 8.0, py), 12.0, Anchor::End, Ink::TickY, text.clone());
     }
     for (value, text) in &x.ticks {
         scene.text((x.px(*value), bottom + 15.0), 12.0, Anchor::Middle, Ink::TickX, text.clone());
@@ -95,37 +105,60 @@ fn frame(plot: &Plot<'_>, all: &[(f64, f64)]) -> Frame {
         if suffix.is_empty() { label.to_owned() } else { format!("{label} ({suffix})") }
     };
     scene.text((16.0, 40.0), 12.0, Anchor::Start, Ink::Muted, named(plot.y_label, &y.suffix));
-    let middle = f64::midpoint(LEFT, right);
-    scene.text(
-        (middle, bottom + 36.0),
-        12.0,
-        Anchor::Middle,
-        Ink::Muted,
-        named(plot.x_label, &x.suffix),
-    );
-    legend(&mut scene, plot, right);
+    let (middle, below) = (f64::midpoint(LEFT, right), bottom + 36.0);
+    let label = named(plot.x_label, &x.suffix);
+    scene.text((middle, below), 12.0, Anchor::Middle, Ink::Muted, label);
+    for (row, entries) in legend_rows(plot).into_iter().enumerate() {
+        let y = 40.0 + LEGEND_ROW * row as f64;
+        let mut x = right;
+        for (i, name) in entries.into_iter().rev() {
+            let width = CHARACTER * name.chars().count() as f64;
+            scene.text((x - width, y), 12.0, Anchor::Start, Ink::Muted, name);
+            scene.dot((x - width - 9.0, y), 4.0, Ink::Series(i), false);
+            x -= width + 30.0;
+        }
+    }
     let ((x_low, x_high), (y_low, y_high)) = (x.domain(), y.domain());
     scene.plot = Some(PlotArea {
-        pixels: [LEFT, TOP, right, bottom],
+        pixels: [LEFT, top, right, bottom],
         domain: [x_low / x.divisor, x_high / x.divisor, y_low / y.divisor, y_high / y.divisor],
-        suffixes: [x.suffix.clone(), y.suffix.clone()],
+        suffixes: [x.read_in.clone(), y.read_in.clone()],
+        log: [x.is_log(), y.is_log()],
     });
-    Frame { scene, x, y }
+    scene
 }
 
-/// Names of the curves at the top right, when there is more than one.
-fn legend(scene: &mut Scene, plot: &Plot<'_>, right: f64) {
+/// A title no wider than its chart.
+fn fitted(title: &str, width: f64) -> String {
+    let mut characters = 20;
+    while characters < 200 && 9.3 * (characters + 1) as f64 <= width - 24.0 {
+        characters += 1;
+    }
+    shortened(title, characters)
+}
+
+/// Names of the curves in rows, when there is more than one curve; the first row leaves room for
+/// the label of the vertical axis.
+fn legend_rows(plot: &Plot<'_>) -> Vec<Vec<(usize, String)>> {
     if plot.curves.len() < 2 {
-        return;
+        return Vec::new();
     }
-    let mut x = right;
-    for (i, curve) in plot.curves.iter().enumerate().rev().filter(|(i, _)| *i < 6) {
-        let name = shortened(curve.name, 22);
-        let width = 7.0 * name.chars().count() as f64;
-        scene.text((x - width, 40.0), 12.0, Anchor::Start, Ink::Muted, name);
-        scene.dot((x - width - 9.0, 40.0), 4.0, Ink::Series(i), false);
-        x -= width + 30.0;
+    let label = CHARACTER * (plot.y_label.chars().count() + 12) as f64;
+    let mut rows: Vec<Vec<(usize, String)>> = vec![Vec::new()];
+    let mut left = plot.size.0 - 20.0 - label;
+    for (i, curve) in plot.curves.iter().enumerate() {
+        let name = shortened(curve.name, 24);
+        let width = CHARACTER * name.chars().count() as f64 + 30.0;
+        if width > left {
+            rows.push(Vec::new());
+            left = plot.size.0 - 20.0 - LEFT;
+        }
+        left -= width;
+        if let Some(row) = rows.last_mut() {
+            row.push((i, name));
+        }
     }
+    rows
 }
 
 fn finite_points(curve: &Curve<'_>) -> Vec<(f64, f64)> {

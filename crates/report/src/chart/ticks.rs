@@ -14,6 +14,8 @@ pub(crate) struct Axis {
     /// The unit of the tick labels.
     pub(crate) suffix: String,
     pub(crate) divisor: f64,
+    /// The unit of `value / divisor`, for a value read off the axis.
+    pub(crate) read_in: String,
 }
 
 /// Above this ratio of largest to smallest positive value an axis is logarithmic.
@@ -76,33 +78,68 @@ impl Axis {
             to_px: px.1,
             log: false,
             ticks,
+            read_in: scale.suffix.clone(),
             suffix: scale.suffix,
             divisor: scale.divisor,
         }
     }
 
-    /// Powers of ten (of the base unit), each labelled with its own prefix.
-    fn logarithmic(low: f64, high: f64, unit: Unit, px: (f64, f64)) -> Self {
-        let (first, last) =
-            (low.log10().floor(), high.log10().ceil().max(low.log10().floor() + 1.0));
+    /// A logarithmic axis over a range of positive values: powers of ten, of two for sizes.
+    pub(crate) fn logarithmic(low: f64, high: f64, unit: Unit, px: (f64, f64)) -> Self {
+        let base: f64 = if unit == Unit::Bytes { 2.0 } else { 10.0 };
+        let first = low.log(base).floor();
+        let last = high.log(base).ceil().max(first + 1.0);
         let every = ((last - first) / 6.0).ceil().max(1.0);
         let mut ticks = Vec::new();
         let mut exponent = first;
         while exponent <= last {
-            let value = 10f64.powf(exponent);
-            ticks.push((value, unit.format(value)));
+            let value = base.powf(exponent);
+            ticks.push((value, tick_label(unit, value)));
             exponent += every;
         }
+        let (low, high) = (base.powf(first), base.powf(last));
+        Self { low, high, log: true, ..Self::at(ticks, unit, px) }
+    }
+
+    /// A logarithmic axis with a tick at each of a few sizes.
+    pub(crate) fn at_sizes(sizes: &[f64], px: (f64, f64)) -> Self {
+        let low = sizes.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = sizes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let margin = (high / low).powf(0.06).max(1.02);
+        let ticks = sizes.iter().map(|n| (*n, n.to_string())).collect();
+        let axis = Self::at(ticks, Unit::Dimensionless, px);
+        Self { low: low / margin, high: high * margin, log: true, suffix: String::new(), ..axis }
+    }
+
+    fn at(ticks: Vec<(f64, String)>, unit: Unit, px: (f64, f64)) -> Self {
+        let symbol = match unit {
+            Unit::Count | Unit::Dimensionless | Unit::Fraction => "",
+            unit => unit.symbol(),
+        };
+        let suffix = match unit {
+            // Their tick labels carry the unit.
+            Unit::Seconds => "time, logarithmic".to_owned(),
+            Unit::Bytes => "size, logarithmic".to_owned(),
+            _ if symbol.is_empty() => "logarithmic".to_owned(),
+            _ => format!("{symbol}, logarithmic"),
+        };
+        let read_in = symbol.to_owned();
+        let (low, high) = (f64::NAN, f64::NAN);
         Self {
-            low: 10f64.powf(first),
-            high: 10f64.powf(last),
+            low,
+            high,
             from_px: px.0,
             to_px: px.1,
             log: true,
             ticks,
-            suffix: "logarithmic".to_owned(),
+            suffix,
             divisor: 1.0,
+            read_in,
         }
+    }
+
+    pub(crate) const fn is_log(&self) -> bool {
+        self.log
     }
 
     pub(crate) fn px(&self, value: f64) -> f64 {
@@ -117,6 +154,17 @@ impl Axis {
     pub(crate) fn domain(&self) -> (f64, f64) {
         (self.low, self.high)
     }
+}
+
+/// A power of a base with its prefix; the unit stands at the axis where ticks would be too wide.
+fn tick_label(unit: Unit, value: f64) -> String {
+    let scale = unit.scale(value);
+    let number: f64 = format!("{:.3e}", value / scale.divisor).parse().unwrap_or(value);
+    let suffix = match unit {
+        Unit::Seconds | Unit::Bytes | Unit::Fraction => scale.suffix.as_str(),
+        _ => scale.suffix.strip_suffix(unit.symbol()).unwrap_or(&scale.suffix).trim(),
+    };
+    if suffix.is_empty() { number.to_string() } else { format!("{number} {suffix}") }
 }
 
 /// 1, 2 or 5 times a power of ten, at least `raw`.
@@ -151,7 +199,12 @@ mod tests {
         let (ticks, suffix) = labels(&[0.2, 0.9], Unit::Dimensionless);
         assert_eq!((ticks.join(" "), suffix.as_str()), ("0 0.2 0.4 0.6 0.8 1.0".to_owned(), ""));
         let (ticks, _) = labels(&[1e-6, 2.0], Unit::Seconds);
-        assert_eq!(ticks.first().map(String::as_str), Some("1.00 µs"));
+        assert_eq!(ticks.first().map(String::as_str), Some("1 µs"));
+        let (ticks, suffix) = labels(&[150.0, 2e6], Unit::SamplesPerSecond);
+        assert_eq!(ticks.join(" "), "100 1 k 10 k 100 k 1 M 10 M");
+        assert_eq!(suffix, "samples/s, logarithmic");
+        let (ticks, _) = labels(&[1e5, 5e8], Unit::Bytes);
+        assert_eq!(ticks.first().map(String::as_str), Some("64 KiB"));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::escape::html as e;
 
 pub(super) fn render(run: &Run) -> String {
     format!(
-        "{}{}<section id=\"machine\"><h2>Machine and tool</h2><div class=\"cards two\"><div class=\"card\"><h3>Environment</h3>{}</div><div class=\"card\"><h3>Measured limits</h3>{}</div></div>{}</section>",
+        "{}{}<section id=\"machine\">{}<div class=\"cards two\"><div class=\"card\"><h3>Environment</h3>{}</div><div class=\"card\"><h3>Measured limits</h3>{}</div></div>{}</section>",
         inputs(&run.inputs),
         notes(&run.notes),
+        super::heading(2, "machine", "Machine and tool"),
         list(environment(run)),
         list(roof(&run.roof)),
         overhead(run)

@@ -3,8 +3,8 @@
 use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 
 use super::first_screen::ticked;
-use super::{Detail, base64, flame};
-use crate::analysis::{percent, status_word, value};
+use super::{Detail, base64, flame, heading, link_to};
+use crate::analysis::{is_process, percent, status_word, value};
 use crate::chart::{Curve, Plot, heatmap_png, line_chart, scatter, to_svg};
 use crate::escape::{html as e, slug};
 use crate::text::severity_word;
@@ -18,7 +18,10 @@ pub(super) fn anchor(id: &str) -> String {
 pub(super) fn all(run: &Run, detail: Detail) -> String {
     let each = detail.measurements / run.scenarios.len().max(1);
     let sections: String = run.scenarios.iter().map(|s| section(s, detail, each.max(5))).collect();
-    format!("<section id=\"scenarios\"><h2>Scenarios</h2>{sections}</section>")
+    format!(
+        "<section id=\"scenarios\">{}{sections}</section>",
+        heading(2, "scenarios", "Scenarios")
+    )
 }
 
 fn section(s: &Scenario, detail: Detail, max_measurements: usize) -> String {
@@ -41,9 +44,10 @@ fn section(s: &Scenario, detail: Detail, max_measurements: usize) -> String {
     ];
     let id = anchor(&s.id);
     format!(
-        "<details class=\"scenario\" id=\"{id}\" open><summary><h3>{}</h3><code>{}</code><span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span><span class=\"sub\">{}</span></summary>{}</details>",
+        "<details class=\"scenario\" id=\"{id}\" open><summary><h3>{}</h3><code>{}</code>{}<span class=\"badge {class}\"><span aria-hidden=\"true\">{sign}</span> {}</span><span class=\"sub\">{}</span></summary>{}</details>",
         e(&s.title),
         e(&s.id),
+        link_to(&id, &e(&s.id)),
         status_word(s.status),
         Unit::Seconds.format(s.elapsed_s),
         parts.concat()
@@ -82,7 +86,8 @@ fn figures(measurements: &[Measurement], limit: usize) -> String {
     if measurements.is_empty() {
         return "<p class=\"sub\">Nothing was measured.</p>".to_owned();
     }
-    let rows: String = measurements.iter().take(limit).map(figure).collect();
+    let (process, own): (Vec<_>, Vec<_>) = measurements.iter().partition(|m| is_process(&m.metric));
+    let rows: String = own.into_iter().chain(process).take(limit).map(figure).collect();
     let hidden = measurements.len().saturating_sub(limit);
     let note = if hidden > 0 {
         format!("<p class=\"sub\">{hidden} more in run.json.</p>")
@@ -123,7 +128,12 @@ fn strip(m: &Measurement) -> String {
     let (Some(median), true) = (m.value.filter(|v| v.is_finite()), high > low) else {
         return "<span class=\"sub\">all equal</span>".to_owned();
     };
-    let px = |v: f64| 4.0 + 152.0 * ((v - low) / (high - low)).clamp(0.0, 1.0);
+    // One far outlier must not press all others into a point: what lies further than eight median
+    // deviations is drawn at the edge.
+    let mad = m.summary.map_or(0.0, |s| s.mad);
+    let near = if mad > 0.0 { 8.0 * mad } else { high - low };
+    let (first, last) = (low.max(median - near), high.min(median + near));
+    let px = |v: f64| 4.0 + 152.0 * ((v - first) / (last - first)).clamp(0.0, 1.0);
     let step = finite.len().div_ceil(80);
     let ticks: String =
         finite.iter().step_by(step).map(|v| format!("M{0:.1} 4V12", px(*v))).collect();

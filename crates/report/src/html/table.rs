@@ -2,9 +2,10 @@
 
 use lob_metrics::{Measurement, Provenance, Run, Scenario, Verdict};
 
-use super::{Detail, scenario};
+use super::{Detail, heading, scenario};
 use crate::analysis::{
-    condition, direction_arrow, interval, percent, target_verdict, value, verdict_word,
+    condition, direction_arrow, interval, is_process, is_stage, percent, target_verdict, value,
+    verdict_word,
 };
 use crate::escape::html as e;
 
@@ -35,7 +36,8 @@ pub(super) fn targets(run: &Run) -> String {
         })
         .collect();
     format!(
-        "<section id=\"targets\"><h2>Targets</h2><div class=\"scroll\"><table><thead><tr><th>Metric</th><th class=\"n\">Value</th><th class=\"n\">Hard limit</th><th class=\"n\">Goal</th><th>Verdict</th><th>Source</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+        "<section id=\"targets\">{}<div class=\"scroll\"><table><thead><tr><th>Metric</th><th class=\"n\">Value</th><th class=\"n\">Hard limit</th><th class=\"n\">Goal</th><th>Verdict</th><th>Source</th></tr></thead><tbody>{rows}</tbody></table></div></section>",
+        heading(2, "targets", "Targets")
     )
 }
 
@@ -51,10 +53,47 @@ pub(super) fn badge(verdict: Verdict) -> String {
     )
 }
 
+/// Which part of the table a measurement stands in: what is judged first, what every process has
+/// last.
+fn group(run: &Run, scenario: &Scenario, m: &Measurement) -> usize {
+    if is_process(&m.metric) || !is_stage(scenario) {
+        2
+    } else if target_verdict(run, m).is_some() || m.share_of_limit.is_some() {
+        0
+    } else {
+        1
+    }
+}
+
+const GROUPS: [(&str, &str); 3] = [
+    ("main", "Headline: held against a target or a limit of the machine"),
+    ("detail", "Details"),
+    ("process", "Processes and machine: peak memory, CPU time, time elapsed, input, limits"),
+];
+
 pub(super) fn measurements(run: &Run, detail: Detail) -> String {
     let all = run.measurements().count();
-    let rows: String =
-        run.measurements().take(detail.measurements).map(|(s, m)| row(run, s, m)).collect();
+    let mut grouped: [Vec<String>; 3] = Default::default();
+    // What is cut off is the end of the least important group.
+    let mut left = detail.measurements;
+    for (wanted, rows) in grouped.iter_mut().enumerate() {
+        for (s, m) in run.measurements().filter(|(s, m)| group(run, s, m) == wanted).take(left) {
+            rows.push(row(run, s, m));
+        }
+        left -= rows.len();
+    }
+    let rows: String = GROUPS
+        .iter()
+        .zip(&grouped)
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|((key, title), rows)| {
+            format!(
+                "<tbody data-group=\"{key}\"><tr class=\"g\"><th colspan=\"7\" scope=\"rowgroup\"><button type=\"button\" aria-expanded=\"true\">{title} <span class=\"sub\">({})</span></button></th></tr>{}</tbody>",
+                rows.len(),
+                rows.concat()
+            )
+        })
+        .collect();
     let hidden = all.saturating_sub(detail.measurements);
     let note = if hidden > 0 {
         format!(
@@ -77,7 +116,8 @@ pub(super) fn measurements(run: &Run, detail: Detail) -> String {
         .map(|(name, class)| format!("<th class=\"{class}\" scope=\"col\" aria-sort=\"none\"><button type=\"button\">{name}</button></th>"))
         .collect();
     format!(
-        "<section id=\"summary\"><h2>Every measurement</h2><div class=\"tools\"><label>Filter <input id=\"filter\" type=\"search\" placeholder=\"metric or scenario\" autocomplete=\"off\"></label><label>Show <select id=\"kind\"><option value=\"\">all</option><option value=\"miss\">missed targets</option><option value=\"target\">with a target</option><option value=\"estimated\">estimated</option><option value=\"unavailable\">not measured</option></select></label><span id=\"shown\" class=\"sub\" role=\"status\">{} of {all}</span></div>{note}<div class=\"scroll\"><table id=\"all\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>",
+        "<section id=\"summary\">{}<div class=\"tools\"><label>Filter <input id=\"filter\" type=\"search\" placeholder=\"metric or scenario\" autocomplete=\"off\"></label><label>Show <select id=\"kind\"><option value=\"\">all</option><option value=\"miss\">missed targets</option><option value=\"target\">with a target</option><option value=\"estimated\">estimated</option><option value=\"unavailable\">not measured</option></select></label><span id=\"shown\" class=\"sub\" role=\"status\">{} of {all}</span></div>{note}<div class=\"scroll\"><table id=\"all\"><thead><tr>{head}</tr></thead>{rows}</table></div></section>",
+        heading(2, "summary", "Every measurement"),
         all - hidden
     )
 }
@@ -97,7 +137,8 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
     let share = m.share_of_limit.filter(|s| s.is_finite());
     let bar = share.map_or(String::new(), |s| {
         format!(
-            "<span class=\"mini\"><i style=\"width:{:.0}%\"></i></span> {}",
+            "<span class=\"mini{}\"><i style=\"width:{:.0}%\"></i></span> {}",
+            if s > 1.0 { " over" } else { "" },
             100.0 * s.clamp(0.0, 1.0),
             percent(s)
         )

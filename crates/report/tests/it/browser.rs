@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lob_metrics::Run;
+use lob_metrics::{Direction, Measurement, Run, Unit};
 use lob_report::Format;
 
 use crate::text;
@@ -47,6 +47,15 @@ fn run(browser: &Path, profile: &Path, arguments: &[&str], page: &Path) -> Strin
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The sample with figures of a process, which the page folds away.
+fn with_process_figures() -> Run {
+    let mut run = Run::sample();
+    let (unit, lower) = (Unit::Bytes, Direction::LowerIsBetter);
+    let peak = Measurement::measured("convert.bins.peak_rss", unit, lower, &[9.2e7]);
+    run.scenarios[0].measurements.push(peak);
+    run
+}
+
 #[test]
 fn the_page_works_in_a_browser() {
     let Some(browser) = chromium() else {
@@ -58,7 +67,7 @@ fn the_page_works_in_a_browser() {
     let profile = tempfile::tempdir().expect("a temporary folder");
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::fs::create_dir_all(&out).expect("the target folder is ours");
-    let page = text(&Run::sample(), Format::Html);
+    let page = text(&with_process_figures(), Format::Html);
     let driven = page.replacen("<title>", LISTENER, 1).replacen(
         "</body>",
         &format!("<script>{DRIVER}</script></body>"),
@@ -77,6 +86,9 @@ fn the_page_works_in_a_browser() {
         "kind=1",
         "theme=true",
         "zoom=true",
+        "log=true",
+        "keys=yes",
+        "fold=true,false",
         "flame=true",
         "overflow=0",
         "requests=0",
@@ -86,10 +98,32 @@ fn the_page_works_in_a_browser() {
         assert!(found.contains(&format!("[{expected}]")), "{expected} in {found}");
     }
 
-    // A picture is kept beside the page for people to look at.
-    let picture = out.join("first_screen.png");
-    let screenshot = format!("--screenshot={}", picture.display());
-    run(&browser, profile.path(), &[&screenshot, "--window-size=1280,900"], &plain_path);
-    let bytes = std::fs::read(&picture).expect("the browser wrote the screenshot");
-    assert!(bytes.len() > 20_000, "{} bytes are too few for a drawn page", bytes.len());
+    let dark = page_dark(&plain_path, &out);
+    // Pictures are kept beside the page for people to look at.
+    for (name, size, path) in [
+        ("first_screen.png", "1280,900", &plain_path),
+        ("phone.png", "500,900", &plain_path),
+        ("dark.png", "1280,900", &dark),
+    ] {
+        let picture = out.join(name);
+        let screenshot = format!("--screenshot={}", picture.display());
+        let size = format!("--window-size={size}");
+        run(&browser, profile.path(), &[&screenshot, &size], path);
+        let bytes = std::fs::read(&picture).expect("the browser wrote the screenshot");
+        assert!(bytes.len() > 20_000, "{name}: {} bytes are too few for a page", bytes.len());
+    }
+    let printed = out.join("print.pdf");
+    let pdf = format!("--print-to-pdf={}", printed.display());
+    run(&browser, profile.path(), &["--no-pdf-header-footer", &pdf], &plain_path);
+    let bytes = std::fs::read(&printed).expect("the browser wrote the PDF");
+    assert!(bytes.starts_with(b"%PDF") && bytes.len() > 20_000, "{} bytes", bytes.len());
+}
+
+/// The page with the dark theme chosen.
+fn page_dark(plain: &Path, out: &Path) -> PathBuf {
+    let page = std::fs::read_to_string(plain).expect("the page was written");
+    let path = out.join("dark.html");
+    let dark = page.replacen("<html lang=\"en\">", "<html lang=\"en\" data-theme=\"dark\">", 1);
+    std::fs::write(&path, dark).expect("the target folder is ours");
+    path
 }

@@ -1,15 +1,16 @@
 (() => {
   const result = {};
-  const rows = () => [...document.querySelectorAll("#all tbody tr")];
+  const rows = () => [...document.querySelectorAll("#all tbody tr:not(.g)")];
+  const first = () => rows().filter((r) => r.parentElement.dataset.group === "main");
   const step = (name, action) => { try { result[name] = action(); } catch (error) { result[name] = "threw " + error; } };
   step("sort", () => {
     document.querySelectorAll("#all th button")[0].click();
-    const names = rows().map((r) => r.cells[0].textContent.trim());
+    const names = first().map((r) => r.cells[0].textContent.trim());
     return String(names.every((n, i) => i === 0 || names[i - 1].localeCompare(n, "en", { numeric: true }) <= 0));
   });
   step("sort_numbers", () => {
     document.querySelectorAll("#all th button")[2].click();
-    const values = rows().map((r) => r.cells[2].dataset.v).filter((v) => v !== "").map(Number);
+    const values = first().map((r) => r.cells[2].dataset.v).filter((v) => v !== "").map(Number);
     return String(values.length > 5 && values.every((v, i) => i === 0 || values[i - 1] <= v));
   });
   step("filter", () => {
@@ -22,10 +23,14 @@
   step("kind", () => {
     const box = document.getElementById("filter");
     box.value = "";
+    box.dispatchEvent(new Event("input"));
     const kind = document.getElementById("kind");
     kind.value = "miss";
     kind.dispatchEvent(new Event("change"));
-    return String(rows().filter((r) => !r.hidden).length);
+    const found = rows().filter((r) => !r.hidden).length;
+    kind.value = "";
+    kind.dispatchEvent(new Event("change"));
+    return String(found);
   });
   step("theme", () => {
     const before = getComputedStyle(document.body).backgroundColor;
@@ -40,6 +45,33 @@
     const zoomed = line.getAttribute("points") !== before && svg.dataset.zoomed === "yes";
     svg.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
     return String(zoomed && line.getAttribute("points").split(" ").length === before.split(" ").length);
+  });
+  step("log", () => {
+    const figure = [...document.querySelectorAll("figure")].find((f) => f.querySelector("[aria-pressed]"));
+    const svg = figure.querySelector("svg"), button = figure.querySelector("[aria-pressed]");
+    const line = svg.querySelector("polyline.l:not(.ig)"), before = line.getAttribute("points");
+    button.click();
+    const changed = line.getAttribute("points") !== before && svg.dataset.logView === "yes";
+    button.click();
+    return String(changed && button.getAttribute("aria-pressed") === "false" && svg.querySelectorAll("[style*=none]").length === 0);
+  });
+  step("keys", () => {
+    const svg = document.querySelector("svg[data-px]");
+    const press = (key) => svg.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    press("+");
+    const zoomed = svg.dataset.zoomed;
+    press("ArrowRight");
+    press("0");
+    return `${zoomed}${svg.dataset.zoomed}`;
+  });
+  step("fold", () => {
+    const group = document.querySelector("#all tbody[data-group=process]"), button = group.querySelector("button");
+    const hidden = () => getComputedStyle(group.rows[1]).display === "none";
+    const before = hidden();
+    button.click();
+    const after = hidden();
+    button.click();
+    return `${before},${after}`;
   });
   step("flame", () => {
     const box = [...document.querySelectorAll(".flame button")].find((b) => b.dataset.w < 0.9 && b.dataset.w > 0.05);

@@ -1,7 +1,7 @@
 //! File names, sizes and content of every format.
 
 use lob_metrics::{Artifact, Run};
-use lob_report::{Format, Rendered, ReportError, render_all};
+use lob_report::{Format, Rendered, ReportError, render_all, render_all_with_baseline};
 
 use crate::text;
 
@@ -15,31 +15,58 @@ fn every_format_has_its_file() {
     let heatmap = run.scenarios[1].artifacts[0].clone();
     run.scenarios[0].artifacts.push(heatmap);
     let files = render_all(&run, &Format::ALL).expect("the sample renders");
-    assert_eq!(
-        names(&files),
-        [
-            "run.json",
-            "report.html",
-            "report.md",
-            "optimization_recommendations.txt",
-            "junit.xml",
-            "performance_charts.png",
-            "latency.png",
-            "memory.png",
-            "throughput.png",
-            "training_performance.png",
-            "depth_image.png",
-            "depth_image_2.png"
-        ]
-    );
+    let found = names(&files);
+    for expected in [
+        "run.json",
+        "benchmark_results.json",
+        "comprehensive_benchmark_results.json",
+        "memory_profile.json",
+        "suites/load_raw.json",
+        "suites/load_report.md",
+        "suites/load_plots.png",
+        "report.html",
+        "reports/performance_report.html",
+        "report.md",
+        "reports/performance_summary.md",
+        "optimization_recommendations.txt",
+        "regression_test_results.log",
+        "junit.xml",
+        "performance_charts.png",
+        "latency.png",
+        "memory.png",
+        "throughput.png",
+        "training_performance.png",
+        "scalability_analysis.png",
+        "hardware_optimization.png",
+        "plots/training_performance.png",
+        "plots/scalability_analysis.png",
+        "plots/hardware_optimization.png",
+        "performance_charts.svg",
+        "latency.svg",
+        "memory.svg",
+        "throughput.svg",
+        "training_performance.svg",
+        "scalability_analysis.svg",
+        "hardware_optimization.svg",
+        "depth_image.png",
+        "depth_image_2.png",
+    ] {
+        assert_eq!(found.iter().filter(|n| **n == expected).count(), 1, "{expected} in {found:?}");
+    }
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     std::fs::create_dir_all(&folder).expect("the target folder is ours");
     for file in &files {
         if file.file_name.ends_with(".png") {
             assert_eq!(&file.bytes[1..4], b"PNG", "{}", file.file_name);
         }
-        std::fs::write(folder.join(&file.file_name), &file.bytes)
+        if file.file_name.ends_with(".json") {
+            let read: Result<serde_json::Value, _> = serde_json::from_slice(&file.bytes);
+            assert!(read.is_ok_and(|v| v.is_object()), "{}", file.file_name);
+        }
+        let path = folder.join(&file.file_name);
+        std::fs::create_dir_all(path.parent().expect("a file lies in a folder"))
             .expect("the target folder is ours");
+        std::fs::write(path, &file.bytes).expect("the target folder is ours");
     }
     let read = Run::from_json(std::str::from_utf8(&files[0].bytes).expect("JSON is UTF-8"));
     assert!(read.expect("run.json reads back") == run, "run.json differs");
@@ -73,7 +100,37 @@ fn a_run_without_content_says_so_in_words() {
     }
     assert!(text(&run, Format::Md).contains("no profiler scope"));
     let files = render_all(&run, &[Format::Png]).expect("pictures of words");
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 7 + 3);
+    for file in render_all(&run, &[Format::Svg]).expect("pictures of words") {
+        let svg = String::from_utf8(file.bytes).expect("SVG is UTF-8");
+        assert!(svg.contains("Not measured: "), "{}", file.file_name);
+    }
+    let log = render_all(&run, &[Format::Txt]).expect("texts render").remove(1);
+    assert!(String::from_utf8_lossy(&log.bytes).contains("NOT TESTED, no baseline was given"));
+}
+
+#[test]
+fn every_face_says_what_changed_since_the_baseline() {
+    let run = Run::sample();
+    let mut base = run.clone();
+    let throughput = &mut base.scenarios[2].measurements[0];
+    throughput.value = throughput.value.map(|v| 1.15 * v);
+    base.host.fingerprint = "another machine".to_owned();
+    let formats = [Format::Html, Format::Md, Format::Txt];
+    let files = render_all_with_baseline(&run, Some(&base), &formats).expect("the sample renders");
+    for (name, words) in [
+        ("report.html", "1 regression</span>"),
+        ("report.html", "comes from another machine"),
+        ("report.md", "**Since the baseline:** 1 metric is worse"),
+        ("reports/performance_summary.md", "1 metric is worse"),
+        ("regression_test_results.log", "result: FAIL"),
+        ("regression_test_results.log", "FAIL        pass          -13.0 %  load.samples_per_s"),
+        ("comparison.md", "# 1 regression"),
+    ] {
+        let file = files.iter().find(|f| f.file_name == name).expect(name);
+        let text = String::from_utf8_lossy(&file.bytes);
+        assert!(text.contains(words), "{name}: {words}");
+    }
 }
 
 #[test]

@@ -1,17 +1,18 @@
-//! Markdown, text and `JUnit` of the sample, byte for byte.
+//! Markdown, text, JSON extracts and `JUnit` of the sample, byte for byte.
 //!
 //! After a wanted change: `LOB_BLESS=1 cargo test -p lob-report golden`, then read the difference.
 
 use std::path::Path;
 
 use lob_metrics::Run;
-use lob_report::Format;
-
-use crate::text;
+use lob_report::{Format, render_all};
 
 fn check(format: Format, name: &str) {
+    let files = render_all(&Run::sample(), &[format]).expect("the sample renders");
+    let file = files.into_iter().find(|f| f.file_name == name).expect("a file of this name");
+    let found = String::from_utf8(file.bytes).expect("texts are UTF-8");
+    let name = name.rsplit('/').next().expect("a split has a last part");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let found = text(&Run::sample(), format);
     if std::env::var_os("LOB_BLESS").is_some() {
         std::fs::write(&path, &found).expect("the golden folder is writable");
     }
@@ -30,6 +31,17 @@ fn markdown_is_as_stored() {
 #[test]
 fn advice_is_as_stored() {
     check(Format::Txt, "optimization_recommendations.txt");
+}
+
+#[test]
+fn the_page_for_deciders_is_as_stored() {
+    check(Format::Md, "reports/performance_summary.md");
+}
+
+#[test]
+fn extracts_are_as_stored() {
+    check(Format::Json, "benchmark_results.json");
+    check(Format::Json, "comprehensive_benchmark_results.json");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Strings from outside must never become markup, and the page must never ask the network.
 
 use lob_metrics::Run;
-use lob_report::Format;
+use lob_report::{Format, render_all_with_baseline};
 use serde_json::Value;
 
 use crate::text;
@@ -51,6 +51,37 @@ fn script_tags_in_every_string_stay_text() {
     let outside_code: String = markdown.replace("\\`", "").split('`').step_by(2).collect();
     assert!(!outside_code.contains("<script") && !outside_code.contains("<img"), "{outside_code}");
     assert!(text(&run, Format::Txt).contains("alert(1)"), "plain text has no markup to escape");
+}
+
+#[test]
+fn every_file_of_a_hostile_run_stays_harmless() {
+    let run = hostile_run();
+    let mut base = run.clone();
+    for m in base.scenarios.iter_mut().flat_map(|s| &mut s.measurements) {
+        m.value = m.value.map(|v| 3.0 * v);
+    }
+    let files =
+        render_all_with_baseline(&run, Some(&base), &Format::ALL).expect("only strings changed");
+    assert!(files.len() > 30);
+    for file in &files {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_./".contains(c);
+        let name = &file.file_name;
+        assert!(
+            name.chars().all(plain) && !name.contains("..") && !name.starts_with('/'),
+            "{name}"
+        );
+        let text = String::from_utf8_lossy(&file.bytes);
+        let scripts = text.matches("<script").count();
+        match name.rsplit('.').next() {
+            Some("html") => assert_eq!(scripts, usize::from(name == "report.html"), "{name}"),
+            Some("svg" | "xml") => assert_eq!(scripts, 0, "{name}"),
+            Some("md") => {
+                let outside: String = text.replace("\\`", "").split('`').step_by(2).collect();
+                assert!(!outside.contains("<script") && !outside.contains("<img"), "{name}");
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]
