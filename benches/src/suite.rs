@@ -116,8 +116,8 @@ pub fn run_suite(
 }
 
 fn read_run(path: &Path) -> Result<Run> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
     Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))
 }
 

@@ -4,6 +4,8 @@
 mod bench;
 mod check;
 mod fixtures;
+mod fuzz;
+mod peers;
 mod process;
 mod tidy;
 
@@ -21,6 +23,10 @@ Tasks:
               run the micro-benches of every crate (or one)
   check       what CI runs: format, clippy, tidy, tests, doctests, docs
   tidy        prove the crate graph and the house rules from `cargo metadata`
+  peers [NAME...] [-- ...]
+              measure the pinned Python peers beside `lob`, in turn, in one run
+  fuzz [--seconds N]
+              run the fuzz targets of `fuzz/` for a bounded time each
   fixtures    regenerate fixtures/ and its metadata.json
 
 Examples:
@@ -40,6 +46,8 @@ fn main() -> ExitCode {
         Some("check") => check::run(&rest),
         Some("tidy") => tidy::run(),
         Some("fixtures") => fixtures::run(&rest),
+        Some("peers") => peers::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,7 +1,9 @@
 //! One depth image from bins that are already in memory.
 
 use anyhow::{Context, Result, ensure};
-use lob_depth::{BinColumns, Feature, ROWS, RenderSpec, Renderer};
+use lob_depth::{
+    BinColumns, BinSlice, Feature, LEVELS, NO_PRICE, PriceAxis, ROWS, RenderSpec, Renderer, SLOTS,
+};
 use lob_metrics::{Artifact, Severity, Unit};
 use lob_store::Store;
 
@@ -67,6 +69,9 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
     bench
         .rec
         .finding(Severity::Info, format!("{:.0} % of the image's cells hold depth", share * 100.0));
+    if let Some(book) = book_of(slice, &file.meta().symbol) {
+        bench.rec.artifacts.push(book);
+    }
     let step = file.meta().price_step as f64 / lob_depth::PRICE_SCALE as f64;
     bench.rec.artifacts.push(picture_of(
         &picture,
@@ -76,6 +81,58 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
         fit.ticks_per_bin,
     ));
     Ok(())
+}
+
+/// Rows drawn beyond the best prices on either side.
+const BOOK_MARGIN: usize = 12;
+
+/// The same window level by level, near the touch: the image above accumulates, which hides walls.
+fn book_of(bins: BinSlice<'_>, symbol: &str) -> Option<Artifact> {
+    let axis = PriceAxis::new(RenderSpec::default().geometry, bins.last_bid, bins.last_ask);
+    let (n_bins, columns) = (bins.len(), bins.len().min(PICTURE_COLUMNS));
+    let slot_row = |bin: usize, slot: usize| {
+        let px = bins.px[bin * SLOTS + slot];
+        (px != NO_PRICE).then(|| axis.row(px)).flatten()
+    };
+    let touch = || (0..n_bins).flat_map(|bin| [0, LEVELS].map(|slot| (bin, slot)));
+    let best = || touch().filter_map(|(bin, slot)| slot_row(bin, slot));
+    let top = best().min()?.saturating_sub(BOOK_MARGIN);
+    let bottom = (best().max()? + BOOK_MARGIN).min(ROWS - 1);
+    let rows = bottom - top + 1;
+    let mut values = vec![0.0_f32; rows * columns];
+    for column in 0..columns {
+        let bin = column * n_bins / columns;
+        for slot in 0..SLOTS {
+            let Some(row) = slot_row(bin, slot).and_then(|row| row.checked_sub(top)) else {
+                continue;
+            };
+            if row < rows {
+                let sign = if slot < LEVELS { -1.0 } else { 1.0 };
+                // A square root, so that small levels stay visible beside walls.
+                let size = bins.size[bin * SLOTS + slot].sqrt();
+                #[expect(clippy::cast_possible_truncation, reason = "a colour")]
+                let value = (sign * size) as f32;
+                values[row * columns + column] += value;
+            }
+        }
+    }
+    let largest = values.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    if largest <= 0.0 {
+        return None;
+    }
+    for value in &mut values {
+        *value = (*value / largest * PICTURE_STEPS).round() / PICTURE_STEPS;
+    }
+    Some(Artifact::Heatmap {
+        title: format!("Order book of {symbol}, level by level"),
+        rows,
+        columns,
+        values,
+        row_label: format!("price, {rows} steps around the touch, highest at the top"),
+        column_label: format!(
+            "time, {n_bins} bins; square root of the size, asks above, bids below"
+        ),
+    })
 }
 
 fn picture_of(

@@ -32,7 +32,9 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     add("gemm_flop_per_s", Unit::FlopPerSecond, roof.gemm_flop_per_s);
     add("fsync_s", Unit::Seconds, roof.fsync_s);
     for (name, value) in &roof.more {
-        add(name, Unit::BytesPerSecond, Some(*value));
+        let is_flop = name.ends_with("flop_per_s");
+        let unit = if is_flop { Unit::FlopPerSecond } else { Unit::BytesPerSecond };
+        add(name, unit, Some(*value));
     }
     bench.rec.add(Measurement::unavailable(
         "gpu.utilisation",

@@ -54,6 +54,10 @@ enum Command {
     Report(command::report::Args),
     /// Compare two Run documents (advisory)
     Compare(command::compare::Args),
+    /// Run two commands in turn and say whether the second is slower
+    Ab(command::ab::Args),
+    /// Profile any program: CPU, memory, I/O, leaks
+    Profile(command::profile::Args),
     /// Measure what this machine can do at best
     Machine(command::machine::Args),
     /// Print the JSON Schema of the Run document
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => command::bench::run(&args, quiet),
         Command::Report(args) => command::report::run(&args, quiet),
         Command::Compare(args) => command::compare::run(&args),
+        Command::Ab(args) => command::ab::run(&args, quiet),
+        Command::Profile(args) => command::profile::run(&args, quiet),
         Command::Machine(args) => command::machine::run(&args, quiet),
         Command::Schema => command::schema::run(),
         Command::BenchChild(args) => command::bench::run_child(&args),

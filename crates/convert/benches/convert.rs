@@ -14,7 +14,7 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lob_convert::{ConvertConfig, RecordStream, convert};
+use lob_convert::{ConvertConfig, Layout, RecordStream, convert};
 use lob_synth::{Schema, SynthConfig};
 
 /// Records of each input: enough that fixed costs of a run do not matter.
@@ -29,8 +29,9 @@ fn decode(path: &Path) -> u64 {
     stream.counts().records
 }
 
-fn convert_once(path: &Path, out: &Path, hash_inputs: bool) -> u64 {
+fn convert_once(path: &Path, out: &Path, layout: Layout, hash_inputs: bool) -> u64 {
     let mut config = ConvertConfig::new(out);
+    config.layout = layout;
     config.hash_inputs = hash_inputs;
     let summary = convert(&[path.to_owned()], &config, &()).expect("a sound file");
     std::fs::remove_dir_all(out).expect("the store just made");
@@ -55,12 +56,15 @@ fn cpu_rate(mut work: impl FnMut() -> u64) -> Option<f64> {
 #[expect(clippy::print_stderr, reason = "a figure that criterion has no place for")]
 fn print_cpu(name: &str, path: &Path, out: &Path) {
     let decoded = cpu_rate(|| decode(path));
-    let converted = cpu_rate(|| convert_once(path, out, true));
-    let unhashed = cpu_rate(|| convert_once(path, out, false));
-    if let (Some(decoded), Some(converted), Some(unhashed)) = (decoded, converted, unhashed) {
+    let converted = cpu_rate(|| convert_once(path, out, Layout::Bins, true));
+    let unhashed = cpu_rate(|| convert_once(path, out, Layout::Bins, false));
+    let ticks = cpu_rate(|| convert_once(path, out, Layout::Ticks, true));
+    if let (Some(decoded), Some(converted), Some(unhashed), Some(ticks)) =
+        (decoded, converted, unhashed, ticks)
+    {
         eprintln!(
             "{name}: million records in a CPU second: decode {decoded:.2}, convert {converted:.2} \
-             ({:.0} % of decode), without input hash {unhashed:.2}",
+             ({:.0} % of decode), without input hash {unhashed:.2}, ticks {ticks:.2}",
             100.0 * converted / decoded
         );
     }
@@ -87,7 +91,10 @@ fn benches(criterion: &mut Criterion) {
             bencher.iter(|| decode(path));
         });
         group.bench_with_input(BenchmarkId::new("convert", name), &path, |bencher, path| {
-            bencher.iter(|| convert_once(path, &out, true));
+            bencher.iter(|| convert_once(path, &out, Layout::Bins, true));
+        });
+        group.bench_with_input(BenchmarkId::new("ticks", name), &path, |bencher, path| {
+            bencher.iter(|| convert_once(path, &out, Layout::Ticks, true));
         });
     }
     group.finish();

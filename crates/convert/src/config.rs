@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr};
 
 use lob_depth::{BinRule, LabelSpec, PriceStep, SizeAggregate};
-use lob_store::WriterOptions;
+use lob_store::{TickOptions, WriterOptions};
 use sha2::{Digest, Sha256};
 
 use crate::{ConvertError, day::DAY_NS};
@@ -43,6 +43,35 @@ pub enum ClassEdges {
     Fit,
     /// These ascending inner edges, one fewer than classes: those of another store, say.
     Fixed(Vec<f64>),
+    /// Ascending multiples of the volatility, one fewer than classes: of the standard deviation of
+    /// the first half of the movements, for each instrument of each input.
+    Volatility(Vec<f64>),
+}
+
+/// What a row of the store's files is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// A tick bin, for training.
+    #[default]
+    Bins,
+    /// A book update with every field of its record, for tables elsewhere.
+    Ticks,
+}
+
+impl FromStr for Layout {
+    type Err = ConvertError;
+
+    fn from_str(text: &str) -> Result<Self, ConvertError> {
+        match text {
+            "bins" => Ok(Self::Bins),
+            "ticks" => Ok(Self::Ticks),
+            _ => Err(ConvertError::Config {
+                setting: "layout",
+                found: text.to_owned(),
+                expected: "`bins` or `ticks`".to_owned(),
+            }),
+        }
+    }
 }
 
 /// One of `count` equal shares of the inputs: those at `index`, `index + count`, ...
@@ -75,6 +104,8 @@ impl FromStr for Shard {
 pub struct ConvertConfig {
     /// Folder of the store.
     pub out: PathBuf,
+    /// What a row is. The settings of bins have no meaning for [`Layout::Ticks`].
+    pub layout: Layout,
     /// When a bin ends.
     pub bin_rule: BinRule,
     /// How sizes inside a bin become one number.
@@ -106,8 +137,10 @@ pub struct ConvertConfig {
     pub keep_going: bool,
     /// Whether the SHA-256 of each input is computed. Resuming needs it.
     pub hash_inputs: bool,
-    /// Layout of the store's files.
+    /// Pages of files of bins.
     pub writer: WriterOptions,
+    /// Pages of files of ticks.
+    pub tick_writer: TickOptions,
 }
 
 impl ConvertConfig {
@@ -117,6 +150,7 @@ impl ConvertConfig {
     pub fn new(out: impl Into<PathBuf>) -> Self {
         Self {
             out: out.into(),
+            layout: Layout::default(),
             bin_rule: BinRule::default(),
             size_aggregate: SizeAggregate::default(),
             price_step: PriceStepChoice::default(),
@@ -132,6 +166,7 @@ impl ConvertConfig {
             keep_going: false,
             hash_inputs: true,
             writer: WriterOptions::default(),
+            tick_writer: TickOptions::default(),
         }
     }
 
@@ -160,7 +195,7 @@ impl ConvertConfig {
         if self.resume && !self.hash_inputs {
             return refuse("resume", "no input hashes".to_owned(), "hash_inputs = true");
         }
-        if let ClassEdges::Fixed(edges) = &self.class_edges {
+        if let ClassEdges::Fixed(edges) | ClassEdges::Volatility(edges) = &self.class_edges {
             let is_ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
             if edges.len() + 1 != self.label.classes as usize || !is_ascending {
                 let expected = format!("{} ascending numbers", self.label.classes - 1);
@@ -173,8 +208,9 @@ impl ConvertConfig {
     /// What decides the content of a store, as text: stores of different settings do not mix.
     pub(crate) fn fingerprint(&self) -> String {
         let text = format!(
-            "store {} bins {} sizes {} step {:?} label {:?} edges {:?} symbols {:?} ids {:?} gap {} day {}",
+            "store {} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} symbols {:?} ids {:?} gap {} day {}",
             lob_store::FORMAT_VERSION,
+            self.layout,
             self.bin_rule,
             self.size_aggregate,
             self.price_step,

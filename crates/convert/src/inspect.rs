@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lob_store::{BinFile, Store, StoreError};
+use lob_store::{BinFile, Store, StoreError, TickMeta, read_tick_meta};
 use serde::Serialize;
 
 use crate::{
@@ -119,6 +119,9 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, ConvertError> {
 }
 
 fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
+    if let Some(found) = inspect_ticks(path)? {
+        return Ok(found);
+    }
     let store = Store::open(path)?;
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
     for file in store.files() {
@@ -158,6 +161,78 @@ fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
     all.class_deviation_points = deviation_points(&all.class_counts);
     all.health.extend(differing_settings(&store));
     Ok(all)
+}
+
+/// A store in the layout of ticks, told by its first file; `None` for any other.
+fn inspect_ticks(path: &Path) -> Result<Option<StoreInspection>, ConvertError> {
+    let mut paths = Vec::new();
+    if path.is_dir() {
+        parquet_files(path, 0, &mut paths)?
+    } else {
+        paths.push(path.to_owned())
+    }
+    paths.sort();
+    let Some(Ok(Some(_))) = paths.first().map(read_tick_meta) else { return Ok(None) };
+    let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
+    for path in paths {
+        match read_tick_meta(&path) {
+            Ok(Some(meta)) => all.add_ticks(path, meta),
+            Ok(None) => all.health.push(format!("`{}` is no file of ticks", path.display())),
+            Err(error) => all.health.push(error.to_string()),
+        }
+    }
+    all.class_deviation_points = deviation_points(&all.class_counts);
+    Ok(Some(all))
+}
+
+impl StoreInspection {
+    fn add_ticks(&mut self, path: PathBuf, meta: TickMeta) {
+        let samples = meta.class_counts.iter().sum();
+        self.rows += meta.rows;
+        self.updates += meta.rows;
+        self.samples += samples;
+        self.ts_event_range = match (self.ts_event_range, meta.ts_event_range) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        if self.class_counts.len() < meta.class_counts.len() {
+            self.class_counts.resize(meta.class_counts.len(), 0);
+        }
+        self.class_counts.iter_mut().zip(&meta.class_counts).for_each(|(all, n)| *all += n);
+        self.files.push(StoreFileInspection {
+            path,
+            day: meta.day,
+            instrument_id: meta.instrument_id,
+            symbol: meta.symbol,
+            source_schema: meta.source_schema,
+            price_step: 1,
+            bin_rule: "none: one row an update".to_owned(),
+            rows: meta.rows,
+            samples,
+            updates: meta.rows,
+            segments: 0,
+            longest_segment: 0,
+            sources: meta.sources.into_iter().map(|source| source.path).collect(),
+        });
+    }
+}
+
+/// Parquet files below a folder, hidden ones left out.
+fn parquet_files(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), ConvertError> {
+    const DEPTH_MAX: u32 = 8;
+    for entry in std::fs::read_dir(folder).map_err(ConvertError::io(folder, "list"))? {
+        let entry = entry.map_err(ConvertError::io(folder, "list"))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if path.is_dir() && depth < DEPTH_MAX {
+            parquet_files(&path, depth + 1, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "parquet") {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 #[derive(Default)]

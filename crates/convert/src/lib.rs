@@ -30,7 +30,7 @@ mod progress;
 mod summary;
 mod verify;
 
-pub use config::{ClassEdges, ConvertConfig, Preset, PriceStepChoice, Shard};
+pub use config::{ClassEdges, ConvertConfig, Layout, Preset, PriceStepChoice, Shard};
 pub use convert::convert;
 pub use decode::{BookSchema, RecordStream, StreamCounts};
 pub use error::ConvertError;

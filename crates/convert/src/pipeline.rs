@@ -1,6 +1,7 @@
 //! One input on its way into the store.
 
 mod spool;
+mod ticks;
 mod track;
 mod write;
 
@@ -11,15 +12,17 @@ use std::{
 };
 
 use lob_depth::DepthError;
+use lob_store::TickEncoder;
 use rustc_hash::FxHashMap;
 
 use self::{
     spool::Spool,
+    ticks::write_ticks,
     track::{Key, Track, order_ts},
     write::{Edges, InputMeta, write_part},
 };
 use crate::{
-    ConvertConfig, ConvertError, InputSummary, OutputSummary, Progress, RecordStream,
+    ConvertConfig, ConvertError, InputSummary, Layout, OutputSummary, Progress, RecordStream,
     summary::InputOutcome,
 };
 
@@ -54,6 +57,10 @@ pub(crate) fn convert_input(
         index: FxHashMap::default(),
         last: None,
         spool: Spool::new(spool_path.clone()),
+        encoder: match config.layout {
+            Layout::Bins => None,
+            Layout::Ticks => Some(TickEncoder::new(path, config.tick_writer)?),
+        },
         skipped: BTreeMap::new(),
         warnings: Vec::new(),
         n_held: 0,
@@ -77,6 +84,8 @@ struct Pipeline<'a> {
     /// The track of the last update: instruments come in runs.
     last: Option<(Key, usize)>,
     spool: Spool,
+    /// For the layout of ticks only.
+    encoder: Option<TickEncoder>,
     skipped: BTreeMap<String, u64>,
     warnings: Vec<String>,
     /// Updates of all tracks that wait for a price step.
@@ -143,9 +152,29 @@ impl Pipeline<'_> {
             self.n_held = 0;
             self.settle_steps()?;
         }
+        self.flush_ticks(false)?;
         if self.spool.is_full() {
             for part in self.tracks.iter_mut().flat_map(|track| &mut track.parts) {
                 self.spool.flush(&mut part.bins)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes rows of the layout of ticks: those of full row groups, or all.
+    fn flush_ticks(&mut self, all: bool) -> Result<(), ConvertError> {
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let held = self.tracks.iter().flat_map(|track| &track.parts).map(|p| p.ticks.n_held());
+        let (n_all, n_parts) =
+            held.filter(|n| *n > 0).fold((0, 0), |(sum, parts), n| (sum + n, parts + 1));
+        for track in &mut self.tracks {
+            let id = track.key.instrument_id;
+            for part in &mut track.parts {
+                if all || part.ticks.is_due(n_all, n_parts) {
+                    let symbol = self.stream.symbol(id, part.ts);
+                    let symbol = || symbol.map_or_else(|| id.to_string(), str::to_owned);
+                    part.ticks.flush(encoder, symbol, &mut self.spool)?;
+                }
             }
         }
         Ok(())
@@ -157,7 +186,7 @@ impl Pipeline<'_> {
         for track in &mut self.tracks {
             track.finish(&mut self.spool);
         }
-        Ok(())
+        self.flush_ticks(true)
     }
 
     /// Gives every instrument a price step, if need be a guess.
@@ -218,6 +247,17 @@ impl Pipeline<'_> {
         outputs: &mut Vec<OutputSummary>,
     ) -> Result<(), ConvertError> {
         let key = track.key;
+        if let Some(ticking) = track.ticking() {
+            let edges =
+                ticking.edges(self.config).map_err(|source| depth_error(self.path, key, source))?;
+            let mut parts = track.parts;
+            parts.sort_by_key(|part| part.day);
+            for part in parts {
+                let spool = &mut self.spool;
+                outputs.push(write_ticks(folder, meta, self.config, key, part, &edges, spool)?);
+            }
+            return Ok(());
+        }
         let Some((step, off_step)) = track.step() else { return Ok(()) };
         let edges = Edges::of(&track.parts, self.config)
             .map_err(|source| depth_error(self.path, key, source))?;

@@ -42,9 +42,9 @@ pub struct OutputSummary {
     pub symbol: String,
     /// Day of the partition, `YYYY-MM-DD`.
     pub day: String,
-    /// One price step in 1e-9 price units.
+    /// One price step in 1e-9 price units; 1 for ticks, whose prices are in these units.
     pub price_step: i64,
-    /// Bins.
+    /// Bins, or updates in the layout of ticks.
     pub rows: u64,
     /// Bins with a class label.
     pub samples: u64,

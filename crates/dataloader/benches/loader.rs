@@ -68,7 +68,8 @@ impl Endless {
 fn batches(c: &mut Criterion, folder: &Path) {
     let mut group = c.benchmark_group("batch_of_32");
     group.throughput(Throughput::Elements(BATCH as u64)).sample_size(30);
-    for (name, features) in [("volume", &Feature::ALL[..1]), ("three_features", &Feature::ALL)] {
+    for (name, features) in [("volume", &Feature::DEPTH[..1]), ("three_features", &Feature::DEPTH)]
+    {
         let dataset = Arc::new(dataset(folder, features));
         for (order, shuffle) in [("shuffled", Shuffle::Full), ("sequential", Shuffle::Sequential)] {
             for workers in [0, 1, 2] {
@@ -108,7 +109,8 @@ fn batches(c: &mut Criterion, folder: &Path) {
 /// One sample at a random place: without our cache, and with it warm.
 fn single(c: &mut Criterion, folder: &Path) {
     let mut group = c.benchmark_group("single_sample");
-    for (name, features) in [("volume", &Feature::ALL[..1]), ("three_features", &Feature::ALL)] {
+    for (name, features) in [("volume", &Feature::DEPTH[..1]), ("three_features", &Feature::DEPTH)]
+    {
         for (cache, bytes) in [("cold", 0), ("cached", 512 << 20)] {
             let dataset = dataset(folder, features).with_cache_bytes(bytes);
             let mut scratch = Scratch::default();
@@ -131,7 +133,7 @@ fn first_batch(c: &mut Criterion, folder: &Path) {
     group.sample_size(10);
     group.bench_function(format!("{}_bins", total_bins()), |b| {
         b.iter(|| {
-            let dataset = Arc::new(dataset(folder, &Feature::ALL[..1]));
+            let dataset = Arc::new(dataset(folder, &Feature::DEPTH[..1]));
             let loader = Loader::new(dataset, LoaderConfig::default()).expect("sound options");
             let batch = loader.epoch(0).next();
             batch.expect("a batch").expect("a sound store").indices.clone()

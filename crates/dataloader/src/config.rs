@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::{LoaderError, order::Order};
 
@@ -17,8 +17,27 @@ pub enum Shuffle {
     Full,
     /// Blocks of this many neighbouring samples are permuted, and the samples inside each. A
     /// batch of `b` samples comes from at most `b / block + 2` places of the data set: cheaper to
-    /// read, poorer to learn from.
+    /// read, poorer to learn from; [`Loader::shuffle_quality`](crate::Loader::shuffle_quality)
+    /// says how much.
     Blocks(u64),
+}
+
+/// Which samples make an epoch, before fraction, order and ranks are applied.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Sampler {
+    /// Every sample once.
+    #[default]
+    All,
+    /// The samples of these indices of the data set; one that is listed twice comes twice.
+    Subset(Arc<[u64]>),
+    /// As many draws with replacement as the data set has samples, anew in each epoch, each in
+    /// proportion to its weight: one a sample, not negative.
+    Weighted(Arc<[f64]>),
+    /// Every class equally often: as often as the largest one has samples. Those of the others
+    /// come again, each as often as any other of its class, give or take one. Samples without a
+    /// label are left out. Making the loader reads all labels; it keeps eight bytes a sample.
+    Balanced,
 }
 
 /// What to do when the samples do not divide by the number of ranks.
@@ -40,6 +59,10 @@ pub struct LoaderConfig {
     /// Limit in bytes of finished or half-made batches waiting for the consumer; at least one
     /// batch is always allowed.
     pub prefetch_bytes: usize,
+    /// Limit of the same in batches for each worker, at least 1; `None` for the bytes alone.
+    pub prefetch_factor: Option<usize>,
+    /// Which samples make an epoch.
+    pub sampler: Sampler,
     /// Order of the samples.
     pub shuffle: Shuffle,
     /// Seed of every random choice.
@@ -65,6 +88,8 @@ impl Default for LoaderConfig {
             batch_size: 32,
             workers: 2,
             prefetch_bytes: 256 << 20,
+            prefetch_factor: None,
+            sampler: Sampler::All,
             shuffle: Shuffle::Full,
             seed: 0,
             drop_last: false,
@@ -78,7 +103,7 @@ impl Default for LoaderConfig {
 }
 
 impl LoaderConfig {
-    /// Checks the options against a data set of `total` samples.
+    /// Checks the options against `total` samples of an epoch.
     pub(crate) fn check(&self, total: u64) -> Result<(), LoaderError> {
         let refuse = |option, found: String, expected: String| {
             Err(LoaderError::Config { option, found, expected })
@@ -89,6 +114,9 @@ impl LoaderConfig {
         }
         if self.batch_size == 0 {
             return refuse("batch_size", "0".to_owned(), "at least 1".to_owned());
+        }
+        if self.prefetch_factor == Some(0) {
+            return refuse("prefetch_factor", "0".to_owned(), "at least 1".to_owned());
         }
         if self.workers > MAX_WORKERS {
             let expected = format!("at most `{MAX_WORKERS}`");
@@ -121,10 +149,13 @@ impl LoaderConfig {
         Ok(())
     }
 
-    /// Batches of `sample_len` values a sample that the prefetch budget holds, at least 1.
+    /// Batches of `sample_len` values a sample that may be made ahead: as many as the prefetch
+    /// budget holds and the prefetch factor allows, at least 1.
     pub fn prefetch_batches(&self, sample_len: usize) -> usize {
         let batch_bytes = self.batch_size.saturating_mul(sample_len).saturating_mul(4);
-        (self.prefetch_bytes / batch_bytes.max(1)).clamp(1, MAX_PREFETCH_BATCHES)
+        let by_factor = self.prefetch_factor.unwrap_or(MAX_PREFETCH_BATCHES);
+        let most = by_factor.saturating_mul(self.workers.max(1)).clamp(1, MAX_PREFETCH_BATCHES);
+        (self.prefetch_bytes / batch_bytes.max(1)).clamp(1, most)
     }
 
     /// For a machine with 8 GB: batches of 32, 4 workers, a tenth of the samples.
@@ -138,6 +169,7 @@ impl LoaderConfig {
             batch_size: 64,
             workers: 8,
             prefetch_bytes: 2 << 30,
+            prefetch_factor: Some(4),
             drop_last: true,
             ..Self::default()
         }
@@ -160,7 +192,7 @@ impl LoaderConfig {
 pub struct LoaderState {
     /// Epoch being served.
     pub epoch: u64,
-    /// Samples of this rank already delivered.
+    /// Samples of this rank already delivered or skipped.
     pub position: u64,
     /// Seed of the loader.
     pub seed: u64,

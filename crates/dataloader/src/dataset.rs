@@ -259,6 +259,15 @@ impl Dataset {
         Ok((at, row))
     }
 
+    /// Class of sample `index`, without its image.
+    ///
+    /// # Errors
+    /// The index is wrong or a page is damaged; file and row are named.
+    pub fn label(&self, index: u64) -> Result<Option<i32>, LoaderError> {
+        let (file, row) = self.locate(index)?;
+        Ok(self.meta(file, row)?.label)
+    }
+
     fn meta(&self, file: usize, row: u64) -> Result<SampleMeta, LoaderError> {
         let last = self.file(file).row_label(row + self.window.n_bins as u64 - 1);
         let last = last.map_err(|source| self.sample_error(file, row, source))?;
@@ -285,7 +294,9 @@ impl Dataset {
 fn planes(render: &RenderSpec) -> Planes {
     let has = |feature| render.features.contains(&feature);
     Planes {
-        size: has(Feature::Volume),
+        size: [Feature::Volume, Feature::OrderFlowImbalance, Feature::Microprice]
+            .into_iter()
+            .any(has),
         variance: has(Feature::Variance),
         count: has(Feature::TradeCounts),
     }

@@ -82,3 +82,12 @@ pub enum LoaderError {
         source: std::io::Error,
     },
 }
+
+impl LoaderError {
+    /// Whether a window has no bin with a bid and an ask, and so nothing to centre an image on.
+    pub fn is_empty_book(&self) -> bool {
+        use lob_depth::DepthError::EmptyBook;
+        let Self::Sample { source, .. } = self else { return false };
+        source.downcast_ref().is_some_and(|error| matches!(error, EmptyBook))
+    }
+}

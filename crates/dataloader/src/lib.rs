@@ -4,6 +4,9 @@
 //! at a time; [`Loader`] serves them in batches from worker threads, in an order that depends on
 //! the seed and the epoch only, with a prefetch budget in bytes and recycled buffers.
 //!
+//! A [`Sampler`] chooses what an epoch is made of: all windows, a list, draws by weight, or equal
+//! classes. A position of an epoch is saved as a [`LoaderState`] and resumed exactly.
+//!
 //! ```
 //! let config = lob_dataloader::LoaderConfig::low_memory();
 //! assert_eq!((config.batch_size, config.workers), (16, 2));
@@ -18,7 +21,7 @@ mod order;
 mod split;
 
 pub use crate::{
-    config::{LoaderConfig, LoaderState, ShardTail, Shuffle},
+    config::{LoaderConfig, LoaderState, Sampler, ShardTail, Shuffle},
     dataset::{Dataset, SampleMeta, Scratch, WindowSpec},
     error::LoaderError,
     loader::{Batch, Epoch, Loader, LoaderStats, RecentStats},

@@ -23,13 +23,17 @@ use self::{
     stats::Counters,
     worker::{Job, Workers},
 };
-use crate::{Dataset, LoaderConfig, LoaderError, LoaderState, Scratch, order::Order};
+use crate::{
+    Dataset, LoaderConfig, LoaderError, LoaderState, Scratch,
+    order::{Order, Pick},
+};
 
 /// Serves a data set in batches.
 #[derive(Debug)]
 pub struct Loader {
     dataset: Arc<Dataset>,
     config: LoaderConfig,
+    pick: Pick,
     pool: Arc<Pool>,
     counters: Arc<Counters>,
     /// Worker threads between two epochs.
@@ -38,12 +42,14 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Checks the options.
+    /// Checks the options. With [`Sampler::Balanced`](crate::Sampler::Balanced) all labels are
+    /// read.
     ///
     /// # Errors
-    /// An option is out of range, or no batch would come of it.
+    /// An option is out of range, no batch would come of it, or a label cannot be read.
     pub fn new(dataset: Arc<Dataset>, config: LoaderConfig) -> Result<Self, LoaderError> {
-        config.check(dataset.len())?;
+        let pick = Pick::new(&config.sampler, &dataset)?;
+        config.check(pick.len())?;
         let slots = config.prefetch_batches(dataset.sample_len());
         let bytes_before = dataset.store().bytes_read();
         Ok(Self {
@@ -53,6 +59,7 @@ impl Loader {
             idle: Arc::default(),
             dataset,
             config,
+            pick,
             bytes_before,
         })
     }
@@ -83,7 +90,7 @@ impl Loader {
     }
 
     fn order(&self, epoch: u64) -> Order {
-        Order::new(self.dataset.len(), &self.config, epoch)
+        Order::of(self.pick.clone(), &self.config, epoch)
     }
 
     /// Serves an epoch from its start. The order depends on the seed and the number of the epoch
@@ -183,6 +190,13 @@ impl Loader {
         sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// How well the batches of an epoch are mixed: the mean distance in the data set between two
+    /// samples of a batch, over that of two samples drawn at random. 1 for a full shuffle, near
+    /// zero in file order; looks at 256 batches at most.
+    pub fn shuffle_quality(&self, epoch: u64) -> f64 {
+        self.order(epoch).quality(self.config.batch_size as u64)
+    }
+
     /// Figures since the loader was made. Cache and byte counts are those of the data set's store
     /// and include other users of it.
     pub fn stats(&self) -> LoaderStats {
@@ -199,6 +213,10 @@ impl Loader {
 
 /// The batches of one epoch, in order whatever worker made them. After an error it ends. Dropping
 /// it stops the workers.
+///
+/// A window without any two-sided bin has no mid and so no image. It is left out of its batch and
+/// counted in [`Batch::skipped`] and [`LoaderStats::skipped`]; a batch of such windows alone is
+/// not delivered.
 #[derive(Debug)]
 pub struct Epoch {
     state: LoaderState,
@@ -250,7 +268,7 @@ impl Epoch {
         self.state
     }
 
-    /// Batches still to come.
+    /// Batches still to come; fewer if one of them has no window that can be drawn.
     pub fn n_left(&self) -> u64 {
         self.n_batches - self.delivered
     }
@@ -294,27 +312,32 @@ impl Iterator for Epoch {
         }
         let _scope = lob_profiler::scope!("wait_for_batch");
         let asked = Instant::now();
-        let (mut made, depth) = self.take();
-        match &mut made {
-            Ok(batch) => {
-                batch.wait = asked.elapsed();
-                self.delivered += 1;
-                self.state.position += batch.n as u64;
-                self.counters.count(batch.n, batch.wait, depth);
+        while self.delivered < self.n_batches {
+            let (mut made, depth) = self.take();
+            let is_empty = made.as_ref().is_ok_and(|batch| batch.n == 0);
+            match &mut made {
+                Ok(batch) => {
+                    batch.wait = asked.elapsed();
+                    self.delivered += 1;
+                    self.state.position += (batch.n + batch.skipped) as u64;
+                    self.counters.count(batch, depth);
+                }
+                Err(_) => self.delivered = self.n_batches,
             }
-            Err(_) => self.delivered = self.n_batches,
+            if self.delivered == self.n_batches {
+                self.source = Source::Nothing;
+                self.pending.clear();
+            }
+            if !is_empty {
+                return Some(made);
+            }
         }
-        if self.delivered == self.n_batches {
-            self.source = Source::Nothing;
-            self.pending.clear();
-        }
-        Some(made)
+        None
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        // An error ends the epoch early, with at least that one item.
-        let left = usize::try_from(self.n_left()).unwrap_or(usize::MAX);
-        (left.min(1), Some(left))
+        // An error ends the epoch early, and batches without a drawable window are left out.
+        (0, usize::try_from(self.n_left()).ok())
     }
 }
 

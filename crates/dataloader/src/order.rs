@@ -3,12 +3,115 @@
 //! Nothing is stored, so an order over billions of samples costs no memory and starts at once,
 //! and any position can be asked for: workers and resumed epochs need no shared state.
 
-use crate::{LoaderConfig, ShardTail, Shuffle};
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{Dataset, LoaderConfig, LoaderError, Sampler, ShardTail, Shuffle};
+
+/// The samples of an epoch as a sampler picks them.
+#[derive(Debug, Clone)]
+pub(crate) enum Pick {
+    All(u64),
+    Subset(Arc<[u64]>),
+    /// Sums of the weights up to and with each sample.
+    Weighted(Arc<[f64]>),
+    /// The samples of each class, none empty, and the size of the largest.
+    Balanced(Arc<[Vec<u64>]>, u64),
+}
+
+impl Pick {
+    pub(crate) fn new(sampler: &Sampler, dataset: &Dataset) -> Result<Self, LoaderError> {
+        let refuse = |option, found: String, expected: &str| {
+            Err(LoaderError::Config { option, found, expected: expected.to_owned() })
+        };
+        match sampler {
+            Sampler::All => Ok(Self::All(dataset.len())),
+            Sampler::Subset(indices) => match indices.iter().max() {
+                None => refuse("sampler", "an empty subset".to_owned(), "at least one sample"),
+                Some(&index) if index >= dataset.len() => {
+                    Err(LoaderError::OutOfRange { index, len: dataset.len() })
+                }
+                Some(_) => Ok(Self::Subset(Arc::clone(indices))),
+            },
+            Sampler::Weighted(weights) => {
+                if weights.len() as u64 != dataset.len() {
+                    let expected = format!("`{}`, one for each sample", dataset.len());
+                    return refuse("sampler", format!("{} weights", weights.len()), &expected);
+                }
+                if let Some(bad) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+                    return refuse("sampler", format!("weight {bad}"), "a number not below 0");
+                }
+                let mut sum = 0.0;
+                let sums: Arc<[f64]> = weights
+                    .iter()
+                    .map(|weight| {
+                        sum += weight;
+                        sum
+                    })
+                    .collect();
+                if !(sum > 0.0 && sum.is_finite()) {
+                    return refuse("sampler", format!("weights of sum {sum}"), "a sum above 0");
+                }
+                Ok(Self::Weighted(sums))
+            }
+            Sampler::Balanced => {
+                let mut classes: BTreeMap<i32, Vec<u64>> = BTreeMap::new();
+                for index in 0..dataset.len() {
+                    if let Some(label) = dataset.label(index)? {
+                        classes.entry(label).or_default().push(index);
+                    }
+                }
+                let largest = classes.values().map(Vec::len).max().unwrap_or(0);
+                if largest == 0 {
+                    let expected = "a store with labels; convert with a label rule that fits";
+                    return refuse("sampler", "balanced without a label".to_owned(), expected);
+                }
+                Ok(Self::Balanced(classes.into_values().collect(), largest as u64))
+            }
+        }
+    }
+
+    /// Samples of an epoch.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::All(n) => *n,
+            Self::Subset(indices) => indices.len() as u64,
+            Self::Weighted(sums) => sums.len() as u64,
+            Self::Balanced(classes, largest) => classes.len() as u64 * largest,
+        }
+    }
+
+    /// The data set's index of pick `at`, which is below `len`, in the epoch of this key.
+    fn index(&self, at: u64, key: u64) -> u64 {
+        // Positions in slices: below their lengths, which are a usize.
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        match self {
+            Self::All(_) => at,
+            Self::Subset(indices) => indices[place(at)],
+            Self::Weighted(sums) => {
+                // 52 random bits: a share below 1 even after rounding.
+                #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+                let share = (mix(key ^ mix(at ^ 0xd1ce)) >> 12) as f64 / (1_u64 << 52) as f64;
+                let wanted = share * sums[sums.len() - 1];
+                sums.partition_point(|&sum| sum <= wanted) as u64
+            }
+            Self::Balanced(classes, _) => {
+                let n = classes.len() as u64;
+                let (class, turn) = (at % n, at / n);
+                let samples = &classes[place(class)];
+                let len = samples.len() as u64;
+                // Another order of the class in each of its rounds.
+                let key = mix(key ^ mix(class ^ (turn / len) << 32));
+                samples[place(Permutation::new(len, key).get(turn % len))]
+            }
+        }
+    }
+}
 
 /// The order of one epoch as one rank sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    /// Samples in the data set.
+    pick: Pick,
+    /// Samples of the epoch.
     total: u64,
     /// Samples of them in use, at least 1.
     used: u64,
@@ -23,12 +126,18 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(total: u64, config: &LoaderConfig, epoch: u64) -> Self {
+        Self::of(Pick::All(total), config, epoch)
+    }
+
+    pub(crate) fn of(pick: Pick, config: &LoaderConfig, epoch: u64) -> Self {
+        let total = pick.len();
         let used = used(total, config.sample_fraction);
         let len = match config.shard_tail {
             ShardTail::Pad => used.div_ceil(config.world_size),
             ShardTail::Drop => used / config.world_size,
         };
         Self {
+            pick,
             total,
             used,
             shuffle: config.shuffle,
@@ -55,7 +164,35 @@ impl Order {
             Shuffle::Full => Permutation::new(self.used, key).get(at),
             Shuffle::Blocks(rows) => blocks(self.used, rows.max(1), key, at),
         };
-        self.spread(at)
+        self.pick.index(self.spread(at), key)
+    }
+
+    /// How well batches are mixed: the mean distance in the data set between two samples of a
+    /// batch, over that of two samples drawn at random from all. Of at most 256 batches.
+    pub(crate) fn quality(&self, batch_size: u64) -> f64 {
+        let n_batches = self.len.div_ceil(batch_size.max(1));
+        let step = n_batches.div_ceil(256).max(1);
+        let (mut of_batches, mut n_pairs, mut all) = (0.0, 0.0, Vec::new());
+        for batch in (0..n_batches).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+            let start = batch * batch_size;
+            let positions = start..self.len.min(start.saturating_add(batch_size));
+            let mut indices: Vec<u64> = positions.map(|position| self.index(position)).collect();
+            let (distances, pairs) = pair_distances(&mut indices);
+            of_batches += distances;
+            n_pairs += pairs;
+            all.extend(indices);
+        }
+        let (distances, pairs) = match self.pick {
+            // Known, where the sum over a few batches would only be an estimate.
+            #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+            Pick::All(n) => ((n + 1) as f64 / 3.0, 1.0),
+            _ => pair_distances(&mut all),
+        };
+        if n_pairs > 0.0 && distances > 0.0 {
+            of_batches / n_pairs / (distances / pairs)
+        } else {
+            1.0
+        }
     }
 
     /// The data set's index of sample `at` of those in use: one of each of `used` equal parts.
@@ -67,6 +204,16 @@ impl Order {
         let (start, end) = (edge(at), edge(at + 1));
         start + mix(self.seed ^ mix(at ^ 0x5eed)) % (end - start).max(1)
     }
+}
+
+/// The sum of the distances of all pairs, and their number. Sorts.
+#[expect(clippy::cast_precision_loss, reason = "a mean")]
+fn pair_distances(indices: &mut [u64]) -> (f64, f64) {
+    indices.sort_unstable();
+    let n = indices.len() as f64;
+    // The one at place i of n is above i others and below n - 1 - i.
+    let signed = indices.iter().enumerate().map(|(i, &at)| at as f64 * (2.0 * i as f64 + 1.0 - n));
+    (signed.sum(), n * (n - 1.0).max(0.0) / 2.0)
 }
 
 /// The samples in use: the nearest whole number, but at least one.
@@ -246,6 +393,53 @@ mod tests {
         let same = all(n, &LoaderConfig::default(), 1);
         let n_same = order.iter().zip(&same).filter(|(a, b)| a == b).count();
         assert!(n_same < 8, "{n_same} samples at the same place in the next epoch");
+    }
+
+    #[test]
+    fn quality_tells_shuffles_apart() {
+        let quality = |shuffle| {
+            let config = LoaderConfig { shuffle, ..LoaderConfig::default() };
+            Order::new(100_000, &config, 1).quality(32)
+        };
+        // Neighbours: pairs of a batch of 32 are 11 apart on average, of 100,000 a third of that.
+        assert!((quality(Shuffle::Sequential) - 33.0 / 100_001.0).abs() < 1e-9);
+        assert!((quality(Shuffle::Full) - 1.0).abs() < 0.05, "{}", quality(Shuffle::Full));
+        let (short, long) = (quality(Shuffle::Blocks(4)), quality(Shuffle::Blocks(64)));
+        assert!(long < 0.6 && short > 0.8 && short < 1.0, "{long} {short}");
+    }
+
+    #[test]
+    fn weights_set_the_shares_of_draws() {
+        let sums: Arc<[f64]> = [1.0, 1.0, 4.0, 4.0].into();
+        let draws = |epoch| {
+            let config = LoaderConfig::default();
+            let pick = Pick::Weighted(Arc::clone(&sums));
+            (0..4_000_u64).map(move |at| pick.index(at, mix(config.seed ^ epoch)))
+        };
+        let count = |index| draws(1).filter(|at| *at == index).count();
+        assert_eq!((count(1), count(3)), (0, 0), "weights of zero");
+        // 1,000 expected, with a standard deviation of 27.
+        assert!(count(0).abs_diff(1_000) < 160, "{}", count(0));
+        assert_eq!(count(0) + count(2), 4_000);
+        assert!(!draws(1).eq(draws(2)), "drawn anew");
+    }
+
+    #[test]
+    fn balanced_classes_come_equally_often() {
+        let classes: Arc<[Vec<u64>]> = [vec![0, 1, 2, 3, 4, 5, 6], vec![10, 11], vec![20]].into();
+        let pick = Pick::Balanced(classes, 7);
+        for shuffle in [Shuffle::Sequential, Shuffle::Full] {
+            let config = LoaderConfig { shuffle, ..LoaderConfig::default() };
+            let order = Order::of(pick.clone(), &config, 2);
+            let mut counts = BTreeMap::new();
+            for position in 0..order.len() {
+                *counts.entry(order.index(position)).or_insert(0) += 1;
+            }
+            assert_eq!(order.len(), 21);
+            assert!((0..7).all(|index| counts[&index] == 1), "{counts:?}");
+            assert_eq!((counts[&10] + counts[&11], counts[&20]), (7, 7));
+            assert!(counts[&10] == 3 || counts[&10] == 4);
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn render(criterion: &mut Criterion) {
     let (calm, wild) = (bins(false), bins(true));
     let volume = RenderSpec { n_bins: N_BINS, ..RenderSpec::default() };
     let two = RenderSpec { features: vec![Feature::Volume, Feature::Variance], ..volume.clone() };
-    let three = RenderSpec { features: Feature::ALL.to_vec(), ..volume.clone() };
+    let three = RenderSpec { features: Feature::DEPTH.to_vec(), ..volume.clone() };
 
     let mut out = vec![0.0_f32; volume.len()];
     let source = vec![1.0_f32; volume.len()];
@@ -119,6 +119,10 @@ fn render(criterion: &mut Criterion) {
     run::<f32>(criterion, "volume_compat", &calm, &compat);
     let log = RenderSpec { normalise: Normalise::SignedLog, ..volume.clone() };
     run::<f32>(criterion, "volume_signed_log", &calm, &log);
+    for feature in [Feature::OrderFlowImbalance, Feature::Microprice] {
+        let extra = RenderSpec { features: vec![feature], ..volume.clone() };
+        run::<f32>(criterion, feature.name(), &calm, &extra);
+    }
     run::<F16>(criterion, "volume_f16", &calm, &volume);
     run::<u8>(criterion, "volume_u8", &calm, &volume);
 }

@@ -56,11 +56,8 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
     // NumPy's own spelling: `(402, 500)`, and `(402,)` for a single side.
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     let sides = sides.join(", ") + if shape.len() == 1 { "," } else { "" };
-    let mut header = format!(
-        "{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
-        T::DESCR,
-        sides
-    );
+    let mut header =
+        format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", T::DESCR, sides);
     // The format wants the data to start at a multiple of 64, and a new line before it.
     let padding = 64 - (PREAMBLE_BYTES + header.len() + 1) % 64;
     header.extend(std::iter::repeat_n(' ', padding % 64));

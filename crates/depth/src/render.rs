@@ -2,17 +2,21 @@
 
 mod plan;
 mod scale;
+mod sparse;
 
 use crate::{
     BinSlice, Cell, DepthError, Feature, Geometry, NO_PRICE, PriceAxis, ROWS, RenderSpec, SLOTS,
 };
 use plan::Plan;
+use sparse::Sparse;
 
 /// Draws windows of bins as images.
 ///
 /// An image is `[feature][row][bin]` in C order. In each column depth is accumulated over the
 /// price rows: A over the asks, B over the bids, and the cell is D = A - B, scaled by the spec's
-/// normalisation. So positive means that the asks weigh more.
+/// normalisation. So positive means that the asks weigh more. The planes
+/// [`Feature::OrderFlowImbalance`] and [`Feature::Microprice`] are not sums over rows; their own
+/// documentation defines them.
 ///
 /// The renderer holds scratch memory only; an image depends on the spec and the window alone.
 /// After the first image of a size nothing is allocated.
@@ -30,6 +34,7 @@ pub struct Renderer {
     /// The same, scaled.
     scaled_values: Vec<f32>,
     scaled_first: Vec<f32>,
+    sparse: Sparse,
 }
 
 impl Renderer {
@@ -74,9 +79,14 @@ impl Renderer {
                 ),
             });
         }
-        self.lay_out(spec, &bins, out.len())?;
+        let axis = self.lay_out(spec, &bins, out.len())?;
         for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
             let sizes = column(&bins, feature);
+            if let Some(largest) = self.sparse.collect(feature, axis, &bins, spec.n_bins) {
+                self.sparse.scale(spec.normalise, largest);
+                self.sparse.paint_scaled(plane, C::from_f32);
+                continue;
+            }
             let largest = self.plan.evaluate(sizes, &mut self.values, &mut self.first);
             scale::scale(spec.normalise, largest, &self.values, &mut self.scaled_values);
             scale::scale(spec.normalise, largest, &self.first, &mut self.scaled_first);
@@ -98,9 +108,14 @@ impl Renderer {
         out: &mut [f64],
     ) -> Result<(), DepthError> {
         spec.validate()?;
-        self.lay_out(spec, &bins, out.len())?;
+        let axis = self.lay_out(spec, &bins, out.len())?;
         for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
-            self.plan.evaluate(column(&bins, feature), &mut self.values, &mut self.first);
+            let sizes = column(&bins, feature);
+            if self.sparse.collect(feature, axis, &bins, spec.n_bins).is_some() {
+                self.sparse.paint(plane);
+                continue;
+            }
+            self.plan.evaluate(sizes, &mut self.values, &mut self.first);
             paint(&self.plan, &self.first, &self.values, plane, |value| value);
         }
         Ok(())
@@ -112,7 +127,7 @@ impl Renderer {
         spec: &RenderSpec,
         bins: &BinSlice<'_>,
         n_out: usize,
-    ) -> Result<(), DepthError> {
+    ) -> Result<PriceAxis, DepthError> {
         check_lengths(spec, bins, n_out)?;
         if bins.last_bid == NO_PRICE || bins.last_ask == NO_PRICE {
             return Err(DepthError::EmptyBook);
@@ -122,7 +137,7 @@ impl Renderer {
         if !drawn && spec.geometry == Geometry::Contiguous {
             return Err(DepthError::OffAxis { bid: bins.last_bid, ask: bins.last_ask });
         }
-        Ok(())
+        Ok(axis)
     }
 }
 
@@ -155,7 +170,7 @@ fn paint<S: Copy + Default, C: Copy>(
 /// The numbers a feature is drawn from.
 const fn column<'a>(bins: &BinSlice<'a>, feature: Feature) -> &'a [f64] {
     match feature {
-        Feature::Volume => bins.size,
+        Feature::Volume | Feature::OrderFlowImbalance | Feature::Microprice => bins.size,
         Feature::Variance => bins.variance,
         Feature::TradeCounts => bins.count,
     }
@@ -173,7 +188,9 @@ fn check_lengths(spec: &RenderSpec, bins: &BinSlice<'_>, n_out: usize) -> Result
     }
     for feature in spec.planes() {
         let what = match feature {
-            Feature::Volume => "the volume column of the window",
+            Feature::Volume | Feature::OrderFlowImbalance | Feature::Microprice => {
+                "the volume column of the window"
+            }
             Feature::Variance => "the variance column of the window",
             Feature::TradeCounts => "the trade_counts column of the window",
         };

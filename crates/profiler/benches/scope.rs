@@ -7,6 +7,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group};
@@ -39,6 +40,76 @@ fn two_clock_reads() {
 #[inline]
 fn one_scope() {
     drop(black_box(scope("bench")));
+}
+
+/// As it is written in programs: nothing forces the guard into memory.
+#[inline]
+fn one_scope_plain() {
+    let _scope = scope("bench");
+    black_box(());
+}
+
+#[inline]
+fn one_traced() {
+    let _scope = scope("traced");
+}
+
+#[inline]
+fn one_tracing_span() {
+    let _span = tracing::info_span!("bench").entered();
+}
+
+#[inline]
+fn one_puffin_scope() {
+    puffin::profile_scope!("bench");
+}
+
+#[inline]
+fn one_fastrace_span() {
+    let _span = fastrace::local::LocalSpan::enter_with_local_parent("bench");
+}
+
+/// Opens a frame or a root around a batch, as these libraries expect, and closes it outside the
+/// timed part.
+fn puffin_batch() -> f64 {
+    puffin::set_scopes_on(true);
+    let ns = batch_ns(one_puffin_scope);
+    puffin::GlobalProfiler::lock().new_frame();
+    ns
+}
+
+/// Spans fastrace has handed over, to show that it did its work.
+static FASTRACE_SPANS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+impl fastrace::collector::Reporter for Counting {
+    fn report(&mut self, spans: Vec<fastrace::collector::SpanRecord>) {
+        FASTRACE_SPANS.fetch_add(spans.len(), Ordering::Relaxed);
+    }
+}
+
+fn fastrace_batch() -> f64 {
+    let root = fastrace::Span::root("batch", fastrace::prelude::SpanContext::random());
+    let _here = root.set_local_parent();
+    batch_ns(one_fastrace_span)
+}
+
+fn tracing_batch() -> f64 {
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::registry::LookupSpan;
+    struct Nothing;
+    impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Nothing {}
+    let registry = tracing_subscriber::registry().with(Nothing);
+    tracing::subscriber::with_default(registry, || batch_ns(one_tracing_span))
+}
+
+fn traced_batch() -> f64 {
+    lob_profiler::enable_trace(2 * CALLS as usize);
+    let ns = batch_ns(one_traced);
+    lob_profiler::disable_trace();
+    black_box(lob_profiler::take_trace());
+    ns
 }
 
 #[inline]
@@ -86,6 +157,7 @@ fn table(title: &str, batches: &[Batch]) {
 }
 
 fn tables() {
+    fastrace::set_reporter(Counting, fastrace::collector::Config::default());
     table(
         "scope",
         &[
@@ -94,6 +166,10 @@ fn tables() {
             ("enabled scope", || {
                 enable(true);
                 batch_ns(one_scope)
+            }),
+            ("enabled scope, plain guard", || {
+                enable(true);
+                batch_ns(one_scope_plain)
             }),
             ("four nested scopes", || {
                 enable(true);
@@ -105,6 +181,22 @@ fn tables() {
             }),
         ],
     );
+    table(
+        "beside other libraries",
+        &[
+            ("scope", || {
+                enable(true);
+                batch_ns(one_scope_plain)
+            }),
+            ("scope, every call in the trace", traced_batch),
+            ("tracing span, registry", tracing_batch),
+            ("puffin scope", puffin_batch),
+            ("fastrace local span", fastrace_batch),
+        ],
+    );
+    fastrace::flush();
+    let spans = FASTRACE_SPANS.load(Ordering::Relaxed);
+    println!("  fastrace reported {spans} of {} spans", ROUNDS * CALLS as usize);
     table(
         "64 bytes, malloc and free",
         &[

@@ -24,7 +24,7 @@ fn main() {
     giga("zstd decode", roof.zstd_decode_bytes_per_s, "B");
     giga("f32 matrix product", roof.gemm_flop_per_s, "FLOP");
     for (name, value) in &roof.more {
-        giga(name, Some(*value), "B");
+        giga(name, Some(*value), if name.ends_with("flop_per_s") { "FLOP" } else { "B" });
     }
     if let Some(seconds) = roof.fsync_s {
         println!("{:<24} {:>9.3} ms", "fsync", seconds * 1e3);

@@ -239,3 +239,25 @@ fn sum(slots: &[Slot]) -> AllocStats {
     total.peak_bytes = PEAK.load(Ordering::Relaxed).max(total.live_bytes);
     total
 }
+
+/// Whether the hook has ever run, which is whether it is the program's global allocator.
+pub(crate) fn is_installed() -> bool {
+    NEXT_SLOT.load(Ordering::Relaxed) > 0
+}
+
+/// Blocks allocated, bytes allocated and bytes freed by the calling thread; `None` where it has no
+/// slot of its own, so that the counts would not be its own either.
+#[inline]
+pub(crate) fn thread_counts() -> Option<[u64; 3]> {
+    let index = SLOT.try_with(Cell::get).ok()?;
+    if index >= OWNED_SLOTS {
+        // A thread that has not allocated yet has counted nothing so far.
+        return (index == NO_SLOT).then_some([0; 3]);
+    }
+    let slot = &TABLE[index];
+    Some([
+        slot.allocations.load(Ordering::Relaxed) + slot.reallocations.load(Ordering::Relaxed),
+        slot.allocated.load(Ordering::Relaxed),
+        slot.freed.load(Ordering::Relaxed),
+    ])
+}

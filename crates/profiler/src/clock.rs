@@ -21,8 +21,9 @@ struct Anchor {
     ticks: u64,
 }
 
-/// Chooses the clock and notes when it began; later calls do nothing.
-pub(crate) fn start() {
+/// Chooses the clock and notes when it began; later calls do nothing. Returns whether
+/// [`read_counter`] is the clock.
+pub(crate) fn start() -> bool {
     ANCHOR.get_or_init(|| {
         if tsc::is_steady() {
             USE_TSC.store(true, Ordering::Relaxed);
@@ -30,6 +31,20 @@ pub(crate) fn start() {
         }
         Anchor { instant: Instant::now(), ticks: 0 }
     });
+    USE_TSC.load(Ordering::Relaxed)
+}
+
+/// Reads the CPU's counter without asking whether it is the clock: only for those who know from
+/// [`start`] that it is.
+#[inline]
+pub(crate) fn read_counter() -> u64 {
+    tsc::read()
+}
+
+/// The tick count when the clock was started: the zero of exported times.
+pub(crate) fn start_ticks() -> u64 {
+    start();
+    ANCHOR.get().map_or(0, |anchor| anchor.ticks)
 }
 
 /// Reads the clock. The unit is the machine's own; see [`seconds_per_tick`].

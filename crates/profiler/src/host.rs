@@ -1,6 +1,7 @@
 //! Which machine this is.
 
 use lob_metrics::Host;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::{cores, procfs};
 
@@ -12,10 +13,14 @@ use crate::{cores, procfs};
 /// is the same.
 #[must_use]
 pub fn host(compiler: Option<&str>) -> Host {
+    let wanted = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(wanted).ok();
     let mut host = Host {
-        cpu: cpu_model(),
+        cpu: system.as_ref().and_then(cpu_model),
         cores: cores().ok(),
-        memory_bytes: memory_bytes(),
+        memory_bytes: system.map(|s| s.total_memory()).filter(|bytes| *bytes > 0),
         kernel: kernel(),
         governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         compiler: compiler.map(str::to_owned),
@@ -49,25 +54,16 @@ fn fnv1a_64(bytes: &[u8]) -> u64 {
     })
 }
 
-fn cpu_model() -> Option<String> {
-    let text = procfs::read("/proc/cpuinfo").ok()?;
-    // ARM kernels name no model; the implementer and part numbers still tell CPUs apart.
-    let model = procfs::field(&text, "model name").map(str::to_owned);
-    model.or_else(|| {
-        let part = |key| procfs::field(&text, key);
-        Some(format!("implementer {} part {}", part("CPU implementer")?, part("CPU part")?))
-    })
-}
-
-fn memory_bytes() -> Option<u64> {
-    procfs::kib_field(&procfs::read("/proc/meminfo").ok()?, "MemTotal")
+fn cpu_model(system: &System) -> Option<String> {
+    let brand = system.cpus().first()?.brand().trim();
+    (!brand.is_empty()).then(|| brand.to_owned())
 }
 
 fn kernel() -> Option<String> {
     let name = line("/proc/sys/kernel/ostype").unwrap_or_else(|| std::env::consts::OS.to_owned());
-    Some(match line("/proc/sys/kernel/osrelease") {
-        Some(release) => format!("{name} {release}"),
-        None => name,
+    Some(match System::kernel_version() {
+        Ok(release) => format!("{name} {release}"),
+        Err(_) => name,
     })
 }
 

@@ -55,6 +55,20 @@ pub(crate) fn page_bytes() -> u64 {
     4096
 }
 
+/// Clock ticks in a second of the kernel's accounts.
+#[cfg(unix)]
+pub(crate) fn ticks_per_s() -> f64 {
+    // SAFETY: sysconf takes no pointer and has no precondition.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    if ticks > 0 { ticks as f64 } else { 100.0 }
+}
+
+/// Clock ticks in a second of the kernel's accounts.
+#[cfg(not(unix))]
+pub(crate) fn ticks_per_s() -> f64 {
+    100.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,22 +4,46 @@
 //! own thread writes. The nodes are never freed: a thread that ends leaves its tree, counts
 //! included, to the next thread that starts, so memory is bounded by the threads alive at once.
 
+mod allocs;
 mod collect;
 mod cost;
+mod flow;
+mod future;
+mod names;
+mod ring;
+mod trace;
 mod tree;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use allocs::{ScopeAllocs, take_scope_allocs, track_scope_allocs};
 pub use collect::{scope_calls_total, take_scopes};
 pub use cost::calibrate_scope_cost;
+pub use flow::{Flow, scope_field};
+pub use future::ScopedFuture;
+pub use names::{MAX_DYNAMIC_NAMES, OTHER_NAMES, dynamic_names_refused, scope_named};
+pub(crate) use trace::trace_lost_total;
+pub use trace::{Trace, TraceEvent, TraceKind, disable_trace, enable_trace, take_trace};
 pub use tree::{MAX_SCOPES_PER_THREAD, scopes_dropped};
 
 use crate::clock;
 use tree::Node;
 
-static ENABLED: AtomicBool = AtomicBool::new(false);
+/// Scopes are recorded.
+const ENABLED: u32 = 1;
+/// The CPU's counter is the clock.
+const COUNTER: u32 = 2;
+/// Every call becomes an event in its thread's ring.
+const TRACE: u32 = 4;
+/// Allocations are charged to scopes.
+const ALLOCS: u32 = 8;
+/// The common case, which one comparison finds.
+const PLAIN: u32 = ENABLED | COUNTER;
+
+/// What is switched on; one word, so that the hot path loads once.
+static FLAGS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// The innermost open scope, or the root; `None` until the thread's first scope.
@@ -31,16 +55,29 @@ thread_local! {
 /// A scope entered while the switch was on is still recorded when it is left.
 pub fn enable(on: bool) {
     if on {
-        clock::start();
+        set_flag(COUNTER, clock::start());
     }
-    ENABLED.store(on && cfg!(not(feature = "compile-out")), Ordering::Relaxed);
+    set_flag(ENABLED, on);
+}
+
+fn set_flag(flag: u32, on: bool) {
+    if on && cfg!(not(feature = "compile-out")) {
+        FLAGS.fetch_or(flag, Ordering::Relaxed);
+    } else {
+        FLAGS.fetch_and(!flag, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn flags() -> u32 {
+    if cfg!(feature = "compile-out") { 0 } else { FLAGS.load(Ordering::Relaxed) }
 }
 
 /// Whether scopes are recorded.
 #[inline]
 #[must_use]
 pub fn is_enabled() -> bool {
-    cfg!(not(feature = "compile-out")) && ENABLED.load(Ordering::Relaxed)
+    flags() & ENABLED != 0
 }
 
 /// Enters a scope that lasts until the guard is dropped, also by a panic.
@@ -59,22 +96,40 @@ pub fn is_enabled() -> bool {
 /// ```
 #[inline]
 pub fn scope(name: &'static str) -> ScopeGuard {
-    if is_enabled() { ScopeGuard::enter(name) } else { ScopeGuard::inert() }
+    let flags = flags();
+    if flags & ENABLED == 0 {
+        return ScopeGuard::new(None);
+    }
+    // The clock is read first: the CPU looks the node up while the slow read is under way.
+    if flags == PLAIN {
+        return ScopeGuard::new(open(name, clock::read_counter()));
+    }
+    ScopeGuard::new(open_with_extras(name, flags))
 }
 
 /// Enters a scope: `let _scope = lob_profiler::scope!("render");`.
 ///
-/// Bind the guard to a name; `let _ = ...` would end the scope at once.
+/// A literal costs nothing extra; with arguments, as in `scope!("request_{id}")`, the name is
+/// formatted and interned as by [`scope_named`](crate::scope_named()), and only while scopes are
+/// on. Bind the guard to a name; `let _ = ...` would end the scope at once.
 #[macro_export]
 macro_rules! scope {
     ($name:expr) => {
         $crate::scope($name)
     };
+    ($format:literal, $($argument:tt)+) => {
+        if $crate::is_enabled() {
+            $crate::scope_named(&::std::format!($format, $($argument)+))
+        } else {
+            $crate::scope("")
+        }
+    };
 }
 
 /// An open scope; dropping it records the time since it was entered.
 ///
-/// Not `Send`: a scope belongs to the call tree of the thread that entered it.
+/// Not `Send`: a scope belongs to the call tree of the thread that entered it, so a guard cannot
+/// be held across an `.await` of a future that moves between threads. Use [`ScopedFuture`] there.
 #[derive(Debug)]
 #[must_use = "a scope lasts as long as its guard: bind it to a name"]
 pub struct ScopeGuard {
@@ -90,30 +145,82 @@ struct Open {
 
 impl ScopeGuard {
     #[inline]
-    const fn inert() -> Self {
-        Self { open: None, _not_send: PhantomData }
-    }
-
-    #[inline]
-    fn enter(name: &'static str) -> Self {
-        // Read first: the CPU looks the node up while the slow clock read is under way.
-        let start = clock::ticks();
-        let Some(parent) = CURRENT.get().or_else(tree::adopt) else { return Self::inert() };
-        let Some(node) = parent.child(name) else { return Self::inert() };
-        CURRENT.set(Some(node));
-        node.open(start);
-        Self { open: Some(Open { node, start }), _not_send: PhantomData }
+    const fn new(open: Option<Open>) -> Self {
+        Self { open, _not_send: PhantomData }
     }
 }
 
 impl Drop for ScopeGuard {
     #[inline]
     fn drop(&mut self) {
-        let Some(Open { node, start }) = &self.open else { return };
-        node.close(clock::ticks().saturating_sub(*start));
-        // Guards dropped out of order: the outer one has already moved further up.
-        if CURRENT.get().is_some_and(|current| current.depth() >= node.depth()) {
-            CURRENT.set(node.parent());
+        let Some(open) = &self.open else { return };
+        let flags = flags();
+        if flags == PLAIN {
+            close(open, clock::read_counter());
+        } else {
+            close_with_extras(open, flags);
         }
+    }
+}
+
+#[inline]
+fn open(name: &'static str, start: u64) -> Option<Open> {
+    let parent = CURRENT.get().or_else(tree::adopt)?;
+    let node = parent.child(name)?;
+    CURRENT.set(Some(node));
+    node.open(start);
+    Some(Open { node, start })
+}
+
+#[inline]
+fn close(open: &Open, now: u64) {
+    let node = open.node;
+    node.close(elapsed(open.start, now));
+    match CURRENT.get() {
+        Some(current) if std::ptr::eq(current, node) => CURRENT.set(node.parent()),
+        current => close_out_of_order(current, node),
+    }
+}
+
+/// Ticks between two readings. A counter that seems to have run backwards (cores a few ticks
+/// apart) has not run at all; a branch says so, since a maximum would lengthen the chain of
+/// instructions the next clock read waits for.
+#[inline]
+fn elapsed(start: u64, now: u64) -> u64 {
+    let ticks = now.wrapping_sub(start);
+    if ticks.cast_signed() >= 0 { ticks } else { ran_backwards() }
+}
+
+#[cold]
+fn ran_backwards() -> u64 {
+    0
+}
+
+/// Guards dropped out of order: the outer one has already moved further up.
+#[cold]
+fn close_out_of_order(current: Option<&'static Node>, node: &'static Node) {
+    if current.is_some_and(|current| current.depth() >= node.depth()) {
+        CURRENT.set(node.parent());
+    }
+}
+
+#[inline(never)]
+fn open_with_extras(name: &'static str, flags: u32) -> Option<Open> {
+    let open = open(name, clock::ticks())?;
+    if flags & ALLOCS != 0 {
+        open.node.allocs.open();
+    }
+    Some(open)
+}
+
+#[inline(never)]
+fn close_with_extras(open: &Open, flags: u32) {
+    let now = clock::ticks();
+    if flags & ALLOCS != 0 {
+        open.node.allocs.close();
+    }
+    close(open, now);
+    if flags & TRACE != 0 {
+        trace::record_scope(open.node, open.start, elapsed(open.start, now));
     }
 }

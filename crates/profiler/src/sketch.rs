@@ -3,7 +3,7 @@
 //! Values below 16 have a bucket each; above, every power of two is split in 16, so a bucket is at
 //! most 1/16 wide and its middle at most about 3.1 % away from any value in it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SUB_BITS: u32 = 4;
 const SUB: usize = 1 << SUB_BITS;
@@ -13,14 +13,22 @@ const MAX_EXPONENT: u32 = 47;
 pub(crate) const BUCKETS: usize = (MAX_EXPONENT as usize - SUB_BITS as usize + 2) * SUB;
 
 /// Bucket of a value.
+///
+/// The chain of instructions is kept short: the clock read after it waits for its end.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "at most BUCKETS - 1 after the minimum")]
+#[expect(clippy::cast_possible_truncation, reason = "less than BUCKETS after the comparison")]
 pub(crate) fn bucket_of(value: u64) -> usize {
     // With the top five bits kept, (shift + 1) * 16 + bits - 16 is continuous over the powers of
     // two; below 16 the shift is 0 and the value is its own bucket.
     let shift = (value | SUB as u64).ilog2() - SUB_BITS;
     let bucket = (u64::from(shift) << SUB_BITS) + (value >> shift);
-    bucket.min(BUCKETS as u64 - 1) as usize
+    // A branch that is never taken costs nothing; a minimum would lengthen the chain.
+    if bucket < BUCKETS as u64 { bucket as usize } else { last_bucket() }
+}
+
+#[cold]
+fn last_bucket() -> usize {
+    BUCKETS - 1
 }
 
 /// Middle of a bucket, in ticks.
@@ -33,41 +41,56 @@ pub(crate) fn middle_of(bucket: usize) -> f64 {
 }
 
 /// Bucket counts written by one thread and read by any.
-pub(crate) struct AtomicSketch([AtomicU32; BUCKETS]);
+pub(crate) struct AtomicSketch([AtomicU64; BUCKETS]);
 
 impl AtomicSketch {
     pub(crate) const fn new() -> Self {
-        Self([const { AtomicU32::new(0) }; BUCKETS])
+        Self([const { AtomicU64::new(0) }; BUCKETS])
     }
 
     /// Counts one value. Only the owning thread may call this: load and store are two steps.
     #[inline]
     pub(crate) fn record(&self, value: u64) {
         let slot = &self.0[bucket_of(value)];
-        slot.store(slot.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        slot.store(slot.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
-    /// Adds what was counted since `seen` to `into`, and moves `seen` on.
-    pub(crate) fn drain(&self, seen: &mut Counts<u32>, into: &mut Counts<u64>) {
+    /// Values counted so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|slot| slot.load(Ordering::Acquire)).sum()
+    }
+
+    /// Adds what was counted since `seen` to `into`, moves `seen` on and returns how many values
+    /// were new.
+    pub(crate) fn drain(&self, seen: &mut Counts, into: &mut Counts) -> u64 {
+        let mut new = 0;
         for ((slot, seen), into) in self.0.iter().zip(&mut seen.0).zip(&mut into.0) {
-            let now = slot.load(Ordering::Relaxed);
-            *into += u64::from(now.wrapping_sub(*seen));
+            let now = slot.load(Ordering::Acquire);
+            new += now.wrapping_sub(*seen);
+            *into += now.wrapping_sub(*seen);
             *seen = now;
         }
+        new
     }
 }
 
 /// Plain bucket counts.
-#[derive(Clone)]
-pub(crate) struct Counts<T>(Vec<T>);
+#[derive(Debug, Clone)]
+pub(crate) struct Counts(Vec<u64>);
 
-impl<T: Copy + Default> Counts<T> {
+impl Counts {
     pub(crate) fn new() -> Self {
-        Self(vec![T::default(); BUCKETS])
+        Self(vec![0; BUCKETS])
     }
-}
 
-impl Counts<u64> {
+    pub(crate) fn record(&mut self, value: u64) {
+        self.0[bucket_of(value)] += 1;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine += theirs;
@@ -109,9 +132,10 @@ mod tests {
     fn everything_beyond_the_range_lands_in_the_last_bucket() {
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
         assert_eq!(bucket_of((1 << 48) - 1), BUCKETS - 1);
+        assert_eq!(bucket_of(0), 0);
     }
 
-    fn counts_of(values: &[u64]) -> Counts<u64> {
+    fn counts_of(values: &[u64]) -> Counts {
         let (sketch, mut seen, mut counts) = (AtomicSketch::new(), Counts::new(), Counts::new());
         values.iter().for_each(|&v| sketch.record(v));
         sketch.drain(&mut seen, &mut counts);

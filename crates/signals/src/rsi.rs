@@ -47,7 +47,8 @@ impl Indicator for Rsi {
             self.loss += (loss - self.loss) * weight;
         }
         let sum = self.gain + self.loss;
-        if sum == 0.0 { 50.0 } else { 100.0 * self.gain / sum }
+        // In this order a ratio of at most 1 cannot round to above 100.
+        if sum == 0.0 { 50.0 } else { 100.0 * (self.gain / sum) }
     }
 }
 

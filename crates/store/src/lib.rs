@@ -3,6 +3,7 @@
 //! A store is a folder of partitions (one file for each trading day and instrument). Each row
 //! is one tick bin; columns are flat, scalar and named, so any Parquet reader can use them.
 //! [`BinWriter`] writes one file, [`BinFile`] reads one at random, and [`Store`] opens a folder.
+//! [`TickWriter`] writes the other layout, one row for each book update, for tables elsewhere.
 //!
 //! Every page carries a CRC-32 that is checked before its values are used; a damaged file is an
 //! error that names the row and the column, never a wrong number.
@@ -21,6 +22,7 @@ mod page;
 mod schema;
 mod store;
 mod thrift;
+mod ticks;
 mod writer;
 
 pub use crate::{
@@ -28,5 +30,6 @@ pub use crate::{
     file::{BinFile, LabelColumns, Planes, RowLabel},
     meta::{FORMAT_VERSION, LabelMeta, SegmentMeta, SourceMeta, StoreMeta},
     store::{Store, partition_path},
+    ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
     writer::{BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions},
 };

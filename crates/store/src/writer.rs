@@ -18,10 +18,11 @@ use parquet::{
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
-use crate::{
-    FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, schema,
-    writer::{atomic::AtomicFile, chunk::ChunkWriter, stage::Stage},
+pub(crate) use self::{
+    atomic::AtomicFile,
+    chunk::{ChunkWriter, Values},
 };
+use crate::{FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, schema, writer::stage::Stage};
 
 /// End of the name of a file that is still being written.
 pub const TEMP_SUFFIX: &str = ".loblab-tmp";
@@ -263,7 +264,7 @@ fn decimal(price: i64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn encode_error(path: &Path, source: parquet::errors::ParquetError) -> StoreError {
+pub(crate) fn encode_error(path: &Path, source: parquet::errors::ParquetError) -> StoreError {
     StoreError::Encode { path: path.to_owned(), source: Box::new(source) }
 }
 

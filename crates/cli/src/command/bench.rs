@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Folder for the Run document and the reports
     #[arg(long, default_value = "results/latest")]
     out: PathBuf,
+    /// Run document of an earlier launch: the report shows what changed (advisory)
+    #[arg(long, value_name = "RUN.json")]
+    baseline: Option<PathBuf>,
     /// Show all scenarios and stop
     #[arg(long)]
     list: bool,
@@ -87,6 +90,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             DeviceArg::Cuda => Device::Cuda,
         },
         seed: args.seed,
+        baseline: args.baseline.clone(),
         workers: args.workers,
         batch_sizes: args.batch_sizes.clone(),
         ..Options::full(args.out.clone())
@@ -99,7 +103,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if !quiet {
         summary(&outcome.run);
     }
-    for file in outcome.files.iter().filter(|f| f.extension().is_some_and(|e| e == "html")) {
+    for file in outcome.files.iter().filter(|f| **f == args.out.join("report.html")) {
         output::print_line(&file.display().to_string())?;
     }
     if outcome.interrupted {

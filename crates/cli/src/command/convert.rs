@@ -1,6 +1,7 @@
 //! `lob convert`.
 
 mod bar;
+mod file;
 mod settings;
 
 use std::path::PathBuf;
@@ -8,20 +9,25 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use lob_convert::{ConvertError, ConvertSummary, PriceStepChoice, Shard};
+use lob_convert::{ConvertError, ConvertSummary, Layout, PriceStepChoice, Shard};
 use lob_depth::SizeAggregate;
 use lob_metrics::Unit;
 
 use crate::{interrupt, output};
 
 /// Convert DBN files to a store of labelled tick bins
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   lob convert day.mbp-10.dbn.zst --out store
   lob convert data/ --out store --jobs 2 --resume
   lob convert eur/*.dbn.zst --preset EURUSD --out store --json
   lob convert es.mbo.dbn.zst --price-step 0.25 --ticks-per-bin 50 --out store
+  lob convert day.mbp-10.dbn.zst --layout ticks --out table
+  lob convert data/ --config convert.toml --out store
+
+Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
+names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
 
 A truncated or damaged input is an error and leaves nothing behind.")]
 pub(crate) struct Args {
@@ -31,6 +37,13 @@ pub(crate) struct Args {
     /// Folder of the store
     #[arg(long)]
     out: PathBuf,
+    /// TOML file of settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// bins: a row for each bin, for training; ticks: every update with all its fields
+    /// [default: bins]
+    #[arg(long, value_name = "bins|ticks")]
+    layout: Option<Layout>,
     /// What fills a bin [default: ticks]
     #[arg(long, value_enum)]
     bin_by: Option<BinBy>,
@@ -43,9 +56,9 @@ pub(crate) struct Args {
     /// Traded volume of a bin, for --bin-by volume
     #[arg(long)]
     bin_volume: Option<u64>,
-    /// median, mean or last size of a bin
-    #[arg(long, default_value = "median")]
-    size_aggregate: SizeAggregate,
+    /// median, mean or last size of a bin [default: median]
+    #[arg(long)]
+    size_aggregate: Option<SizeAggregate>,
     /// Price of one row of an image, or auto [default: auto]
     #[arg(long, alias = "micro-pip", value_name = "auto|X")]
     price_step: Option<PriceStepChoice>,
@@ -55,9 +68,16 @@ pub(crate) struct Args {
     /// Comma-separated instrument ids; all by default
     #[arg(long, value_delimiter = ',')]
     instrument_ids: Vec<u32>,
-    /// Files converted at the same time
-    #[arg(long, default_value_t = 1)]
-    jobs: usize,
+    /// A pause longer than this many seconds parts segments, which no bin or label crosses
+    /// [default: 1800]
+    #[arg(long, value_name = "SECONDS")]
+    gap: Option<f64>,
+    /// No pause parts segments
+    #[arg(long, conflicts_with = "gap")]
+    no_gap: bool,
+    /// Files converted at the same time [default: 1]
+    #[arg(long)]
+    jobs: Option<usize>,
     /// Convert only this share of the inputs, counted from 0
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -79,6 +99,13 @@ pub(crate) struct Args {
     /// Updates between a label and what it looks forward to [default: 500]
     #[arg(long)]
     offset: Option<u32>,
+    /// Comma-separated ascending movements between classes, as fractions, in place of quantiles
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "X,...")]
+    label_thresholds: Vec<f64>,
+    /// The same as multiples of the instrument's standard deviation of movements
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "X,...")]
+    #[arg(conflicts_with = "label_thresholds")]
+    label_volatility: Vec<f64>,
     /// Currency settings: AUDUSD, EURUSD, GBPUSD, USDJPY, EURJPY; explicit flags win
     #[arg(long)]
     preset: Option<String>,
@@ -87,7 +114,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum BinBy {
     Ticks,
     Time,
@@ -95,7 +123,7 @@ enum BinBy {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
-    let config = settings::config(args)?;
+    let config = settings::config(&file::merged(args)?)?;
     interrupt::watch()?;
     let progress = bar::Bar::new(quiet || args.json);
     let outcome = lob_convert::convert(&args.inputs, &config, &progress);
@@ -132,7 +160,7 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
     }
     let rate = summary.records as f64 / summary.elapsed_s;
     eprintln!(
-        "{} records, {} bins, {} labelled, in {} ({})",
+        "{} records, {} rows, {} labelled, in {} ({})",
         summary.records,
         summary.rows,
         summary.samples,

@@ -1,53 +1,78 @@
 //! `lob load`.
 
+mod monitor;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lob_dataloader::{Dataset, Loader, LoaderConfig, Shuffle, WindowSpec};
+use clap::ValueEnum;
+use lob_dataloader::{
+    Dataset, Epoch, Loader, LoaderConfig, LoaderState, LoaderStats, Sampler, Shuffle, WindowSpec,
+};
 use lob_depth::{Feature, RenderSpec};
 use lob_metrics::{Summary, Unit};
 
 use crate::{interrupt, output};
+use monitor::Monitor;
 
 /// Serve a store in batches and measure it
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lob load store --batch-size 32 --workers 2 --shuffle --batches 100
-  lob load store --features volume,variance,trade_counts --json")]
+  lob load store --preset throughput --balanced --monitor-every 100
+  lob load store --shuffle --resume-state epoch=0,position=640,seed=0
+  lob load store --features volume,variance,trade_counts --json
+
+The state printed at the end resumes exactly after the last batch.")]
 pub(crate) struct Args {
     /// A store, or one of its files
     store: PathBuf,
-    /// Samples in a batch
-    #[arg(long, default_value_t = 32)]
-    batch_size: usize,
-    /// Worker threads; 0 loads on the calling thread
-    #[arg(long, default_value_t = 2)]
-    workers: usize,
-    /// Limit of finished batches waiting, in bytes
-    #[arg(long, default_value_t = 256 << 20)]
-    prefetch_bytes: usize,
-    /// Comma-separated: volume, variance, trade_counts
+    /// Where options that are not given come from
+    #[arg(long, value_enum, default_value = "default")]
+    preset: Preset,
+    /// Samples in a batch [default: the preset's, 32]
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Worker threads; 0 loads on the calling thread [default: the preset's, 2]
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Limit of finished batches waiting, in bytes [default: the preset's, 256 MiB]
+    #[arg(long)]
+    prefetch_bytes: Option<usize>,
+    /// Limit of the same in batches for each worker
+    #[arg(long)]
+    prefetch_factor: Option<usize>,
+    /// Comma-separated: volume, variance, trade_counts, order_flow_imbalance, microprice
     #[arg(long, value_delimiter = ',', default_value = "volume")]
     features: Vec<Feature>,
     /// A new permutation each epoch
     #[arg(long)]
     shuffle: bool,
-    /// Seed of the permutation
+    /// Permute blocks of N neighbouring samples, and the samples inside each
+    #[arg(long, value_name = "N", conflicts_with = "shuffle")]
+    shuffle_block: Option<u64>,
+    /// Every class equally often; the samples of small classes come again
+    #[arg(long)]
+    balanced: bool,
+    /// Seed of every random choice
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Epoch to serve first
     #[arg(long, default_value_t = 0)]
     epoch: u64,
+    /// Continue at a state printed before; sets epoch and seed
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["epoch", "seed"])]
+    resume_state: Option<LoaderState>,
     /// Batches to serve, over as many epochs as that takes; one epoch by default
     #[arg(long)]
     batches: Option<u64>,
-    /// Part of the samples to use, in (0, 1]
-    #[arg(long, default_value_t = 1.0)]
-    sample_fraction: f64,
+    /// Part of the samples to use, in (0, 1] [default: the preset's, 1]
+    #[arg(long)]
+    sample_fraction: Option<f64>,
     /// Leave out a last batch that is not full
     #[arg(long)]
     drop_last: bool,
@@ -63,76 +88,162 @@ pub(crate) struct Args {
     /// Bins from one window to the next
     #[arg(long, default_value_t = 1)]
     stride: usize,
+    /// A line of figures on standard error after every N batches, from the tenth on
+    #[arg(long, value_name = "N")]
+    monitor_every: Option<u64>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Preset {
+    Default,
+    /// 8 GB of memory: 4 workers, a tenth of the samples
+    #[value(name = "8gb")]
+    Optimal8gb,
+    /// Speed: batches of 64, 8 workers, full batches only
+    Throughput,
+    /// Little memory: batches of 16, a twentieth of the samples
+    LowMemory,
+}
+
+impl Args {
+    fn config(&self) -> LoaderConfig {
+        let preset = match self.preset {
+            Preset::Default => LoaderConfig::default(),
+            Preset::Optimal8gb => LoaderConfig::optimal_8gb(),
+            Preset::Throughput => LoaderConfig::throughput(),
+            Preset::LowMemory => LoaderConfig::low_memory(),
+        };
+        LoaderConfig {
+            batch_size: self.batch_size.unwrap_or(preset.batch_size),
+            workers: self.workers.unwrap_or(preset.workers),
+            prefetch_bytes: self.prefetch_bytes.unwrap_or(preset.prefetch_bytes),
+            prefetch_factor: self.prefetch_factor.or(preset.prefetch_factor),
+            sampler: if self.balanced { Sampler::Balanced } else { preset.sampler },
+            shuffle: match self.shuffle_block {
+                Some(block) => Shuffle::Blocks(block),
+                None if self.shuffle => Shuffle::Full,
+                None => Shuffle::Sequential,
+            },
+            seed: self.resume_state.map_or(self.seed, |state| state.seed),
+            drop_last: self.drop_last || preset.drop_last,
+            sample_fraction: self.sample_fraction.unwrap_or(preset.sample_fraction),
+            rank: self.rank,
+            world_size: self.world_size,
+            ..preset
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
-    let stop = interrupt::watch()?;
     let window = WindowSpec { n_bins: args.bins, stride: args.stride };
     let spec =
         RenderSpec { features: args.features.clone(), n_bins: args.bins, ..RenderSpec::default() };
     let dataset = Arc::new(Dataset::open(&args.store, window, spec)?);
-    let config = LoaderConfig {
-        batch_size: args.batch_size,
-        workers: args.workers,
-        prefetch_bytes: args.prefetch_bytes,
-        shuffle: if args.shuffle { Shuffle::Full } else { Shuffle::Sequential },
-        seed: args.seed,
-        drop_last: args.drop_last,
-        sample_fraction: args.sample_fraction,
-        rank: args.rank,
-        world_size: args.world_size,
-        ..LoaderConfig::default()
-    };
-    let loader = Loader::new(Arc::clone(&dataset), config)?;
-    let wanted = args.batches.unwrap_or_else(|| loader.n_batches());
+    let loader = Loader::new(dataset, args.config())?;
     if loader.n_batches() == 0 {
-        bail!("no full batch of {} samples\nhint: leave out --drop-last", args.batch_size);
+        bail!("no full batch\nhint: leave out --drop-last, or use a smaller --batch-size");
     }
-    let begun = Instant::now();
-    let (mut batch_s, mut samples, mut last) = (Vec::new(), 0u64, begun);
-    'epochs: for epoch in args.epoch.. {
-        for batch in loader.epoch(epoch) {
-            samples += batch?.n as u64;
-            batch_s.push(last.elapsed().as_secs_f64());
-            last = Instant::now();
-            if batch_s.len() as u64 >= wanted {
-                break 'epochs;
-            }
-            if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                bail!("interrupted after {} batches", batch_s.len());
-            }
-        }
+    let served = serve(args, &loader, quiet)?;
+    if served.batch_s.is_empty() {
+        bail!(
+            "no batch was served: {} windows without a two-sided bin were skipped",
+            loader.stats().skipped
+        );
     }
-    let elapsed_s = begun.elapsed().as_secs_f64();
-    let summary = Summary::of(&batch_s).context("the loader gave no batch")?;
-    let stats = loader.stats();
-    let rate = samples as f64 / elapsed_s;
+    let summary = Summary::of(&served.batch_s).context("the loader gave no batch")?;
     if args.json {
-        output::print_json(&serde_json::json!({
-            "samples": samples,
-            "windows": dataset.len(),
-            "batches": batch_s.len(),
-            "elapsed_s": elapsed_s,
-            "samples_per_s": rate,
-            "batch_ms": { "p50": summary.median * 1e3, "p99": summary.p99 * 1e3 },
-            "data_wait_share": (stats.wait_s / elapsed_s).min(1.0),
-            "bytes_read": stats.bytes_read,
-            "cache_hits": stats.cache_hits,
-            "cache_misses": stats.cache_misses,
-            "peak_rss_bytes": lob_profiler::peak_rss_bytes().ok(),
-            "order_sha256": loader.order_sha256(args.epoch),
-        }))?;
+        output::print_json(&document(args, &loader, &served, &summary))?;
     } else if !quiet {
-        output::print_line(&format!(
-            "{samples} samples in {}: {}, batch p50 {}, p99 {}",
-            Unit::Seconds.format(elapsed_s),
-            Unit::SamplesPerSecond.format(rate),
-            Unit::Seconds.format(summary.median),
-            Unit::Seconds.format(summary.p99),
-        ))?;
+        print(&loader.stats(), &served, &summary)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was served, and how fast.
+struct Served {
+    /// From one batch to the next, seconds.
+    batch_s: Vec<f64>,
+    elapsed_s: f64,
+    state: LoaderState,
+}
+
+fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
+    let stop = interrupt::watch()?;
+    let mut monitor = Monitor::new(args.monitor_every.filter(|_| !quiet));
+    let begun = Instant::now();
+    let (mut batch_s, mut last) = (Vec::new(), begun);
+    let mut epoch: Epoch = match args.resume_state {
+        Some(state) => loader.resume(state)?,
+        None => loader.epoch(args.epoch),
+    };
+    let mut served_before = 0;
+    while args.batches.is_none_or(|wanted| (batch_s.len() as u64) < wanted) {
+        let Some(batch) = epoch.next() else {
+            // One epoch unless more was asked for; never on when an epoch gives nothing.
+            if args.batches.is_none() || batch_s.len() == served_before {
+                break;
+            }
+            served_before = batch_s.len();
+            epoch = loader.epoch(epoch.state().epoch + 1);
+            continue;
+        };
+        drop(batch?);
+        batch_s.push(last.elapsed().as_secs_f64());
+        last = Instant::now();
+        monitor.after(batch_s.len() as u64, loader);
+        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+            bail!(
+                "interrupted after {} batches\nhint: continue with --resume-state {}",
+                batch_s.len(),
+                epoch.state()
+            );
+        }
+    }
+    Ok(Served { batch_s, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state() })
+}
+
+fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) -> serde_json::Value {
+    let (stats, epoch) = (loader.stats(), args.resume_state.map_or(args.epoch, |s| s.epoch));
+    serde_json::json!({
+        "samples": stats.samples,
+        "skipped_windows": stats.skipped,
+        "windows": loader.dataset().len(),
+        "batches": served.batch_s.len(),
+        "elapsed_s": served.elapsed_s,
+        "samples_per_s": stats.samples as f64 / served.elapsed_s,
+        "first_batch_ms": served.batch_s[0] * 1e3,
+        "batch_ms": {
+            "p50": summary.median * 1e3, "p99": summary.p99 * 1e3, "max": summary.max * 1e3,
+        },
+        "data_wait_share": (stats.wait_s / served.elapsed_s).min(1.0),
+        "queue_depth_mean": stats.queue_depth_mean,
+        "bytes_read": stats.bytes_read,
+        "cache_hits": stats.cache_hits,
+        "cache_misses": stats.cache_misses,
+        "buffers": stats.buffers,
+        "peak_rss_bytes": lob_profiler::peak_rss_bytes().ok(),
+        "anon_rss_bytes": lob_profiler::anon_rss_bytes().ok(),
+        "order_sha256": loader.order_sha256(epoch),
+        "shuffle_quality": loader.shuffle_quality(epoch),
+        "state": served.state.to_string(),
+    })
+}
+
+fn print(stats: &LoaderStats, served: &Served, summary: &Summary) -> Result<()> {
+    output::print_line(&format!(
+        "{} samples in {}: {}, batch p50 {}, p99 {}",
+        stats.samples,
+        Unit::Seconds.format(served.elapsed_s),
+        Unit::SamplesPerSecond.format(stats.samples as f64 / served.elapsed_s),
+        Unit::Seconds.format(summary.median),
+        Unit::Seconds.format(summary.p99),
+    ))?;
+    if stats.skipped > 0 {
+        output::print_line(&format!("skipped {} windows without a two-sided bin", stats.skipped))?;
+    }
+    output::print_line(&format!("state {}", served.state))?;
+    Ok(())
 }

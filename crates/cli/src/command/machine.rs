@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     for (name, value) in roof.as_object().into_iter().flatten() {
         let unit = match name.as_str() {
             "fsync_s" => Unit::Seconds,
-            "gemm_flop_per_s" => Unit::FlopPerSecond,
+            name if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
             _ => Unit::BytesPerSecond,
         };
         let text =

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Columns of the image
     #[arg(long, default_value_t = 500)]
     bins: usize,
-    /// Comma-separated: volume, variance, trade_counts
+    /// Comma-separated: volume, variance, trade_counts, order_flow_imbalance, microprice
     #[arg(long, value_delimiter = ',', default_value = "volume")]
     features: Vec<Feature>,
     /// contiguous or compat
@@ -104,6 +104,7 @@ impl std::str::FromStr for Rows {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    let format = PictureFormat::of(&args.out)?;
     let spec = RenderSpec {
         features: args.features.clone(),
         geometry: args.geometry,
@@ -111,7 +112,6 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         n_bins: args.bins,
     };
     spec.validate()?;
-    let format = PictureFormat::of(&args.out)?;
     let image =
         if is_store(&args.source) { from_store(args, &spec)? } else { dbn::image(args, &spec)? };
     let bytes = match format {

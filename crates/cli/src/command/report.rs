@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lob_metrics::Run;
-use lob_report::Format;
+use lob_report::{Format, Rendered};
 
 use crate::output;
 
@@ -19,32 +19,47 @@ pub(crate) struct Args {
     /// Run documents; with several, each gets a folder of its own under --out
     #[arg(required = true, value_name = "RUN.json")]
     runs: Vec<PathBuf>,
+    /// Run document to show changes against (advisory)
+    #[arg(long, value_name = "RUN.json")]
+    baseline: Option<PathBuf>,
     /// Folder to write into
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Comma-separated: html, md, json, png, txt, junit
+    /// Comma-separated: html, md, json, png, svg, txt, junit
     #[arg(long, value_delimiter = ',')]
     format: Vec<Format>,
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let formats = if args.format.is_empty() { &Format::ALL[..] } else { &args.format[..] };
-    for path in &args.runs {
-        let run = read_run(path)?;
+    let baseline = args.baseline.as_deref().map(read_run).transpose()?;
+    let runs = args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<Run>>>()?;
+    for (path, run) in args.runs.iter().zip(&runs) {
         let folder = if args.runs.len() == 1 { args.out.clone() } else { args.out.join(&run.id) };
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make `{}`", folder.display()))?;
-        let rendered = lob_report::render_all(&run, formats)
+        let files = lob_report::render_all_with_baseline(run, baseline.as_ref(), formats)
             .with_context(|| format!("cannot render `{}`", path.display()))?;
-        for file in rendered {
-            let target = folder.join(&file.file_name);
-            output::write_file(&target, &file.bytes)?;
-            if !quiet {
-                output::print_line(&target.display().to_string())?;
-            }
-        }
+        write(&folder, files, quiet)?;
+    }
+    if runs.len() > 1 {
+        let side_by_side = lob_report::render_runs(&runs.iter().collect::<Vec<_>>());
+        write(&args.out, vec![side_by_side], quiet)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
+    for file in files {
+        let target = folder.join(&file.file_name);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot make `{}`", parent.display()))?;
+        }
+        output::write_file(&target, &file.bytes)?;
+        if !quiet {
+            output::print_line(&target.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a Run document and refuses what is none.

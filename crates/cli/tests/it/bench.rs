@@ -78,3 +78,32 @@ fn a_damaged_input_is_a_failed_scenario_and_exit_code_2() {
     assert!(decode["reason"].as_str().unwrap().contains("truncated"));
     assert!(out.join("report.html").exists());
 }
+
+#[test]
+fn a_slower_candidate_is_a_regression_and_a_failing_one_an_error() {
+    // Sleeping commands: their ratio is far beyond any noise of the machine.
+    let (fast, slow) = ("sleep 0.01", "sleep 0.05");
+    let judged = lob(&["ab", "--baseline", fast, "--candidate", slow, "--pairs", "8", "--json"]);
+    assert_eq!(judged.status.code(), Some(1));
+    let judged = json(&String::from_utf8(judged.stdout).unwrap());
+    assert_eq!(judged["verdict"], "regression");
+    assert_eq!(judged["confirmed"], true);
+    let judged =
+        json(&lob_ok(&["ab", "--baseline", slow, "--candidate", fast, "--pairs", "8", "--json"]));
+    assert_eq!(judged["verdict"], "improvement");
+    assert_eq!(lob(&["ab", "--baseline", "true", "--candidate", "false"]).status.code(), Some(2));
+}
+
+#[test]
+fn any_program_is_profiled_and_its_failure_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("profile");
+    let args = ["profile", "--interval-ms", "5", "--out", shown(&out), "--", "sh", "-c"];
+    let said = lob_ok(&[&args[..], &["sleep 0.1"]].concat());
+    assert_eq!(said.trim(), shown(&out.join("report.html")));
+    let run = json(&std::fs::read_to_string(out.join("run.json")).unwrap());
+    let wall = &run["scenarios"][0]["measurements"][0];
+    assert_eq!(wall["metric"], "command.wall_time");
+    assert!(wall["value"].as_f64().unwrap() >= 0.1);
+    assert_eq!(lob(&[&args[..], &["exit 3"]].concat()).status.code(), Some(2));
+}

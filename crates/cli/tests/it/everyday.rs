@@ -8,8 +8,8 @@ use super::{fixture, json, lob, lob_fails, lob_ok, shown};
 fn every_command_has_help_with_an_example() {
     let help = lob_ok(&["--help"]);
     for command in [
-        "signals", "synth", "verify", "convert", "inspect", "render", "load", "bench", "report",
-        "compare", "machine",
+        "ab", "profile", "signals", "synth", "verify", "convert", "inspect", "render", "load",
+        "bench", "report", "compare", "machine",
     ] {
         assert!(help.contains(command), "{command} is not in the help");
         let help = lob_ok(&[command, "--help"]);

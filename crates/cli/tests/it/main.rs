@@ -5,6 +5,7 @@ mod bench;
 mod convert;
 mod everyday;
 mod golden;
+mod kill;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -17,7 +17,7 @@ const MEMORY_LIMIT_BYTES: usize = 32 << 20;
 
 /// A stretch of encoded bins in the file.
 #[derive(Debug, Clone, Copy)]
-struct Block {
+pub(super) struct Block {
     offset: u64,
     bytes: usize,
 }
@@ -60,16 +60,32 @@ impl Spool {
         if bins.held.is_empty() {
             return Ok(());
         }
-        let file = open(&mut self.file, &self.path)?;
-        file.seek(SeekFrom::Start(self.end))
-            .and_then(|_| file.write_all(&bins.held))
-            .map_err(ConvertError::io(&self.path, "write"))?;
-        bins.blocks.push(Block { offset: self.end, bytes: bins.held.len() });
-        self.end += bins.held.len() as u64;
+        bins.blocks.push(self.put(&bins.held)?);
         self.held_bytes -= bins.held.len();
         // The capacity goes too: a partition that is over needs it no more.
         bins.held = Vec::new();
         Ok(())
+    }
+
+    /// Writes bytes to the file.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Block, ConvertError> {
+        let file = open(&mut self.file, &self.path)?;
+        file.seek(SeekFrom::Start(self.end))
+            .and_then(|_| file.write_all(bytes))
+            .map_err(ConvertError::io(&self.path, "write"))?;
+        let block = Block { offset: self.end, bytes: bytes.len() };
+        self.end += bytes.len() as u64;
+        Ok(block)
+    }
+
+    /// Reads back what [`put`](Self::put) wrote.
+    pub(super) fn get(&mut self, block: Block) -> Result<Vec<u8>, ConvertError> {
+        let mut bytes = vec![0; block.bytes];
+        let file = open(&mut self.file, &self.path)?;
+        file.seek(SeekFrom::Start(block.offset))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(ConvertError::io(&self.path, "read"))?;
+        Ok(bytes)
     }
 
     /// Hands out all bins of a partition in order, with their segments.

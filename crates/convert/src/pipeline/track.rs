@@ -8,9 +8,12 @@ use lob_depth::{
     twice_mid,
 };
 
-use super::spool::{Bins, Spool};
+use super::{
+    spool::{Bins, Spool},
+    ticks::{TickPart, Ticking},
+};
 use crate::{
-    ConvertConfig, PriceStepChoice,
+    ConvertConfig, Layout, PriceStepChoice,
     day::Day,
     levels::{Mbp10Levels, is_clear, update_meta},
 };
@@ -25,6 +28,8 @@ pub(super) struct Part {
     /// A time in it, to look its symbol up.
     pub(super) ts: u64,
     pub(super) bins: Bins,
+    /// The rows of the layout of ticks.
+    pub(super) ticks: TickPart,
     /// Movement at the last update of each bin, not a number where it has none.
     pub(super) movements: Vec<f64>,
     pub(super) updates: u64,
@@ -59,6 +64,7 @@ enum Stage {
         detector: Box<StepDetector>,
     },
     Binning(Box<Binning>),
+    Ticking(Box<Ticking>),
 }
 
 #[derive(Debug)]
@@ -95,6 +101,7 @@ pub(super) fn order_ts(record: &Mbp10Msg) -> Option<u64> {
 impl Track {
     pub(super) fn new(key: Key, config: &ConvertConfig) -> Result<Self, DepthError> {
         let stage = match config.price_step {
+            _ if config.layout == Layout::Ticks => Stage::Ticking(Box::new(Ticking::new(config)?)),
             PriceStepChoice::Auto => {
                 Stage::Detecting { held: Vec::new(), detector: Box::default() }
             }
@@ -138,6 +145,7 @@ impl Track {
     ) -> Result<(), DepthError> {
         match &mut self.stage {
             Stage::Binning(binning) => binning.push(record, ts, config, &mut self.parts, spool),
+            Stage::Ticking(ticking) => ticking.push(record, ts, config, &mut self.parts),
             Stage::Detecting { .. } => self.hold(record, config, spool),
         }
     }
@@ -146,7 +154,7 @@ impl Track {
     pub(super) fn n_held(&self) -> usize {
         match &self.stage {
             Stage::Detecting { held, .. } => held.len(),
-            Stage::Binning(_) => 0,
+            Stage::Binning(_) | Stage::Ticking(_) => 0,
         }
     }
 
@@ -208,17 +216,27 @@ impl Track {
 
     /// Ends the last segment.
     pub(super) fn finish(&mut self, spool: &mut Spool) {
-        if let Stage::Binning(binning) = &mut self.stage {
-            binning.end_segment(&mut self.parts, spool);
+        match &mut self.stage {
+            Stage::Binning(binning) => binning.end_segment(&mut self.parts, spool),
+            Stage::Ticking(ticking) => ticking.end_segment(&mut self.parts),
+            Stage::Detecting { .. } => {}
         }
     }
 
     /// Price step, and the number of changes of the best prices that are no multiples of it;
-    /// `None` before [`start`](Self::start).
+    /// `None` before [`start`](Self::start) and for ticks.
     pub(super) fn step(&self) -> Option<(PriceStep, u64)> {
         match &self.stage {
             Stage::Binning(binning) => Some((binning.step, binning.off_step)),
-            Stage::Detecting { .. } => None,
+            Stage::Detecting { .. } | Stage::Ticking(_) => None,
+        }
+    }
+
+    /// The movements that the classes of ticks are fitted on.
+    pub(super) fn ticking(&self) -> Option<&Ticking> {
+        match &self.stage {
+            Stage::Ticking(ticking) => Some(ticking),
+            _ => None,
         }
     }
 }
@@ -246,6 +264,23 @@ fn is_usual_tick(mut divisor: i64) -> bool {
         divisor /= 10;
     }
     matches!(divisor, 1 | 2 | 5 | 25)
+}
+
+/// Position of a day's part, which is made if it is the first of the day.
+pub(super) fn part_of(day: Day, ts: u64, parts: &mut Vec<Part>) -> usize {
+    let at = parts.iter().position(|part| part.day == day).unwrap_or(parts.len());
+    if at == parts.len() {
+        parts.push(Part {
+            day,
+            ts,
+            bins: Bins::default(),
+            ticks: TickPart::default(),
+            movements: Vec::new(),
+            updates: 0,
+            next_segment: 0,
+        });
+    }
+    at
 }
 
 impl Binning {
@@ -319,17 +354,7 @@ impl Binning {
     ) -> Result<(), DepthError> {
         self.end_segment(parts, spool);
         let day = Day::of(ts, config.day_start_ns);
-        self.part = parts.iter().position(|part| part.day == day).unwrap_or(parts.len());
-        if self.part == parts.len() {
-            parts.push(Part {
-                day,
-                ts,
-                bins: Bins::default(),
-                movements: Vec::new(),
-                updates: 0,
-                next_segment: 0,
-            });
-        }
+        self.part = part_of(day, ts, parts);
         self.segment = parts[self.part].next_segment;
         parts[self.part].next_segment += 1;
         self.day = Some(day);

@@ -23,6 +23,41 @@ pub(super) struct InputMeta<'a> {
     pub(super) skipped: BTreeMap<String, u64>,
 }
 
+impl InputMeta<'_> {
+    pub(super) fn source(&self) -> SourceMeta {
+        SourceMeta {
+            path: self.path.display().to_string(),
+            sha256: self.sha256.clone().unwrap_or_default(),
+            records: self.records,
+        }
+    }
+}
+
+/// Counts a row's class, if it has one.
+pub(super) fn count_class(counts: &mut [u64], label: Option<i32>) {
+    let class = label.and_then(|label| usize::try_from(label).ok());
+    if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
+        *count += 1;
+    }
+}
+
+/// Inner edges with the outermost ones.
+fn outermost(inner: impl Iterator<Item = f64>) -> Vec<f64> {
+    std::iter::once(f64::NEG_INFINITY).chain(inner).chain([f64::INFINITY]).collect()
+}
+
+/// The sample standard deviation (ddof 1); 0 of a single number.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+fn standard_deviation(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    if n < 2.0 {
+        return 0.0;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (squares / (n - 1.0)).sqrt()
+}
+
 /// Class edges of an instrument, outermost ones included, and what they are fitted on.
 pub(super) struct Edges {
     edges: Option<Vec<f64>>,
@@ -35,12 +70,6 @@ impl Edges {
         parts: &[Part],
         config: &ConvertConfig,
     ) -> Result<Self, lob_depth::DepthError> {
-        let classes = config.label.classes;
-        if let ClassEdges::Fixed(inner) = &config.class_edges {
-            let ends = (f64::NEG_INFINITY, f64::INFINITY);
-            let edges = std::iter::once(ends.0).chain(inner.iter().copied()).chain([ends.1]);
-            return Ok(Self { edges: Some(edges.collect()), fitted_on: "given".to_owned() });
-        }
         let mut by_day: Vec<&Part> = parts.iter().collect();
         by_day.sort_by_key(|part| part.day);
         let movements: Vec<f64> = by_day
@@ -48,24 +77,58 @@ impl Edges {
             .flat_map(|part| part.movements.iter().copied())
             .filter(|movement| movement.is_finite())
             .collect();
+        Self::fit(&movements, 1, config)
+    }
+
+    /// The edges for finite movements in time order, of which every `stride`th is given.
+    pub(super) fn fit(
+        movements: &[f64],
+        stride: u64,
+        config: &ConvertConfig,
+    ) -> Result<Self, lob_depth::DepthError> {
+        let classes = config.label.classes;
+        if let ClassEdges::Fixed(inner) = &config.class_edges {
+            let edges = Some(outermost(inner.iter().copied()));
+            return Ok(Self { edges, fitted_on: "given".to_owned() });
+        }
         if movements.is_empty() {
             return Ok(Self { edges: None, fitted_on: "no movement".to_owned() });
         }
-        let train = train_prefix(&movements, classes);
-        let fitted_on = format!(
+        let train = train_prefix(movements, classes);
+        let mut fitted_on = format!(
             "first {} of {} movements of the instrument in this input",
             train.len(),
             movements.len()
         );
+        if stride > 1 {
+            fitted_on = format!("{fitted_on}, taking every {stride}th");
+        }
+        if let ClassEdges::Volatility(multiples) = &config.class_edges {
+            let fitted_on =
+                format!("{multiples:?} times the standard deviation of the {fitted_on}");
+            let deviation = standard_deviation(train);
+            let edges = if deviation > 0.0 {
+                outermost(multiples.iter().map(|multiple| multiple * deviation))
+            } else {
+                // Flat prices: coinciding edges put them into the middle class.
+                vec![train[0]; classes as usize + 1]
+            };
+            return Ok(Self { edges: Some(edges), fitted_on });
+        }
         Ok(Self { edges: Some(class_edges(train, classes)?), fitted_on })
     }
 
-    fn class(&self, movement: f64) -> Option<i32> {
+    pub(super) fn class(&self, movement: f64) -> Option<i32> {
         let edges = self.edges.as_ref()?;
         movement.is_finite().then(|| classify(movement, edges))
     }
 
-    fn meta(&self, config: &ConvertConfig) -> LabelMeta {
+    /// Counters of all classes; none without edges.
+    pub(super) fn counters(&self, config: &ConvertConfig) -> Vec<u64> {
+        vec![0; if self.edges.is_some() { config.label.classes as usize } else { 0 }]
+    }
+
+    pub(super) fn meta(&self, config: &ConvertConfig) -> LabelMeta {
         let edges = self.edges.as_deref().unwrap_or_default();
         let inner = edges.get(1..edges.len().saturating_sub(1)).unwrap_or_default();
         LabelMeta {
@@ -93,23 +156,18 @@ pub(super) fn write_part(
     let (key, step, symbol) = instrument;
     let day = part.day.to_string();
     let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
+        "bins",
         key,
         input.sha256.as_deref(),
         input.path,
     ));
     let mut writer = BinWriter::create(folder.join(&relative), step.get(), config.writer)?;
-    let mut class_counts =
-        vec![0_u64; if edges.edges.is_some() { config.label.classes as usize } else { 0 }];
+    let mut class_counts = edges.counters(config);
     let mut movements = part.movements.into_iter();
     spool.drain(part.bins, |bin, segment| {
         let movement = movements.next().unwrap_or(f64::NAN);
         let label = edges.class(movement);
-        if let Some(count) = label
-            .and_then(|label| usize::try_from(label).ok())
-            .and_then(|label| class_counts.get_mut(label))
-        {
-            *count += 1;
-        }
+        count_class(&mut class_counts, label);
         let movement = movement.is_finite().then_some(movement);
         Ok(writer.push(&StoredBin { bin, segment, movement, label })?)
     })?;
@@ -125,11 +183,7 @@ pub(super) fn write_part(
         bin_rule: config.bin_rule,
         size_aggregate: config.size_aggregate,
         label: edges.meta(config),
-        sources: vec![SourceMeta {
-            path: input.path.display().to_string(),
-            sha256: input.sha256.clone().unwrap_or_default(),
-            records: input.records,
-        }],
+        sources: vec![input.source()],
         updates: part.updates,
         skipped: input.skipped.clone(),
         segments: Vec::new(),
@@ -150,7 +204,7 @@ pub(super) fn write_part(
 
 /// The file's name within its partition: two publishers or two inputs of one day never collide,
 /// and the same input gives the same name again.
-fn file_name(key: Key, sha256: Option<&str>, path: &Path) -> String {
+pub(super) fn file_name(layout: &str, key: Key, sha256: Option<&str>, path: &Path) -> String {
     let stem = match sha256 {
         Some(hash) => hash.get(..12).unwrap_or(hash).to_owned(),
         None => {
@@ -158,5 +212,5 @@ fn file_name(key: Key, sha256: Option<&str>, path: &Path) -> String {
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
         }
     };
-    format!("bins-{}-{stem}.parquet", key.publisher_id)
+    format!("{layout}-{}-{stem}.parquet", key.publisher_id)
 }

@@ -13,6 +13,7 @@ mod durability;
 mod golden;
 mod real;
 mod stream;
+mod ticks;
 
 use std::path::{Path, PathBuf};
 

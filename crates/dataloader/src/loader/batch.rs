@@ -17,6 +17,8 @@ use crate::{Dataset, LoaderError, Scratch, order::Order};
 pub struct Batch {
     /// Number of samples.
     pub n: usize,
+    /// Windows of this batch that were left out: none of their bins has a bid and an ask.
+    pub skipped: usize,
     /// Class of each sample.
     pub labels: Vec<Option<i32>>,
     /// Price movement of each sample.
@@ -30,7 +32,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The images one after the other, `n × features × 402 × bins`.
+    /// The images one after the other, `n × features × 402 × bins`, in one recycled buffer: the
+    /// place to copy to a device from. It is ordinary memory; pinning it needs a CUDA driver and
+    /// is up to the backend that is built with one.
     pub fn images(&self) -> &[f32] {
         &self.images
     }
@@ -122,7 +126,8 @@ impl Maker {
         let sample_len = self.dataset.sample_len();
         let full = usize::try_from(self.batch_size).unwrap_or(0);
         let mut batch = Batch {
-            n,
+            n: 0,
+            skipped: 0,
             labels: Vec::with_capacity(n),
             movements: Vec::with_capacity(n),
             indices: Vec::with_capacity(n),
@@ -130,14 +135,22 @@ impl Maker {
             images: self.pool.take(n * sample_len, full * sample_len),
             pool: Arc::clone(&self.pool),
         };
-        for (position, image) in (start..end).zip(batch.images.chunks_exact_mut(sample_len)) {
-            let index = self.order.index(position);
+        for index in (start..end).map(|position| self.order.index(position)) {
             current.set(index);
-            let sample = self.dataset.get(index, scratch, image)?;
+            let image = &mut batch.images[batch.n * sample_len..][..sample_len];
+            let sample = match self.dataset.get(index, scratch, image) {
+                Err(error) if error.is_empty_book() => {
+                    batch.skipped += 1;
+                    continue;
+                }
+                sample => sample?,
+            };
+            batch.n += 1;
             batch.labels.push(sample.label);
             batch.movements.push(sample.movement);
             batch.indices.push(index);
         }
+        batch.images.truncate(batch.n * sample_len);
         Ok(batch)
     }
 }

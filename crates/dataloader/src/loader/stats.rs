@@ -4,6 +4,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::batch::Batch;
+
 /// Batches the recent figures look back on, and how many they need.
 const WINDOW: usize = 100;
 const WINDOW_MIN: usize = 10;
@@ -13,6 +15,8 @@ const WINDOW_MIN: usize = 10;
 pub struct LoaderStats {
     /// Samples delivered.
     pub samples: u64,
+    /// Windows left out because none of their bins has a bid and an ask.
+    pub skipped: u64,
     /// Batches delivered.
     pub batches: u64,
     /// Time the consumer waited for data, seconds.
@@ -50,6 +54,7 @@ pub(super) struct Counters {
 #[derive(Debug, Default)]
 struct Inner {
     samples: u64,
+    skipped: u64,
     batches: u64,
     wait: Duration,
     wait_max: Duration,
@@ -58,8 +63,13 @@ struct Inner {
 }
 
 impl Counters {
-    pub(super) fn count(&self, samples: usize, wait: Duration, depth: usize) {
+    pub(super) fn count(&self, batch: &Batch, depth: usize) {
+        let (samples, wait) = (batch.n, batch.wait);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.skipped += batch.skipped as u64;
+        if samples == 0 {
+            return;
+        }
         inner.samples += samples as u64;
         inner.batches += 1;
         inner.wait += wait;
@@ -76,6 +86,7 @@ impl Counters {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         LoaderStats {
             samples: inner.samples,
+            skipped: inner.skipped,
             batches: inner.batches,
             wait_s: inner.wait.as_secs_f64(),
             wait_max_s: inner.wait_max.as_secs_f64(),

@@ -1,10 +1,10 @@
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use lob_dataloader::{
-    Batch, Dataset, Loader, LoaderConfig, LoaderError, LoaderState, Scratch, ShardTail, Shuffle,
-    WindowSpec,
+    Batch, Dataset, Loader, LoaderConfig, LoaderError, LoaderState, Sampler, Scratch, ShardTail,
+    Shuffle, WindowSpec,
 };
-use lob_depth::RenderSpec;
+use lob_depth::{NO_PRICE, RenderSpec};
 use lob_store::partition_path;
 
 use crate::made;
@@ -273,4 +273,84 @@ fn presets_are_those_of_the_documentation() {
     check(LoaderConfig::optimal_8gb(), (32, 4, 0.1, false, true));
     check(LoaderConfig::throughput(), (64, 8, 1.0, true, true));
     check(LoaderConfig::low_memory(), (16, 2, 0.05, false, false));
+}
+
+#[test]
+fn windows_without_a_mid_are_skipped_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(partition_path("2023-11-14", 1));
+    // Rows 20..45 have no ask: of the windows of 10, those from 20 to 35 have no mid.
+    made::file_with(&path, &[60], 1, |row, bin| {
+        if (20..45).contains(&row) {
+            bin.px[10..].fill(NO_PRICE);
+            bin.last_ask = NO_PRICE;
+        }
+    });
+    let render = RenderSpec { n_bins: BINS, ..RenderSpec::default() };
+    let window = WindowSpec { n_bins: BINS, stride: 1 };
+    let dataset = Arc::new(Dataset::open(folder.path(), window, render).unwrap());
+    assert_eq!(dataset.len(), 51);
+    let mut image = vec![0.0; dataset.sample_len()];
+    let error = dataset.get(25, &mut Scratch::default(), &mut image).unwrap_err();
+    assert!(error.is_empty_book(), "{error}");
+    for (workers, shuffle) in [(0, Shuffle::Sequential), (2, Shuffle::Full)] {
+        let config = LoaderConfig { workers, shuffle, batch_size: 5, ..LoaderConfig::default() };
+        let loader = loader(&dataset, config);
+        let mut epoch = loader.epoch(0);
+        let mut served = BTreeSet::new();
+        for batch in epoch.by_ref() {
+            let batch = batch.unwrap();
+            assert!(batch.n > 0 && batch.indices.len() == batch.n);
+            assert_eq!(batch.images().len(), batch.n * dataset.sample_len());
+            served.extend(batch.indices.iter().copied());
+        }
+        assert_eq!(epoch.state().position, 51);
+        assert!(served.into_iter().eq((0..20).chain(36..51)));
+        let stats = loader.stats();
+        assert_eq!((stats.samples, stats.skipped), (35, 16));
+    }
+}
+
+#[test]
+fn samplers_choose_what_an_epoch_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let serve = |sampler: Sampler| {
+        let loader = loader(&dataset, LoaderConfig { sampler, ..LoaderConfig::default() });
+        let mut served = indices(loader.epoch(1));
+        assert_eq!(served.len() as u64, loader.n_samples());
+        served.sort_unstable();
+        served
+    };
+    assert_eq!(serve(Sampler::Subset([7, 90, 7].into())), [7, 7, 90]);
+    let only_five: Vec<f64> = (0..93).map(|at| f64::from(u8::from(at == 5))).collect();
+    assert_eq!(serve(Sampler::Weighted(only_five.into())), [5; 93]);
+    let mut classes = [0; 3];
+    for index in serve(Sampler::Balanced) {
+        let label = dataset.label(index).unwrap().unwrap();
+        classes[usize::try_from(label).unwrap()] += 1;
+    }
+    assert!(classes[0] >= 31 && classes.iter().all(|n| *n == classes[0]), "{classes:?}");
+    for bad in [
+        Sampler::Subset([].into()),
+        Sampler::Subset([93].into()),
+        Sampler::Weighted([1.0].into()),
+        Sampler::Weighted(vec![0.0; 93].into()),
+        Sampler::Weighted(vec![f64::NAN; 93].into()),
+    ] {
+        let config = LoaderConfig { sampler: bad.clone(), ..LoaderConfig::default() };
+        assert!(Loader::new(Arc::clone(&dataset), config).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_prefetch_factor_bounds_the_batches_made_ahead() {
+    let config = LoaderConfig { workers: 3, batch_size: 2, ..LoaderConfig::default() };
+    let ahead = |factor, bytes| {
+        let prefetch =
+            LoaderConfig { prefetch_factor: factor, prefetch_bytes: bytes, ..config.clone() };
+        prefetch.prefetch_batches(100)
+    };
+    // A batch of two samples of 100 values has 800 bytes.
+    assert_eq!((ahead(Some(2), 1 << 20), ahead(Some(2), 1_600), ahead(None, 8_000)), (6, 2, 10));
 }

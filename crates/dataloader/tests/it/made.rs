@@ -53,6 +53,11 @@ fn bin(at: u64, mid: i32, random: &mut Random) -> Bin {
 /// Writes a file whose segments have these numbers of bins. The label of a row is its number
 /// modulo 3, its movement the row number.
 pub(crate) fn file(path: &Path, segments: &[u64], seed: u64) {
+    file_with(path, segments, seed, |_, _| {});
+}
+
+/// The same, each bin changed by `edit`, which gets its row.
+pub(crate) fn file_with(path: &Path, segments: &[u64], seed: u64, edit: impl Fn(u64, &mut Bin)) {
     let mut random = Random(seed);
     let options =
         WriterOptions { page_rows: 32, row_group_rows: 96, compression: Compression::None };
@@ -63,12 +68,9 @@ pub(crate) fn file(path: &Path, segments: &[u64], seed: u64) {
             let at = writer.rows();
             mid += i32::try_from(random.next() % 3).unwrap() - 1;
             let label = i32::try_from(at % 3).unwrap();
-            let row = StoredBin {
-                bin: bin(at, mid, &mut random),
-                segment,
-                movement: Some(at as f64),
-                label: Some(label),
-            };
+            let mut bin = bin(at, mid, &mut random);
+            edit(at, &mut bin);
+            let row = StoredBin { bin, segment, movement: Some(at as f64), label: Some(label) };
             writer.push(&row).unwrap();
         }
     }

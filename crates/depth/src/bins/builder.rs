@@ -1,12 +1,19 @@
 //! The streaming builder of bins.
 
-use super::{Bin, BinRule, SizeAggregate, stats};
-use crate::{DepthError, LEVELS, Levels, NO_PRICE, PriceStep, SLOTS, UNDEF_PRICE, UpdateMeta};
+use super::{
+    Bin, BinRule, SizeAggregate,
+    stats::{self, Run},
+};
+use crate::{
+    DepthError, LEVELS, Level, Levels, NO_PRICE, PriceStep, SLOTS, UNDEF_PRICE, UpdateMeta,
+};
 
 /// Turns a stream of book updates into bins, one update at a time.
 ///
-/// The work per update is a handful of integer additions a slot; medians are selected once a bin.
-/// Memory grows with the updates of one bin only (80 bytes each, kept from bin to bin).
+/// Most updates change one level or none at all, so the state of a slot is kept until it changes
+/// and then added once for all updates it stood for: the work per update is a comparison with the
+/// book before. Memory grows with the changes inside one bin only (8 bytes each, kept from bin to
+/// bin).
 ///
 /// ```
 /// use lob_depth::{BinBuilder, BinRule, Level, LEVELS, PriceStep, SizeAggregate, UpdateMeta};
@@ -30,17 +37,25 @@ pub struct BinBuilder {
     /// Interval of the open bin, for bins by time.
     interval: u64,
     open: Open,
-    /// Prices seen last in each slot and their steps: most updates move few levels.
-    last_px: [i64; SLOTS],
-    last_steps: [i32; SLOTS],
-    /// Sizes of the open bin, [`SLOTS`] for each update, and the slots present at each update.
-    sizes: Vec<[u32; SLOTS]>,
-    present: Vec<u32>,
-    scratch: Vec<u32>,
+    /// The book after the last update, and the same by slots.
+    last: [Level; LEVELS],
+    slots: [Slot; SLOTS],
+    /// Sizes of each slot in the open bin, in the order of the updates.
+    runs: [Vec<Run>; SLOTS],
     counters: Vec<u32>,
 }
 
-/// Running sums of the open bin.
+/// What a slot shows, and since which update of the open bin.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// [`NO_PRICE`] for an absent level.
+    steps: i32,
+    size: u32,
+    count: u32,
+    since: u32,
+}
+
+/// Running sums of the open bin; those of a slot lack what it shows now.
 #[derive(Debug, Clone, Default)]
 struct Open {
     n_updates: u32,
@@ -51,9 +66,6 @@ struct Open {
     px_sum: [i64; SLOTS],
     count_sum: [u64; SLOTS],
 }
-
-/// The bits of all slots in a presence mask.
-const ALL_PRESENT: u32 = (1 << SLOTS) - 1;
 
 impl BinBuilder {
     /// A builder for one instrument.
@@ -72,11 +84,9 @@ impl BinBuilder {
             n_pushed: 0,
             interval: 0,
             open: Open::default(),
-            last_px: [UNDEF_PRICE; SLOTS],
-            last_steps: [NO_PRICE; SLOTS],
-            sizes: Vec::new(),
-            present: Vec::new(),
-            scratch: Vec::new(),
+            last: [Level::EMPTY; LEVELS],
+            slots: [Slot { steps: NO_PRICE, size: 0, count: 0, since: 0 }; SLOTS],
+            runs: Default::default(),
             counters: Vec::new(),
         })
     }
@@ -100,10 +110,13 @@ impl BinBuilder {
         meta: UpdateMeta,
         book: &impl Levels,
     ) -> Result<Option<Bin>, DepthError> {
+        let mut changed = 0_u32;
+        for i in 0..LEVELS {
+            changed |= u32::from(book.level(i) != self.last[i]) << i;
+        }
+        // Everything that can fail comes before anything that changes.
+        let steps = if changed == 0 { [(0, 0); LEVELS] } else { self.steps(book, changed)? };
         let mut closed = None;
-        let mut sizes = [0; SLOTS];
-        let mut counts = [0; SLOTS];
-        let present = self.read(book, &mut sizes, &mut counts)?;
         if let BinRule::TimeNs(width) = self.rule {
             if meta.ts_event == u64::MAX {
                 return Err(DepthError::UndefinedTime { update: self.n_pushed });
@@ -116,7 +129,12 @@ impl BinBuilder {
                 self.interval = interval;
             }
         }
-        self.add(meta, present, &sizes, &counts);
+        while changed != 0 {
+            let i = changed.trailing_zeros() as usize;
+            changed &= changed - 1;
+            self.change(i, book.level(i), steps[i]);
+        }
+        self.add(meta);
         let full = match self.rule {
             BinRule::Updates(n) => self.open.n_updates >= n,
             BinRule::Volume(units) => self.open.traded_volume >= units,
@@ -136,36 +154,67 @@ impl BinBuilder {
         self.close()
     }
 
-    /// Reads the book into slots and returns which of them are present. Only `last_px` and
-    /// `last_steps` change, and they stay a valid pair, so an error leaves no trace.
+    /// Prices of the changed levels in steps, bid and ask; those of the others are not looked at.
     #[inline]
-    fn read(
-        &mut self,
+    fn steps(
+        &self,
         book: &impl Levels,
-        sizes: &mut [u32; SLOTS],
-        counts: &mut [u32; SLOTS],
-    ) -> Result<u32, DepthError> {
-        let mut present = 0;
-        for i in 0..LEVELS {
-            let level = book.level(i);
-            sizes[i] = level.bid_sz;
-            counts[i] = level.bid_ct;
-            sizes[LEVELS + i] = level.ask_sz;
-            counts[LEVELS + i] = level.ask_ct;
-            for (slot, px) in [(i, level.bid_px), (LEVELS + i, level.ask_px)] {
-                if self.last_px[slot] != px {
-                    self.last_steps[slot] =
-                        if px == UNDEF_PRICE { NO_PRICE } else { self.step.to_steps(px)? };
-                    self.last_px[slot] = px;
-                }
-                present |= u32::from(px != UNDEF_PRICE) << slot;
-            }
+        mut changed: u32,
+    ) -> Result<[(i32, i32); LEVELS], DepthError> {
+        let mut steps = [(0, 0); LEVELS];
+        while changed != 0 {
+            let i = changed.trailing_zeros() as usize;
+            changed &= changed - 1;
+            let (level, last) = (book.level(i), self.last[i]);
+            let of = |px: i64, last_px: i64, slot: usize| match px {
+                // A division is dear, and a change of size alone needs none.
+                px if px == last_px => Ok(self.slots[slot].steps),
+                UNDEF_PRICE => Ok(NO_PRICE),
+                px => self.step.to_steps(px),
+            };
+            steps[i] =
+                (of(level.bid_px, last.bid_px, i)?, of(level.ask_px, last.ask_px, LEVELS + i)?);
         }
-        Ok(present)
+        Ok(steps)
+    }
+
+    /// Puts a level in the place of the one before.
+    #[inline]
+    fn change(&mut self, i: usize, level: Level, (bid, ask): (i32, i32)) {
+        self.last[i] = level;
+        self.set(i, bid, level.bid_sz, level.bid_ct);
+        self.set(LEVELS + i, ask, level.ask_sz, level.ask_ct);
     }
 
     #[inline]
-    fn add(&mut self, meta: UpdateMeta, present: u32, sizes: &[u32; SLOTS], counts: &[u32; SLOTS]) {
+    fn set(&mut self, slot: usize, steps: i32, size: u32, count: u32) {
+        let now = self.slots[slot];
+        if (now.steps, now.size, now.count) != (steps, size, count) {
+            self.settle(slot);
+            self.slots[slot] = Slot { steps, size, count, since: self.open.n_updates };
+        }
+    }
+
+    /// Adds what a slot shows for the updates it was so.
+    #[inline]
+    fn settle(&mut self, slot: usize) {
+        let Slot { steps, size, count, since } = self.slots[slot];
+        let open = &mut self.open;
+        let n = open.n_updates - since;
+        if n == 0 || steps == NO_PRICE {
+            return;
+        }
+        open.n_present[slot] += n;
+        open.px_sum[slot] += i64::from(steps) * i64::from(n);
+        open.count_sum[slot] += u64::from(count) * u64::from(n);
+        match self.runs[slot].last_mut() {
+            Some(run) if run.size == size => run.n += n,
+            _ => self.runs[slot].push(Run { size, n }),
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, meta: UpdateMeta) {
         let open = &mut self.open;
         if open.n_updates == 0 {
             open.ts_event_first = meta.ts_event;
@@ -174,35 +223,16 @@ impl BinBuilder {
         open.last = meta;
         open.traded_volume += u64::from(meta.traded_size);
         self.n_pushed += 1;
-        self.sizes.push(*sizes);
-        self.present.push(present);
-        let sums = open.px_sum.iter_mut().zip(&mut open.count_sum).zip(&mut open.n_present);
-        if present == ALL_PRESENT {
-            for (((px, count), n), (&steps, &orders)) in
-                sums.zip(self.last_steps.iter().zip(counts))
-            {
-                *px += i64::from(steps);
-                *count += u64::from(orders);
-                *n += 1;
-            }
-            return;
-        }
-        for (slot, ((px, count), n)) in sums.enumerate() {
-            if present >> slot & 1 == 1 {
-                *px += i64::from(self.last_steps[slot]);
-                *count += u64::from(counts[slot]);
-                *n += 1;
-            }
-        }
     }
 
     #[cold]
     #[inline(never)]
     fn close(&mut self) -> Option<Bin> {
-        let open = std::mem::take(&mut self.open);
-        if open.n_updates == 0 {
+        if self.open.n_updates == 0 {
             return None;
         }
+        (0..SLOTS).for_each(|slot| self.settle(slot));
+        let open = std::mem::take(&mut self.open);
         let mut bin = Bin {
             ts_event_first: open.ts_event_first,
             ts_event_last: open.last.ts_event,
@@ -214,49 +244,37 @@ impl BinBuilder {
             size: [0.0; SLOTS],
             size_variance: [0.0; SLOTS],
             order_count: open.count_sum,
-            last_bid: self.last_steps[0],
-            last_ask: self.last_steps[LEVELS],
+            last_bid: self.slots[0].steps,
+            last_ask: self.slots[LEVELS].steps,
         };
         for slot in 0..SLOTS {
+            self.slots[slot].since = 0;
             let n = open.n_present[slot];
             if n == 0 {
                 continue;
             }
             bin.px[slot] = floor_mean(open.px_sum[slot], n);
-            self.gather(slot, n == open.n_updates);
-            (bin.size[slot], bin.size_variance[slot]) = self.condense(n);
+            (bin.size[slot], bin.size_variance[slot]) = self.condense(slot, n);
+            self.runs[slot].clear();
         }
-        self.sizes.clear();
-        self.present.clear();
         Some(bin)
     }
 
-    /// Collects the sizes of a slot, in the order of the updates, into `scratch`.
-    fn gather(&mut self, slot: usize, always_present: bool) {
-        self.scratch.clear();
-        if always_present {
-            self.scratch.extend(self.sizes.iter().map(|sizes| sizes[slot]));
-        } else {
-            let updates = self.sizes.iter().zip(&self.present);
-            let seen = updates.filter(|(_, present)| *present >> slot & 1 == 1);
-            self.scratch.extend(seen.map(|(sizes, _)| sizes[slot]));
-        }
-    }
-
-    /// The size and its variance of the `n` sizes in `scratch`.
+    /// The size and its variance of the `n` sizes of a slot. Reorders them.
     #[expect(clippy::cast_precision_loss, reason = "a mean rounds")]
-    fn condense(&mut self, n: u32) -> (f64, f64) {
-        let last = self.scratch.last().copied().unwrap_or(0);
+    fn condense(&mut self, slot: usize, n: u32) -> (f64, f64) {
+        let runs = &mut self.runs[slot];
         let mut sum = 0_u64;
         let mut sum_of_squares = 0_u128;
-        for &size in &self.scratch {
-            sum += u64::from(size);
-            sum_of_squares += u128::from(u64::from(size) * u64::from(size));
+        for run in &*runs {
+            let total = u64::from(run.size) * u64::from(run.n);
+            sum += total;
+            sum_of_squares += u128::from(total) * u128::from(run.size);
         }
         let size = match self.aggregate {
-            SizeAggregate::Median => stats::median(&mut self.scratch, &mut self.counters),
+            SizeAggregate::Median => stats::median(runs, n, &mut self.counters),
             SizeAggregate::Mean => sum as f64 / f64::from(n),
-            SizeAggregate::Last => f64::from(last),
+            SizeAggregate::Last => runs.last().map_or(0.0, |run| f64::from(run.size)),
         };
         (size, stats::sample_variance(n, sum, sum_of_squares))
     }

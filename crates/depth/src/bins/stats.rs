@@ -1,59 +1,62 @@
 //! Statistics of whole numbers, exact up to the final division.
 
-/// Sizes below which selecting is as fast as counting.
-const COUNTED_MIN: usize = 32;
-/// Counters a size may take to be counted: clearing and scanning them has to stay cheap.
-const COUNTERS_PER_SIZE: usize = 8;
+/// Runs below which sorting is as fast as counting.
+const COUNTED_MIN: usize = 24;
+/// Counters a run may take to be counted: clearing and scanning them has to stay cheap.
+const COUNTERS_PER_RUN: usize = 8;
 
-/// The median of sizes; of an even number the mean of the middle two, of none 0. Reorders them.
+/// A size and the number of times it occurs in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) size: u32,
+    pub(super) n: u32,
+}
+
+/// The median of `n` sizes; of an even number the mean of the middle two, of none 0. Reorders
+/// the runs.
 ///
 /// `counters` is scratch memory. Sizes of a level mostly lie close together: counting how often
-/// each occurs then finds the middle faster than selecting does.
+/// each occurs then finds the middle of many faster than sorting does.
 #[expect(clippy::cast_precision_loss, reason = "sums of two u32 are exact in f64")]
-pub(super) fn median(sizes: &mut [u32], counters: &mut Vec<u32>) -> f64 {
-    let n = sizes.len();
-    let (Some(&least), Some(&largest)) = (sizes.iter().min(), sizes.iter().max()) else {
-        return 0.0;
-    };
-    let range = (largest - least) as usize;
-    let (lower, upper) = if range == 0 {
-        (least, least)
-    } else if n >= COUNTED_MIN && range < COUNTERS_PER_SIZE * n {
-        count_middle(sizes, least, range, counters)
-    } else {
-        select_middle(sizes)
+pub(super) fn median(runs: &mut [Run], n: u32, counters: &mut Vec<u32>) -> f64 {
+    let (lower, upper) = match runs {
+        [] => return 0.0,
+        [run] => (run.size, run.size),
+        runs => {
+            let (mut least, mut largest) = (u32::MAX, 0);
+            for run in &*runs {
+                least = least.min(run.size);
+                largest = largest.max(run.size);
+            }
+            let range = (largest - least) as usize;
+            if runs.len() >= COUNTED_MIN && range < COUNTERS_PER_RUN * runs.len() {
+                counters.clear();
+                counters.resize(range + 1, 0);
+                runs.iter().for_each(|run| counters[(run.size - least) as usize] += run.n);
+                middle((least..).zip(counters.iter().copied()), n)
+            } else {
+                runs.sort_unstable_by_key(|run| run.size);
+                middle(runs.iter().map(|run| (run.size, run.n)), n)
+            }
+        }
     };
     (u64::from(lower) + u64::from(upper)) as f64 / 2.0
 }
 
-/// The sizes at the sorted positions (n - 1) / 2 and n / 2, by selection.
-fn select_middle(sizes: &mut [u32]) -> (u32, u32) {
-    let n = sizes.len();
-    let (below, &mut upper, _) = sizes.select_nth_unstable(n / 2);
-    if n % 2 == 1 {
-        return (upper, upper);
-    }
-    (below.iter().copied().max().unwrap_or(upper), upper)
-}
-
-/// The same, by counting how often each of the sizes `least..=least + range` occurs.
-fn count_middle(sizes: &[u32], least: u32, range: usize, counters: &mut Vec<u32>) -> (u32, u32) {
-    counters.clear();
-    counters.resize(range + 1, 0);
-    for &size in sizes {
-        counters[(size - least) as usize] += 1;
-    }
+/// The sizes at the sorted positions (n - 1) / 2 and n / 2 of ascending sizes and how often each
+/// occurs, `n` together.
+fn middle(sizes: impl Iterator<Item = (u32, u32)>, n: u32) -> (u32, u32) {
     let (mut n_up_to, mut lower) = (0, None);
-    for (size, &count) in (least..).zip(counters.iter()) {
-        n_up_to += count as usize;
-        if n_up_to > (sizes.len() - 1) / 2 {
+    for (size, count) in sizes {
+        n_up_to += count;
+        if n_up_to > (n - 1) / 2 {
             let lower = *lower.get_or_insert(size);
-            if n_up_to > sizes.len() / 2 {
+            if n_up_to > n / 2 {
                 return (lower, size);
             }
         }
     }
-    unreachable!("all sizes are counted")
+    unreachable!("the counts sum to n")
 }
 
 /// Sample variance (ddof 1) from the count, sum and sum of squares; 0 below two values.
@@ -75,6 +78,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn runs(sizes: &[u32]) -> Vec<Run> {
+        let run =
+            |same: &[u32]| Run { size: same[0], n: u32::try_from(same.len()).expect("short") };
+        sizes.chunk_by(|a, b| a == b).map(run).collect()
+    }
+
     #[test]
     fn medians() {
         for (sizes, expected) in [
@@ -86,7 +95,8 @@ mod tests {
             (&[5, 5, 5, 1], 5.0),
             (&[u32::MAX, u32::MAX], f64::from(u32::MAX)),
         ] {
-            let found = median(&mut sizes.to_vec(), &mut Vec::new());
+            let n = u32::try_from(sizes.len()).expect("short");
+            let found = median(&mut runs(sizes), n, &mut Vec::new());
             assert!((found - expected).abs() < f64::EPSILON, "{sizes:?}");
         }
     }
@@ -125,7 +135,8 @@ mod tests {
             let n = sorted.len();
             let expected = f64::midpoint(f64::from(sorted[(n - 1) / 2]), f64::from(sorted[n / 2]));
             let mut counters = vec![7; 3];
-            prop_assert!((median(&mut sizes, &mut counters) - expected).abs() < f64::EPSILON);
+            let found = median(&mut runs(&sizes), u32::try_from(n).expect("short"), &mut counters);
+            prop_assert!((found - expected).abs() < f64::EPSILON);
         }
     }
 }

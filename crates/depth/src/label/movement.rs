@@ -69,8 +69,10 @@ impl WindowSum {
 #[derive(Debug, Clone)]
 pub struct MovementStream {
     spec: LabelSpec,
-    /// The latest mids, [`UNDEF_PRICE`] for none; row r is at r modulo the length.
+    /// The latest mids, [`UNDEF_PRICE`] for none; row r is at r modulo `ring_len`. Grows up to
+    /// that: of many instruments, most are quiet.
     ring: Vec<i64>,
+    ring_len: usize,
     n_rows: u64,
     /// Where in the ring the next row goes and the rows that leave each window are.
     newest: usize,
@@ -85,10 +87,12 @@ impl MovementStream {
     /// [`DepthError::InvalidLabel`] as [`LabelSpec::validate`].
     pub fn new(spec: LabelSpec) -> Result<Self, DepthError> {
         let spec = spec.validate()?;
-        let len = spec.lookback as usize + 1 + spec.offset as usize + spec.lookforward as usize;
+        let ring_len =
+            spec.lookback as usize + 1 + spec.offset as usize + spec.lookforward as usize;
         Ok(Self {
             spec,
-            ring: vec![UNDEF_PRICE; len],
+            ring: Vec::new(),
+            ring_len,
             n_rows: 0,
             newest: 0,
             before: WindowSum::default(),
@@ -105,14 +109,20 @@ impl MovementStream {
         // With row i = newest - delay, row i - 1 enters the window before it and row
         // i - 1 - lookback leaves; the latter is as old as the ring is long plus one, so it is
         // still where the new row goes. Rows before the first are "no mid".
-        let leaving_before = std::mem::replace(&mut self.ring[self.newest], newest);
-        let entering_before = self.ring[self.back(delay + 1)];
-        let leaving_after = self.ring[self.back(self.spec.lookforward as usize)];
+        let leaving_before = match self.ring.get_mut(self.newest) {
+            Some(mid) => std::mem::replace(mid, newest),
+            None => {
+                self.ring.push(newest);
+                UNDEF_PRICE
+            }
+        };
+        let entering_before = self.back(delay + 1);
+        let leaving_after = self.back(self.spec.lookforward as usize);
         self.before.add(entering_before);
         self.before.remove(leaving_before);
         self.after.add(newest);
         self.after.remove(leaving_after);
-        self.newest = if self.newest + 1 == self.ring.len() { 0 } else { self.newest + 1 };
+        self.newest = if self.newest + 1 == self.ring_len { 0 } else { self.newest + 1 };
         let row = self.n_rows.checked_sub(delay as u64);
         self.n_rows += 1;
         row.map(|row| {
@@ -132,10 +142,13 @@ impl MovementStream {
         self.spec.offset as usize + self.spec.lookforward as usize
     }
 
-    /// Ring index of the row `age` rows older than the newest; at most one round.
+    /// The mid of the row `age` rows older than the newest; at most one round.
     #[inline]
-    const fn back(&self, age: usize) -> usize {
-        if age <= self.newest { self.newest - age } else { self.newest + self.ring.len() - age }
+    fn back(&self, age: usize) -> i64 {
+        let at =
+            if age <= self.newest { self.newest - age } else { self.newest + self.ring_len - age };
+        // Rows before the first have not grown into the ring.
+        self.ring.get(at).copied().unwrap_or(UNDEF_PRICE)
     }
 }
 

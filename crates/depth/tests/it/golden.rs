@@ -61,7 +61,7 @@ fn check_compat(dir: &Path, name: &str, books: &[Book]) {
     let golden = npy::read(&dir.join(format!("{name}_all3.npy")));
     assert_eq!(golden.shape, all.shape());
     assert_planes(name, &render(&bins, &all), &golden.f32(), [0.0, 1e-6, 0.0]);
-    for feature in Feature::ALL {
+    for feature in Feature::DEPTH {
         let golden = npy::read(&dir.join(format!("{name}_{feature}.npy"))).f32();
         let one = RenderSpec { features: vec![feature], ..all.clone() };
         let image: Vec<f32> = render(&bins, &one);
@@ -96,7 +96,7 @@ fn compat_image_of_one_row_bins() {
     assert_eq!(golden.shape, [ROWS, 500]);
     assert!(render::<f32>(&bins, &spec) == golden.f32());
     // A variance of one row is 0, and so is the plane; it blanks no other.
-    let all = RenderSpec { features: Feature::ALL.to_vec(), ..spec };
+    let all = RenderSpec { features: Feature::DEPTH.to_vec(), ..spec };
     let planes = render::<f32>(&bins, &all);
     let (volume, rest) = planes.split_at(all.plane_len());
     assert!(volume == golden.f32());
@@ -128,7 +128,7 @@ fn contiguous_images() {
         let rule = compat_row_bins(books.len(), 10, 2_500).expect("500 rows");
         let bins = bins(&books, rule, SizeAggregate::Median);
         let spec =
-            RenderSpec { features: Feature::ALL.to_vec(), n_bins: 10, ..RenderSpec::default() };
+            RenderSpec { features: Feature::DEPTH.to_vec(), n_bins: 10, ..RenderSpec::default() };
         let golden = npy::read(&dir.join(format!("{name}_contiguous_all3.npy")));
         assert_eq!(golden.shape, spec.shape());
         let (found, expected) = (render::<f32>(&bins, &spec), golden.f32());

@@ -1,14 +1,20 @@
 //! A second renderer that fills a grid cell by cell, straight from the definition.
 
-use lob_depth::{BinSlice, Feature, Geometry, LEVELS, NO_PRICE, Normalise, ROWS, SLOTS};
+use lob_depth::{BinSlice, Feature, Geometry, LEVELS, NO_PRICE, Normalise, PriceAxis, ROWS, SLOTS};
 
 /// D of one plane in `[row][bin]` order, before any normalisation.
 pub(crate) fn depth(geometry: Geometry, feature: Feature, bins: &BinSlice<'_>) -> Vec<f64> {
     let n = bins.len();
+    match feature {
+        Feature::OrderFlowImbalance => return order_flow(geometry, bins),
+        Feature::Microprice => return microprice(geometry, bins),
+        _ => {}
+    }
     let sizes = match feature {
         Feature::Volume => bins.size,
         Feature::Variance => bins.variance,
         Feature::TradeCounts => bins.count,
+        other => panic!("no depth plane: {other}"),
     };
     let mut image = vec![0.0; ROWS * n];
     for bin in 0..n {
@@ -75,4 +81,61 @@ pub(crate) fn normalise(rule: Normalise, plane: &mut [f64]) {
     if divisor > 0.0 {
         plane.iter_mut().for_each(|x| *x /= divisor);
     }
+}
+
+/// Row by row: the size resting at the row's price in this bin and in the one before.
+fn order_flow(geometry: Geometry, bins: &BinSlice<'_>) -> Vec<f64> {
+    let axis = PriceAxis::new(geometry, bins.last_bid, bins.last_ask);
+    let n_bins = bins.len();
+    let mut out = vec![0.0; ROWS * n_bins];
+    let resting = |bin: usize, from: usize, px: i64| -> Option<f64> {
+        let slots = bin * SLOTS + from..bin * SLOTS + from + LEVELS;
+        let prices = || bins.px[slots.clone()].iter().map(|&px| i64::from(px));
+        let has_all = prices().all(|px| px != i64::from(NO_PRICE));
+        let (lowest, highest) = (prices().min()?, prices().max()?);
+        if has_all && (from == 0 && px < lowest || from == LEVELS && px > highest) {
+            return None;
+        }
+        let sizes = prices().zip(&bins.size[slots.clone()]);
+        Some(sizes.filter(|(other, _)| *other == px).fold(0.0, |sum, (_, size)| sum + size))
+    };
+    let change = |bin: usize, from: usize, px: i64| match (
+        resting(bin, from, px),
+        resting(bin - 1, from, px),
+    ) {
+        (Some(now), Some(before)) => now - before,
+        _ => 0.0,
+    };
+    for row in 0..ROWS {
+        let Some(px) = axis.price(row) else { continue };
+        for bin in 1..n_bins {
+            out[row * n_bins + bin] = change(bin, 0, px) - change(bin, LEVELS, px);
+        }
+    }
+    out
+}
+
+fn microprice(geometry: Geometry, bins: &BinSlice<'_>) -> Vec<f64> {
+    let axis = PriceAxis::new(geometry, bins.last_bid, bins.last_ask);
+    let n_bins = bins.len();
+    let mut out = vec![0.0; ROWS * n_bins];
+    for bin in 0..n_bins {
+        let (bid, ask) = (bins.px[bin * SLOTS], bins.px[bin * SLOTS + LEVELS]);
+        let (bid_sz, ask_sz) = (bins.size[bin * SLOTS], bins.size[bin * SLOTS + LEVELS]);
+        if bid == NO_PRICE || ask == NO_PRICE || bid_sz + ask_sz == 0.0 {
+            continue;
+        }
+        let mid = (f64::from(bid) * ask_sz + f64::from(ask) * bid_sz) / (bid_sz + ask_sz);
+        for row in 0..ROWS {
+            let Some(px) = axis.price(row) else { continue };
+            let px = px as f64;
+            let cell = &mut out[row * n_bins + bin];
+            if px == mid.floor() {
+                *cell = 1.0 - (mid - mid.floor());
+            } else if px == mid.floor() + 1.0 {
+                *cell = mid - mid.floor();
+            }
+        }
+    }
+    out
 }

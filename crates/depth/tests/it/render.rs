@@ -154,6 +154,30 @@ fn thin_and_one_sided_and_empty_bins() {
 }
 
 #[test]
+fn order_flow_and_microprice_by_hand() {
+    let mut bins = BinColumns::default();
+    push(&mut bins, &[(100, 4.0), (99, 7.0)], &[(101, 12.0)]);
+    // The bid at 100 grows by 2 and the one at 99 goes; the ask at 101 shrinks by 4.
+    push(&mut bins, &[(100, 6.0)], &[(101, 8.0), (103, 1.0)]);
+    let spec = RenderSpec {
+        features: vec![Feature::Microprice, Feature::OrderFlowImbalance],
+        ..spec(Geometry::Contiguous, 2)
+    };
+    let image = depth(&bins, &spec);
+    let (flow, microprice) = image.split_at(spec.plane_len());
+    let axis = lob_depth::PriceAxis::new(Geometry::Contiguous, 100, 101);
+    let cell = |plane: &[f64], px: i32, bin: usize| plane[axis.row(px).expect("near") * 2 + bin];
+    let flows = [(100, 2.0), (99, -7.0), (101, 4.0), (103, -1.0), (102, 0.0)];
+    for (px, expected) in flows {
+        assert_eq!((cell(flow, px, 0), cell(flow, px, 1)), (0.0, expected), "{px}");
+    }
+    assert_eq!(flow.iter().filter(|x| **x != 0.0).count(), 4);
+    // (100 * 12 + 101 * 4) / 16 = 100.25.
+    assert_eq!((cell(microprice, 100, 0), cell(microprice, 101, 0)), (0.75, 0.25));
+    assert!((microprice.iter().sum::<f64>() - 2.0).abs() < 1e-12);
+}
+
+#[test]
 fn an_image_off_the_axis_is_an_error() {
     // An index future at 4,700.25 in steps of 1e-5: the spread alone is 25,000 steps.
     let mut bins = BinColumns::default();

@@ -1,46 +1,106 @@
 //! Writing and copying memory on one core.
 
 use std::hint::black_box;
+use std::ops::Range;
 
-use super::best_rate;
+/// Bytes of one repetition of [`Large`]: milliseconds of work, so that some repetitions fit
+/// between the turns of other programs.
+const STRETCH_BYTES: usize = 32 << 20;
 
-/// Fill and copy in bytes per second on buffers of `bytes`. Copying counts the bytes copied once.
-pub(super) fn large(bytes: usize, seconds: f64) -> (f64, f64) {
-    let mut target = vec![0u8; bytes];
-    let fill = best_rate(bytes as f64, seconds, || black_box(&mut target[..]).fill(1));
-    let source = vec![1u8; bytes];
-    let copy = best_rate(bytes as f64, seconds, || {
-        black_box(&mut target[..]).copy_from_slice(black_box(&source));
-    });
-    (fill, copy)
+/// Two buffers larger than the last-level cache, walked through stretch by stretch: by the time a
+/// stretch comes round again the others have pushed it out of the cache.
+pub(super) struct Large {
+    source: Vec<u8>,
+    target: Vec<u8>,
+    next: usize,
 }
 
-/// Fills and copies per repetition of [`recycled`], so that one takes about a millisecond.
+impl Large {
+    pub(super) fn new(bytes: usize) -> Self {
+        let stretches = (bytes / STRETCH_BYTES).max(1);
+        let bytes = bytes.min(stretches * STRETCH_BYTES);
+        Self { source: vec![1; bytes], target: vec![0; bytes], next: 0 }
+    }
+
+    /// Bytes a repetition writes or copies; copied bytes count once.
+    pub(super) fn bytes(&self) -> f64 {
+        STRETCH_BYTES.min(self.target.len()) as f64
+    }
+
+    pub(super) fn fill(&mut self) {
+        let stretch = self.stretch();
+        black_box(&mut self.target[stretch]).fill(1);
+    }
+
+    pub(super) fn copy(&mut self) {
+        let stretch = self.stretch();
+        let source = black_box(&self.source[stretch.clone()]);
+        black_box(&mut self.target[stretch]).copy_from_slice(source);
+    }
+
+    fn stretch(&mut self) -> Range<usize> {
+        let from = self.next;
+        let to = from + STRETCH_BYTES.min(self.target.len());
+        self.next = if to < self.target.len() { to } else { 0 };
+        from..to
+    }
+}
+
+/// Fills or copies per repetition of [`Recycled`], so that one takes about a millisecond.
 const ROUNDS: usize = 48;
 
-/// Fill and copy in bytes per second on buffers of `values` f32 that are used again and again and
-/// so stay in the cache, as a loader's recycled image buffers do.
-pub(super) fn recycled(values: usize, seconds: f64) -> (f64, f64) {
-    let source = vec![-1.0f32; values];
-    let mut target = vec![0.0f32; values];
-    let amount = (values * size_of::<f32>() * ROUNDS) as f64;
-    // Which of the two is faster depends on the CPU's string instructions; the limit is the better.
-    let by_value = best_rate(amount, seconds / 2.0, || {
-        for _ in 0..ROUNDS {
-            fill_value(black_box(&mut target), black_box(-1.0));
+/// Targets that take turns. Where a buffer's pages lie decides how well it fits the cache, and a
+/// single one may be unlucky for the whole run.
+const TARGETS: usize = 4;
+
+/// Buffers that are used again and again and so stay in the cache, as a loader's recycled image
+/// buffers do.
+pub(super) struct Recycled {
+    source: Vec<f32>,
+    targets: [Vec<f32>; TARGETS],
+    next: usize,
+}
+
+impl Recycled {
+    pub(super) fn new(values: usize) -> Self {
+        Self {
+            source: vec![-1.0; values],
+            targets: std::array::from_fn(|_| vec![0.0; values]),
+            next: 0,
         }
-    });
-    let by_memset = best_rate(amount, seconds / 2.0, || {
+    }
+
+    /// Bytes of one repetition.
+    pub(super) fn bytes(&self) -> f64 {
+        (self.source.len() * size_of::<f32>() * ROUNDS) as f64
+    }
+
+    pub(super) fn fill_value(&mut self) {
+        let target = self.target();
+        for _ in 0..ROUNDS {
+            fill_value(black_box(target), black_box(-1.0));
+        }
+    }
+
+    pub(super) fn fill_zero(&mut self) {
+        let target = self.target();
         for _ in 0..ROUNDS {
             black_box(&mut target[..]).fill(0.0);
         }
-    });
-    let copy = best_rate(amount, seconds, || {
+    }
+
+    pub(super) fn copy(&mut self) {
+        self.next = (self.next + 1) % TARGETS;
+        let target = &mut self.targets[self.next];
         for _ in 0..ROUNDS {
-            black_box(&mut target[..]).copy_from_slice(black_box(&source));
+            black_box(&mut target[..]).copy_from_slice(black_box(&self.source));
         }
-    });
-    (by_value.max(by_memset), copy)
+    }
+
+    fn target(&mut self) -> &mut [f32] {
+        self.next = (self.next + 1) % TARGETS;
+        &mut self.targets[self.next]
+    }
 }
 
 /// Writes one value with the widest stores the CPU has.
@@ -74,6 +134,18 @@ fn fill_avx2(target: &mut [f32], value: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stretches_cover_the_buffers_in_turn() {
+        let mut large = Large::new(2 * STRETCH_BYTES + 5);
+        assert_eq!(large.target.len(), 2 * STRETCH_BYTES);
+        let turns: Vec<usize> = (0..3).map(|_| large.stretch().start).collect();
+        assert_eq!(turns, [0, STRETCH_BYTES, 0]);
+        let mut small = Large::new(100);
+        small.fill();
+        small.copy();
+        assert_eq!((small.stretch(), small.target.iter().sum::<u8>()), (0..100, 100));
+    }
 
     #[test]
     fn every_value_is_written() {

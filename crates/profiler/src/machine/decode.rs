@@ -5,29 +5,75 @@
 
 use std::hint::black_box;
 
-use super::best_rate;
 use crate::Unavailable;
 
 const LEVEL: i32 = 3;
 const RECORD_BYTES: usize = 368;
 const LEVELS: usize = 10;
 
-/// Decompressed bytes per second of a zstd level-3 frame of about `bytes` bytes.
-pub(super) fn bytes_per_s(bytes: usize, seconds: f64) -> Result<f64, Unavailable> {
-    let failed = |e| Unavailable::new(format!("zstd failed: {e}"));
-    let records = records(bytes / RECORD_BYTES, 1);
-    let frame = zstd::bulk::compress(&records, LEVEL).map_err(failed)?;
-    let mut decompressor = zstd::bulk::Decompressor::new().map_err(failed)?;
-    let mut target = vec![0u8; records.len()];
-    let mut outcome = Ok(0);
-    let rate = best_rate(records.len() as f64, seconds, || {
-        outcome = decompressor.decompress_to_buffer(black_box(&frame), black_box(&mut target));
-    });
-    let written = outcome.map_err(failed)?;
-    if written != records.len() || target != records {
-        return Err(Unavailable::new("zstd did not give back the records it compressed"));
+/// Decompressed bytes of one repetition: a millisecond or two, so that some repetitions fit between
+/// the turns of other programs.
+const STRETCH_BYTES: usize = (4 << 20) / RECORD_BYTES * RECORD_BYTES;
+
+/// Records in zstd level-3 frames of one stretch each, decoded in turn into a buffer that holds
+/// them all, so that the target is not always the same few megabytes of cache.
+pub(super) struct Decode {
+    records: Vec<u8>,
+    frames: Vec<Vec<u8>>,
+    target: Vec<u8>,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    next: usize,
+    outcome: std::io::Result<()>,
+}
+
+impl Decode {
+    /// About `bytes` bytes of records, in whole stretches, one at least.
+    pub(super) fn new(bytes: usize) -> Result<Self, Unavailable> {
+        let stretches = (bytes / STRETCH_BYTES).max(1);
+        let records = records(stretches * STRETCH_BYTES / RECORD_BYTES, 1);
+        let compress = |stretch| zstd::bulk::compress(stretch, LEVEL).map_err(failed);
+        Ok(Self {
+            frames: records.chunks(STRETCH_BYTES).map(compress).collect::<Result<_, _>>()?,
+            target: vec![0; records.len()],
+            decompressor: zstd::bulk::Decompressor::new().map_err(failed)?,
+            next: 0,
+            outcome: Ok(()),
+            records,
+        })
     }
-    Ok(rate)
+
+    /// Decompressed bytes of one repetition.
+    pub(super) fn bytes(&self) -> f64 {
+        STRETCH_BYTES as f64
+    }
+
+    pub(super) fn run(&mut self) {
+        let stretch = &mut self.target[self.next * STRETCH_BYTES..][..STRETCH_BYTES];
+        let frame = black_box(&self.frames[self.next]);
+        let written = self.decompressor.decompress_to_buffer(frame, black_box(stretch));
+        match written {
+            Ok(STRETCH_BYTES) => {}
+            Ok(_) => self.outcome = Err(std::io::Error::other("a frame was too short")),
+            Err(error) => self.outcome = Err(error),
+        }
+        self.next = (self.next + 1) % self.frames.len();
+    }
+
+    /// Whether every repetition gave the records back.
+    pub(super) fn check(mut self) -> Result<(), Unavailable> {
+        self.next = 0;
+        // Stretches the time did not suffice for are decoded now.
+        (0..self.frames.len()).for_each(|_| self.run());
+        self.outcome.map_err(failed)?;
+        if self.target != self.records {
+            return Err(Unavailable::new("zstd did not give back the records it compressed"));
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: std::io::Error) -> Unavailable {
+    Unavailable::new(format!("zstd failed: {error}"))
 }
 
 /// `n` records of a book whose best price wanders, deterministic in `seed`.

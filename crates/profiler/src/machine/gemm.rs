@@ -7,25 +7,64 @@
 
 use std::hint::black_box;
 
-use super::best_rate;
-
 /// Depth of a packed block.
 const KC: usize = 256;
 /// Rows of a packed block of A; a multiple of both tile heights, 12 and 6.
 const MC: usize = 192;
 
-/// Floating-point operations per second of a product of two square matrices, `2 n^3` each.
-pub(super) fn flop_per_s(edge: usize, seconds: f64) -> f64 {
-    let value = |i: usize| (i % 17) as f32 * 0.125 - 1.0;
-    let a: Vec<f32> = (0..edge * edge).map(value).collect();
-    let b: Vec<f32> = (0..edge * edge).map(|i| value(i + 5)).collect();
-    let mut c = vec![0.0f32; edge * edge];
-    let mut workspace = Workspace::new(edge);
-    let flops = 2.0 * (edge as f64).powi(3);
-    best_rate(flops, seconds, || {
-        product(edge, black_box(&a), black_box(&b), &mut c, &mut workspace);
-        black_box(&c);
-    })
+/// Two square matrices and their product.
+pub(super) struct Gemm {
+    edge: usize,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+    workspace: Workspace,
+}
+
+impl Gemm {
+    pub(super) fn new(edge: usize) -> Self {
+        let value = |i: usize| (i % 17) as f32 * 0.125 - 1.0;
+        Self {
+            edge,
+            a: (0..edge * edge).map(value).collect(),
+            b: (0..edge * edge).map(|i| value(i + 5)).collect(),
+            c: vec![0.0; edge * edge],
+            workspace: Workspace::new(edge),
+        }
+    }
+
+    /// Floating-point operations of one repetition.
+    pub(super) fn flops(&self) -> f64 {
+        2.0 * (self.edge as f64).powi(3)
+    }
+
+    /// With the widest arithmetic the CPU has.
+    pub(super) fn run(&mut self) {
+        let (a, b) = (black_box(&self.a), black_box(&self.b));
+        product(self.edge, a, b, &mut self.c, &mut self.workspace);
+        black_box(&self.c);
+    }
+
+    /// With 256-bit arithmetic, where [`has_avx512`] says there is wider; nothing elsewhere.
+    pub(super) fn run_avx2(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let (a, b) = (black_box(&self.a), black_box(&self.b));
+            // SAFETY: the line above has found AVX2 and FMA on this CPU.
+            unsafe { product_avx2(self.edge, a, b, &mut self.c, &mut self.workspace) };
+            black_box(&self.c);
+        }
+    }
+}
+
+/// Whether [`Gemm::run`] uses 512-bit arithmetic and [`Gemm::run_avx2`] has something to run.
+pub(super) fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Packed copies of a block of A and a row of panels of B.

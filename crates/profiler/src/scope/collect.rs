@@ -37,7 +37,7 @@ pub fn take_scopes() -> Vec<ScopeStat> {
 pub fn scope_calls_total() -> u64 {
     let mut calls = 0;
     for entry in &registry().trees {
-        entry.root.walk(&mut |node| calls += node.calls.load(Ordering::Relaxed));
+        entry.root.walk(&mut |node| calls += node.sketch.count());
     }
     calls
 }
@@ -49,7 +49,7 @@ struct Gathered {
     own: u64,
     min: u64,
     max: u64,
-    counts: Counts<u64>,
+    counts: Counts,
 }
 
 impl Gathered {
@@ -92,7 +92,7 @@ fn gather(entry: &mut Entry, now: u64, sink: &mut impl FnMut(&[String], Gathered
     let reported = &mut entry.reported;
     entry.root.walk(&mut |node| {
         while reported.len() <= node.id as usize {
-            reported.push(Reported { calls: 0, total: 0, buckets: Counts::new() });
+            reported.push(Reported { finished: 0, calls: 0, total: 0, buckets: Counts::new() });
         }
         by_id.insert(node.id, found.len());
         found.push((node, look(node, &mut reported[node.id as usize], now)));
@@ -114,14 +114,13 @@ fn gather(entry: &mut Entry, now: u64, sink: &mut impl FnMut(&[String], Gathered
 /// Reads a node once. Cumulative figures never fall below what was reported, see
 /// [`Node::close`].
 fn look(node: &Node, reported: &mut Reported, now: u64) -> Gathered {
-    let calls = node.calls.load(Ordering::Acquire);
+    let mut counts = Counts::new();
+    reported.finished += node.sketch.drain(&mut reported.buckets, &mut counts);
     let total = node.total.load(Ordering::Acquire);
     let open_since = node.open_since.load(Ordering::Relaxed);
     let (open_calls, open_ticks) =
         if open_since == 0 { (0, 0) } else { (1, now.saturating_sub(open_since)) };
-    let (calls, total) = (calls + open_calls, total + open_ticks);
-    let mut counts = Counts::new();
-    node.sketch.drain(&mut reported.buckets, &mut counts);
+    let (calls, total) = (reported.finished + open_calls, total + open_ticks);
     let news = Gathered {
         calls: calls.saturating_sub(reported.calls),
         total: total.saturating_sub(reported.total),
@@ -135,7 +134,7 @@ fn look(node: &Node, reported: &mut Reported, now: u64) -> Gathered {
     news
 }
 
-fn path_of(node: &'static Node) -> Vec<String> {
+pub(super) fn path_of(node: &'static Node) -> Vec<String> {
     let mut path: Vec<&str> = std::iter::successors(Some(node), |n| n.parent())
         .map(Node::name)
         .filter(|name| !name.is_empty())

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::tree::Node;
-use super::{CURRENT, ScopeGuard};
+use super::{CURRENT, close, open};
 use crate::clock;
 
 const CALLS_PER_BATCH: u32 = 4096;
@@ -21,12 +21,14 @@ pub fn calibrate_scope_cost() -> f64 {
     if cfg!(feature = "compile-out") {
         return 0.0;
     }
-    clock::start();
+    let read = if clock::start() { clock::read_counter } else { clock::ticks };
     let outside = CURRENT.replace(Some(ROOT.get_or_init(Node::new_root)));
     let batch = || {
         let start = Instant::now();
         for _ in 0..CALLS_PER_BATCH {
-            drop(std::hint::black_box(ScopeGuard::enter("calibration")));
+            if let Some(open) = std::hint::black_box(open("calibration", read())) {
+                close(&open, read());
+            }
         }
         start.elapsed().as_secs_f64() / f64::from(CALLS_PER_BATCH)
     };

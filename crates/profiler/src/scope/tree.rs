@@ -6,10 +6,12 @@
 //! look and never counts anything twice.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::CURRENT;
+use super::allocs::AllocCells;
+use super::ring::Ring;
 use crate::sketch::{AtomicSketch, Counts};
 
 /// Distinct scopes (paths) one thread may hold. Further ones are not recorded but counted by
@@ -17,7 +19,11 @@ use crate::sketch::{AtomicSketch, Counts};
 pub const MAX_SCOPES_PER_THREAD: u32 = 1024;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { trees: Vec::new(), free: Vec::new() });
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { trees: Vec::new(), free: Vec::new(), threads: Vec::new() });
+
+/// Threads whose names are remembered for traces; later ones are shown by number.
+const MAX_THREAD_NAMES: usize = 4096;
 
 /// Times a scope was entered but not recorded because its thread held
 /// [`MAX_SCOPES_PER_THREAD`] different ones already.
@@ -26,23 +32,45 @@ pub fn scopes_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// A scope in one thread's call tree.
+/// A scope in one thread's call tree. What every call touches comes first, on two cache lines.
+#[repr(C, align(64))]
 pub(crate) struct Node {
     name: &'static str,
+    first_child: Link,
+    next_sibling: Link,
     parent: Option<&'static Self>,
-    depth: u32,
-    /// Index within the tree; the root is 0.
-    pub(super) id: u32,
-    tree: &'static Tree,
-    first_child: OnceLock<&'static Self>,
-    next_sibling: OnceLock<&'static Self>,
     /// Ticks at which the scope was entered; 0 when it is not open.
     pub(super) open_since: AtomicU64,
-    pub(super) calls: AtomicU64,
     pub(super) total: AtomicU64,
     pub(super) min: AtomicU64,
     pub(super) max: AtomicU64,
+    /// Index within the tree; the root is 0.
+    pub(super) id: u32,
+    depth: u32,
+    tree: &'static Tree,
+    pub(super) allocs: AllocCells,
+    /// Also counts the calls.
     pub(super) sketch: AtomicSketch,
+}
+
+/// A place for one node, set once.
+struct Link(AtomicPtr<Node>);
+
+impl Link {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    #[inline]
+    fn get(&self) -> Option<&'static Node> {
+        // SAFETY: the pointer is null or was made by `set` from a reference to a node that is
+        // never freed and only ever shared; the acquire pairs with the release there.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn set(&self, node: &'static Node) {
+        self.0.store(std::ptr::from_ref(node).cast_mut(), Ordering::Release);
+    }
 }
 
 impl fmt::Debug for Node {
@@ -54,12 +82,20 @@ impl fmt::Debug for Node {
 /// What all nodes of a tree share.
 struct Tree {
     nodes: AtomicU32,
+    /// Number of the thread that owns the tree now.
+    owner: AtomicU32,
+    /// Made when the thread's first event is recorded.
+    ring: OnceLock<Ring>,
 }
 
 impl Node {
     /// A fresh tree; it lives as long as the process.
     pub(super) fn new_root() -> &'static Self {
-        let tree = Box::leak(Box::new(Tree { nodes: AtomicU32::new(1) }));
+        let tree = Box::leak(Box::new(Tree {
+            nodes: AtomicU32::new(1),
+            owner: AtomicU32::new(0),
+            ring: OnceLock::new(),
+        }));
         Box::leak(Box::new(Self::new("", None, 0, tree)))
     }
 
@@ -75,10 +111,10 @@ impl Node {
             depth: parent.map_or(0, |p| p.depth + 1),
             id,
             tree,
-            first_child: OnceLock::new(),
-            next_sibling: OnceLock::new(),
+            first_child: Link::new(),
+            next_sibling: Link::new(),
             open_since: AtomicU64::new(0),
-            calls: AtomicU64::new(0),
+            allocs: AllocCells::new(),
             total: AtomicU64::new(0),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
@@ -99,7 +135,7 @@ impl Node {
     }
 
     pub(super) fn children(&self) -> impl Iterator<Item = &'static Self> {
-        std::iter::successors(self.first_child.get().copied(), |n| n.next_sibling.get().copied())
+        std::iter::successors(self.first_child.get(), |n| n.next_sibling.get())
     }
 
     /// The child of that name. Names are compared by address: two literals that spell the same
@@ -127,7 +163,8 @@ impl Node {
         let node: &'static Self = Box::leak(Box::new(Self::new(name, Some(self), id, self.tree)));
         let place = self.children().last().map_or(&self.first_child, |last| &last.next_sibling);
         // Only the owning thread adds nodes, so the place at the end of the list is still empty.
-        place.set(node).is_ok().then_some(node)
+        place.set(node);
+        Some(node)
     }
 
     #[inline]
@@ -135,17 +172,14 @@ impl Node {
         self.open_since.store(now, Ordering::Relaxed);
     }
 
-    /// Records one call. `open_since` is cleared first and the sums are released after it: a
-    /// reader that sees a new sum also sees the scope closed, so it sees too little at worst and
-    /// never too much.
+    /// Records one call. `open_since` is cleared first, the sum is released after it and the call
+    /// is counted last: a reader that sees a new count also sees the sum and the scope closed, so
+    /// it sees too little at worst and never too much.
     #[inline]
     pub(super) fn close(&self, elapsed: u64) {
-        let add = |cell: &AtomicU64, by| {
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(by), Ordering::Release);
-        };
         self.open_since.store(0, Ordering::Relaxed);
-        add(&self.total, elapsed);
-        add(&self.calls, 1);
+        let total = self.total.load(Ordering::Relaxed).wrapping_add(elapsed);
+        self.total.store(total, Ordering::Release);
         if elapsed < self.min.load(Ordering::Relaxed) {
             self.min.store(elapsed, Ordering::Relaxed);
         }
@@ -153,6 +187,20 @@ impl Node {
             self.max.store(elapsed, Ordering::Relaxed);
         }
         self.sketch.record(elapsed);
+    }
+
+    /// The ring of the tree's thread, made on first use with room for `capacity` events.
+    pub(super) fn ring_or_new(&self, capacity: usize) -> &'static Ring {
+        self.tree.ring.get_or_init(|| Ring::new(capacity))
+    }
+
+    pub(super) fn ring(&self) -> Option<&'static Ring> {
+        self.tree.ring.get()
+    }
+
+    /// Number of the thread that owns the tree now; 1 is the first that entered a scope.
+    pub(super) fn owner(&self) -> u32 {
+        self.tree.owner.load(Ordering::Relaxed)
     }
 
     /// This node and all below it, parents first.
@@ -167,21 +215,28 @@ impl Node {
 
 /// What earlier looks at a node have already reported.
 pub(super) struct Reported {
+    /// Calls seen finished.
+    pub(super) finished: u64,
+    /// Calls handed out, the one open at the time included.
     pub(super) calls: u64,
     pub(super) total: u64,
-    pub(super) buckets: Counts<u32>,
+    pub(super) buckets: Counts,
 }
 
 pub(super) struct Entry {
     pub(super) root: &'static Node,
     /// By node id.
     pub(super) reported: Vec<Reported>,
+    /// Allocations handed out, by node id.
+    pub(super) reported_allocs: Vec<[u64; 3]>,
 }
 
 /// All trees ever made, and which of them no thread owns at present.
 pub(super) struct Registry {
     pub(super) trees: Vec<Entry>,
     free: Vec<usize>,
+    /// Names of the threads that owned a tree, by number less one.
+    pub(super) threads: Vec<String>,
 }
 
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
@@ -218,11 +273,23 @@ pub(super) fn adopt() -> Option<&'static Node> {
 }
 
 fn take_tree() -> Ownership {
+    static THREADS: AtomicU32 = AtomicU32::new(0);
     let mut registry = registry();
-    if let Some(index) = registry.free.pop() {
-        return Ownership { index, root: registry.trees[index].root };
+    // Numbered under the lock, so that names and numbers go together.
+    let number = THREADS.fetch_add(1, Ordering::Relaxed) + 1;
+    if registry.threads.len() < MAX_THREAD_NAMES {
+        let name = std::thread::current().name().map(str::to_owned);
+        registry.threads.push(name.unwrap_or_else(|| format!("thread {number}")));
     }
-    let root = Node::new_root();
-    registry.trees.push(Entry { root, reported: Vec::new() });
-    Ownership { index: registry.trees.len() - 1, root }
+    let (index, root) = match registry.free.pop() {
+        Some(index) => (index, registry.trees[index].root),
+        None => {
+            let root = Node::new_root();
+            let entry = Entry { root, reported: Vec::new(), reported_allocs: Vec::new() };
+            registry.trees.push(entry);
+            (registry.trees.len() - 1, root)
+        }
+    };
+    root.tree.owner.store(number, Ordering::Relaxed);
+    Ownership { index, root }
 }

@@ -66,7 +66,7 @@ fn the_peak_outlives_the_block() {
 
 #[test]
 fn scopes_do_not_allocate_once_they_are_known() {
-    lob_profiler::enable(true);
+    let _alone = crate::scopes::alone();
     let work = || {
         let _outer = lob_profiler::scope!("steady");
         let _inner = lob_profiler::scope!("steady inner");
@@ -78,4 +78,29 @@ fn scopes_do_not_allocate_once_they_are_known() {
         thread_alloc_stats(),
         lob_profiler::AllocStats { peak_bytes: thread_alloc_stats().peak_bytes, ..before }
     );
+}
+
+#[test]
+fn allocations_are_charged_to_the_scope_that_made_them() {
+    let _alone = crate::scopes::alone();
+    lob_profiler::track_scope_allocs(true);
+    let _ = lob_profiler::take_scope_allocs().unwrap();
+    let mut kept = Vec::with_capacity(2);
+    for _ in 0..2 {
+        let _outer = lob_profiler::scope("charged");
+        kept.push(black_box(vec![1u8; 1000]));
+        let _inner = lob_profiler::scope("inner");
+        drop(black_box(vec![1u8; 500]));
+    }
+    let allocs = lob_profiler::take_scope_allocs().unwrap();
+    lob_profiler::track_scope_allocs(false);
+    let of = |path: &str| allocs.iter().find(|a| a.path == path).unwrap();
+    // The first look at a scope makes its node, which is charged to the scope around it.
+    let inner = of("charged/inner");
+    assert_eq!((inner.allocations, inner.allocated_bytes, inner.net_bytes), (2, 1000, 0));
+    assert_eq!(inner.self_allocations, 2);
+    let outer = of("charged");
+    assert!(outer.allocated_bytes >= 3000 && outer.net_bytes >= 2000, "{outer:?}");
+    assert_eq!(outer.self_allocated_bytes, outer.allocated_bytes - 1000);
+    assert!(lob_profiler::take_scope_allocs().unwrap().iter().all(|a| a.path != "charged"));
 }

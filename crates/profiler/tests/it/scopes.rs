@@ -13,7 +13,7 @@ use lob_profiler::{enable, scope, take_scopes};
 static TAKING: Mutex<()> = Mutex::new(());
 
 /// Starts from an empty slate, alone.
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     let guard = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
     enable(true);
     let _ = take_scopes();
@@ -21,7 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// The scopes at and below `root`.
-fn taken(root: &str) -> Vec<ScopeStat> {
+pub(crate) fn taken(root: &str) -> Vec<ScopeStat> {
     let below = format!("{root}/");
     take_scopes().into_iter().filter(|s| s.path == root || s.path.starts_with(&below)).collect()
 }
@@ -171,7 +171,7 @@ fn calibration_leaves_no_trace() {
 
 #[test]
 fn calls_in_total_only_grow() {
-    enable(true);
+    let _alone = alone();
     let before = lob_profiler::scope_calls_total();
     (0..10).for_each(|_| drop(scope("counted")));
     assert!(lob_profiler::scope_calls_total() >= before + 10);

@@ -84,3 +84,35 @@ fn the_sampler_sees_memory_and_cpu() {
 fn a_dropped_sampler_ends() {
     drop(Sampler::start(Duration::from_secs(3600)));
 }
+
+#[test]
+fn every_system_sensor_is_a_plausible_value_or_a_reason() {
+    use lob_profiler::{Resource, Unavailable};
+    let mut seen = Vec::new();
+    let mut check = |name: &str, value: Result<f64, Unavailable>, most: f64| match value {
+        Ok(value) => {
+            assert!((0.0..=most).contains(&value), "{name}: {value}");
+            seen.push(name.to_owned());
+        }
+        Err(missing) => assert!(!missing.reason.is_empty(), "{name}"),
+    };
+    check("load", lob_profiler::load_average().map(|load| load[0]), 1e5);
+    for resource in [Resource::Cpu, Resource::Memory, Resource::Io] {
+        check("pressure", lob_profiler::pressure(resource).map(|p| p.some_avg10), 1.0);
+    }
+    check("cpu", lob_profiler::cpu_times().map(|times| times.total_s()), 1e12);
+    check("disk", lob_profiler::disk_traffic().map(|t| t.in_bytes as f64), 1e18);
+    check("network", lob_profiler::network_traffic().map(|t| t.in_bytes as f64), 1e18);
+    check("faults", lob_profiler::page_faults().map(|f| f.minor as f64), 1e15);
+    check("switches", lob_profiler::context_switches().map(|s| s.voluntary as f64), 1e15);
+    check("io", lob_profiler::process_io().map(|io| io.read_bytes as f64), 1e18);
+    check("temperature", lob_profiler::temperature_celsius(), 150.0);
+    check("frequency", lob_profiler::cpu_frequency_hz(), 1e10);
+    let energy = lob_profiler::energy();
+    check("energy", energy.map(|e| e.joules_since(&e)), 0.0);
+    check("gpus", lob_profiler::gpus().map(|gpus| gpus.len() as f64), 1e3);
+    #[cfg(target_os = "linux")]
+    for name in ["load", "cpu", "faults", "switches", "io"] {
+        assert!(seen.iter().any(|s| s == name), "{name} is missing on Linux: {seen:?}");
+    }
+}

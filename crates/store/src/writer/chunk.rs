@@ -6,6 +6,7 @@ use parquet::{
         page::{CompressedPage, Page, PageWriteSpec, PageWriter},
         writer::{ColumnCloseResult, ColumnWriter, get_column_writer},
     },
+    data_type::ByteArray,
     errors::{ParquetError, Result},
     file::properties::WriterPropertiesPtr,
     schema::types::ColumnDescPtr,
@@ -19,6 +20,7 @@ pub(crate) enum Values {
     I32(Vec<i32>),
     I64(Vec<i64>),
     F64(Vec<f64>),
+    Bytes(Vec<ByteArray>),
 }
 
 /// A column chunk being encoded into memory.
@@ -44,6 +46,9 @@ impl ChunkWriter {
                 to.write_batch(values, levels, None)?;
             }
             (ColumnWriter::DoubleColumnWriter(to), Values::F64(values)) => {
+                to.write_batch(values, levels, None)?;
+            }
+            (ColumnWriter::ByteArrayColumnWriter(to), Values::Bytes(values)) => {
                 to.write_batch(values, levels, None)?;
             }
             _ => return Err(ParquetError::General("a column of another type".to_owned())),

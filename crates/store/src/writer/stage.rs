@@ -81,6 +81,7 @@ impl Stage {
                 Values::I32(values) => values.clear(),
                 Values::I64(values) => values.clear(),
                 Values::F64(values) => values.clear(),
+                Values::Bytes(values) => values.clear(),
             }
             if let Some(levels) = &mut column.levels {
                 levels.clear();

@@ -6,4 +6,5 @@
 mod damage;
 mod made;
 mod round_trip;
+mod ticks;
 mod walk;

@@ -1,0 +1,98 @@
+//! `--config FILE`: settings from a TOML file, below the flags given.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::{Args, BinBy};
+
+/// The keys of the file: the flags' names. Paths and what a single run is about stay flags.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Settings {
+    layout: Option<String>,
+    bin_by: Option<BinBy>,
+    ticks_per_bin: Option<u32>,
+    bin_ns: Option<u64>,
+    bin_volume: Option<u64>,
+    size_aggregate: Option<String>,
+    #[serde(alias = "micro-pip")]
+    price_step: Option<PriceStep>,
+    symbols: Vec<String>,
+    instrument_ids: Vec<u32>,
+    gap: Option<f64>,
+    no_gap: bool,
+    jobs: Option<usize>,
+    resume: bool,
+    keep_going: bool,
+    label_classes: Option<u32>,
+    lookback: Option<u32>,
+    lookforward: Option<u32>,
+    offset: Option<u32>,
+    label_thresholds: Vec<f64>,
+    label_volatility: Vec<f64>,
+    preset: Option<String>,
+}
+
+/// `"auto"`, `"0.25"` or `0.25`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PriceStep {
+    Text(String),
+    Number(f64),
+}
+
+/// The flags, with what they leave open taken from the config file.
+pub(super) fn merged(args: &Args) -> Result<Args> {
+    let mut args = args.clone();
+    let Some(path) = args.config.take() else { return Ok(args) };
+    let context = || format!("settings in `{}`", path.display());
+    let text = std::fs::read_to_string(&path).with_context(context)?;
+    let file: Settings = toml::from_str(&text).with_context(context)?;
+    apply(file, &mut args).with_context(context)?;
+    Ok(args)
+}
+
+fn apply(file: Settings, args: &mut Args) -> Result<()> {
+    let layout = file.layout.map(|name| name.parse()).transpose()?;
+    let aggregate = file.size_aggregate.map(|name| name.parse()).transpose()?;
+    let step = match file.price_step {
+        None => None,
+        Some(PriceStep::Text(text)) => Some(text.parse()?),
+        Some(PriceStep::Number(number)) => Some(number.to_string().parse()?),
+    };
+    args.layout = args.layout.or(layout);
+    args.size_aggregate = args.size_aggregate.or(aggregate);
+    args.price_step = args.price_step.or(step);
+    // The settings of bins go together: one flag replaces all of the file's.
+    let has_bin_flag = args.bin_by.is_some()
+        || args.ticks_per_bin.is_some()
+        || args.bin_ns.is_some()
+        || args.bin_volume.is_some();
+    if !has_bin_flag {
+        args.bin_by = file.bin_by;
+        args.ticks_per_bin = file.ticks_per_bin;
+        args.bin_ns = file.bin_ns;
+        args.bin_volume = file.bin_volume;
+    }
+    if args.symbols.is_empty() && args.instrument_ids.is_empty() {
+        args.symbols = file.symbols;
+        args.instrument_ids = file.instrument_ids;
+    }
+    if args.gap.is_none() && !args.no_gap {
+        args.gap = file.gap;
+        args.no_gap = file.no_gap;
+    }
+    if args.label_thresholds.is_empty() && args.label_volatility.is_empty() {
+        args.label_thresholds = file.label_thresholds;
+        args.label_volatility = file.label_volatility;
+    }
+    args.jobs = args.jobs.or(file.jobs);
+    args.resume |= file.resume;
+    args.keep_going |= file.keep_going;
+    args.label_classes = args.label_classes.or(file.label_classes);
+    args.lookback = args.lookback.or(file.lookback);
+    args.lookforward = args.lookforward.or(file.lookforward);
+    args.offset = args.offset.or(file.offset);
+    args.preset = args.preset.take().or(file.preset);
+    Ok(())
+}

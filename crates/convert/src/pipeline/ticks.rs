@@ -1,0 +1,285 @@
+//! The layout of ticks: rows go into encoded row groups, which wait for their labels in the spool.
+
+use std::{collections::VecDeque, path::Path};
+
+use dbn::Mbp10Msg;
+use lob_depth::{DepthError, LEVELS, Levels, MovementStream, twice_mid};
+use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter, partition_path};
+
+use super::{
+    spool::{Block, Spool},
+    track::{Key, Part, part_of},
+    write::{Edges, InputMeta, count_class, file_name},
+};
+use crate::{
+    ConvertConfig, ConvertError, OutputSummary,
+    day::Day,
+    levels::{Mbp10Levels, is_clear},
+};
+
+/// Rows of an instrument and day that make a row group: 12 MiB before encoding.
+const GROUP_ROWS: usize = 1 << 15;
+/// Rows of all instruments together that may wait to be encoded: 46 MiB.
+const HELD_ROWS_MAX: usize = 1 << 17;
+/// Movements of an instrument that its classes are fitted on, at most.
+const FIT_MAX: usize = 1 << 18;
+
+/// The rows of one instrument on one day.
+#[derive(Debug, Default)]
+pub(super) struct TickPart {
+    held: Vec<TickRow>,
+    groups: Vec<(TickGroup, Block)>,
+    /// Movement of each row, in order, not a number where it has none; the ones in the spool
+    /// first.
+    spooled: Vec<Block>,
+    movements: Vec<f64>,
+    symbol: String,
+    ts_event_range: Option<(u64, u64)>,
+}
+
+/// An instrument whose updates become rows.
+#[derive(Debug)]
+pub(super) struct Ticking {
+    movements: MovementStream,
+    /// Position of the open part and its day.
+    part: usize,
+    day: Option<Day>,
+    last_ts: u64,
+    fit: Fit,
+}
+
+/// Every `stride`th movement of an instrument: all of them up to [`FIT_MAX`], and an even
+/// selection beyond, so that memory stays bounded.
+#[derive(Debug)]
+struct Fit {
+    movements: Vec<f64>,
+    stride: u64,
+    n: u64,
+}
+
+impl Fit {
+    #[inline]
+    fn push(&mut self, movement: f64) {
+        if self.n.is_multiple_of(self.stride) {
+            if self.movements.len() == FIT_MAX {
+                let mut is_kept = false;
+                self.movements.retain(|_| {
+                    is_kept = !is_kept;
+                    is_kept
+                });
+                self.stride *= 2;
+            }
+            if self.n.is_multiple_of(self.stride) {
+                self.movements.push(movement);
+            }
+        }
+        self.n += 1;
+    }
+}
+
+impl Ticking {
+    pub(super) fn new(config: &ConvertConfig) -> Result<Self, DepthError> {
+        Ok(Self {
+            movements: MovementStream::new(config.label)?,
+            part: 0,
+            day: None,
+            last_ts: 0,
+            fit: Fit { movements: Vec::new(), stride: 1, n: 0 },
+        })
+    }
+
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        record: &Mbp10Msg,
+        ts: u64,
+        config: &ConvertConfig,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), DepthError> {
+        let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
+        if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
+            self.end_segment(parts);
+            let day = Day::of(ts, config.day_start_ns);
+            self.part = part_of(day, ts, parts);
+            self.day = Some(day);
+            self.movements = MovementStream::new(config.label)?;
+        }
+        self.last_ts = ts;
+        let mid = twice_mid(record.levels[0].bid_px, record.levels[0].ask_px)?;
+        let part = &mut parts[self.part];
+        part.updates += 1;
+        part.ticks.held.push(tick_row(record));
+        let ts_event = record.hd.ts_event;
+        if ts_event != u64::MAX {
+            let (first, last) = part.ticks.ts_event_range.unwrap_or((ts_event, ts_event));
+            part.ticks.ts_event_range = Some((first.min(ts_event), last.max(ts_event)));
+        }
+        if let Some(movement) = self.movements.push(mid) {
+            part.ticks.movements.push(movement.value.unwrap_or(f64::NAN));
+            if let Some(value) = movement.value {
+                self.fit.push(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that wait for a movement get none: nothing after the segment may complete them.
+    pub(super) fn end_segment(&mut self, parts: &mut [Part]) {
+        if self.day.is_some() {
+            let pending = (0..self.movements.n_pending()).map(|_| f64::NAN);
+            parts[self.part].ticks.movements.extend(pending);
+        }
+    }
+
+    pub(super) fn edges(&self, config: &ConvertConfig) -> Result<Edges, DepthError> {
+        Edges::fit(&self.fit.movements, self.fit.stride, config)
+    }
+}
+
+fn tick_row(record: &Mbp10Msg) -> TickRow {
+    let book = Mbp10Levels(record);
+    TickRow {
+        ts_recv: record.ts_recv,
+        ts_event: record.hd.ts_event,
+        rtype: record.hd.rtype,
+        publisher_id: record.hd.publisher_id,
+        instrument_id: record.hd.instrument_id,
+        action: record.action.cast_unsigned(),
+        side: record.side.cast_unsigned(),
+        depth: record.depth,
+        price: record.price,
+        size: record.size,
+        flags: record.flags.raw(),
+        ts_in_delta: record.ts_in_delta,
+        sequence: record.sequence,
+        levels: std::array::from_fn::<_, LEVELS, _>(|i| book.level(i)),
+    }
+}
+
+impl TickPart {
+    pub(super) fn n_held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether the rows held should be encoded, where `n_parts` parts hold `n_all` rows together.
+    pub(super) fn is_due(&self, n_all: usize, n_parts: usize) -> bool {
+        // Beyond the limit the larger half goes, so that row groups stay as large as they can.
+        self.held.len() >= GROUP_ROWS
+            || (n_all > HELD_ROWS_MAX && self.held.len() * n_parts >= n_all)
+    }
+
+    /// Encodes the rows held and moves them, and the movements known, to the spool.
+    pub(super) fn flush(
+        &mut self,
+        encoder: &mut TickEncoder,
+        symbol: impl FnOnce() -> String,
+        spool: &mut Spool,
+    ) -> Result<(), ConvertError> {
+        if self.symbol.is_empty() {
+            self.symbol = symbol();
+        }
+        let mut bytes = Vec::new();
+        // A row group of what came while a full one was waited for stays below twice its size.
+        for rows in self.held.chunks(2 * GROUP_ROWS) {
+            bytes.clear();
+            let group = encoder.encode(rows, &self.symbol, &mut bytes)?;
+            self.groups.push((group, spool.put(&bytes)?));
+        }
+        self.held = Vec::new();
+        bytes.clear();
+        bytes.extend(self.movements.drain(..).flat_map(f64::to_le_bytes));
+        if !bytes.is_empty() {
+            self.spooled.push(spool.put(&bytes)?);
+        }
+        Ok(())
+    }
+}
+
+/// Writes the file of one instrument and day below `folder`; the summary's path is relative to it.
+/// All rows have been flushed.
+pub(super) fn write_ticks(
+    folder: &Path,
+    input: &InputMeta<'_>,
+    config: &ConvertConfig,
+    key: Key,
+    part: Part,
+    edges: &Edges,
+    spool: &mut Spool,
+) -> Result<OutputSummary, ConvertError> {
+    let _scope = lob_profiler::scope("write");
+    let day = part.day.to_string();
+    let ticks = part.ticks;
+    let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
+        "ticks",
+        key,
+        input.sha256.as_deref(),
+        input.path,
+    ));
+    let mut writer = TickWriter::create(folder.join(&relative), config.tick_writer)?;
+    let mut class_counts = edges.counters(config);
+    let mut blocks = ticks.spooled.into_iter();
+    let mut movements = VecDeque::new();
+    for (group, block) in ticks.groups {
+        while movements.len() < group.rows() {
+            let Some(block) = blocks.next() else { break };
+            let bytes = spool.get(block)?;
+            let (numbers, _) = bytes.as_chunks();
+            movements.extend(numbers.iter().map(|number| f64::from_le_bytes(*number)));
+        }
+        let known = group.rows().min(movements.len());
+        let labels: Vec<_> = movements
+            .drain(..known)
+            .map(|movement| {
+                let label = edges.class(movement);
+                count_class(&mut class_counts, label);
+                (movement.is_finite().then_some(movement), label)
+            })
+            .collect();
+        let bytes = spool.get(block)?;
+        writer.push(group, bytes.into(), &labels)?;
+    }
+    let file = writer.finish(TickMeta {
+        dataset: input.dataset.clone(),
+        source_schema: input.schema.to_owned(),
+        publisher_id: key.publisher_id,
+        instrument_id: key.instrument_id,
+        symbol: ticks.symbol.clone(),
+        day: day.clone(),
+        label: edges.meta(config),
+        class_counts: class_counts.clone(),
+        sources: vec![input.source()],
+        ts_event_range: ticks.ts_event_range,
+        skipped: input.skipped.clone(),
+        ..TickMeta::default()
+    })?;
+    Ok(OutputSummary {
+        path: relative,
+        instrument_id: key.instrument_id,
+        symbol: ticks.symbol,
+        day,
+        price_step: 1,
+        rows: file.rows,
+        samples: class_counts.iter().sum(),
+        bytes: file.bytes,
+        sha256: file.sha256,
+        class_counts,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selection_stays_even_and_bounded() {
+        let n_all = 3 * u32::try_from(FIT_MAX).expect("small");
+        let mut fit = Fit { movements: Vec::new(), stride: 1, n: 0 };
+        for n in 0..n_all {
+            fit.push(f64::from(n));
+        }
+        assert_eq!(fit.stride, 4);
+        assert!(fit.movements.len() <= FIT_MAX);
+        let expected: Vec<_> = (0..n_all).step_by(4).map(f64::from).collect();
+        assert_eq!(fit.movements, expected);
+    }
+}

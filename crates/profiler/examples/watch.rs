@@ -1,0 +1,23 @@
+//! Runs a program and prints what was found: `cargo run --example watch -- PROGRAM [ARGUMENT]..`.
+
+#![expect(clippy::print_stdout, reason = "printing is what this example is for")]
+
+use std::process::Command;
+use std::time::Duration;
+
+fn main() -> Result<(), lob_profiler::ProfilerError> {
+    let mut words = std::env::args_os().skip(1);
+    let mut command = Command::new(words.next().unwrap_or_else(|| "true".into()));
+    command.args(words);
+    let found = lob_profiler::profile_command(command, Duration::from_millis(5))?;
+    for m in &found.scenario.measurements {
+        let value = m.value.map(|value| m.unit.format(value));
+        let text = value.or_else(|| m.reason.clone()).unwrap_or_default();
+        println!("{:<40} {text}", m.metric);
+    }
+    for finding in &found.scenario.findings {
+        println!("{:?}: {}", finding.severity, finding.text);
+    }
+    println!("{:?} {}", found.bound, found.leak.text("second"));
+    Ok(())
+}

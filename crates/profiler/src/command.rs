@@ -1,0 +1,225 @@
+//! Profiling any program from outside: what it used, what it waited for, whether it leaks.
+
+mod tree;
+mod verdict;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use lob_metrics::{Direction, Measurement, Scenario, Status, Timeline, Unit};
+
+use crate::profile::measurement;
+use crate::{
+    LeakConfig, LeakReport, ProfilerError, Unavailable, cores, leak_report, thread_cpu_time_s,
+};
+use tree::{Sample, Tree};
+pub use verdict::Bound;
+use wait::Usage;
+
+/// Points kept per series; beyond, every second is dropped and the interval doubled.
+const MAX_POINTS: usize = 4096;
+/// Shortest interval accepted.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What [`profile_command`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandProfile {
+    /// How the program ended.
+    pub status: ExitStatus,
+    /// What limited it.
+    pub bound: Bound,
+    /// Whether its memory grew to the end.
+    pub leak: LeakReport,
+    /// Everything measured, for a [`lob_metrics::Run`]. Failed if the program did.
+    pub scenario: Scenario,
+}
+
+/// Runs a program to its end and measures it and its descendants from outside, every `interval`
+/// (a millisecond at least).
+///
+/// Totals (CPU time, faults, switches) are the kernel's own accounts and exact; peaks and shares of
+/// memory, threads and waits are sampled, so a program that ends within a few intervals shows
+/// little of them. Descendants that leave the family (daemons) count while they are first seen
+/// inside it. The program's standard streams are the caller's: inherit or redirect them, since
+/// nobody reads a pipe here.
+///
+/// Outside Linux only the wall time is measured; the rest is unavailable.
+///
+/// # Errors
+/// When the program cannot be started or waited for. A program that fails is no error.
+///
+/// ```
+/// use std::{process::Command, time::Duration};
+/// let found = lob_profiler::profile_command(Command::new("true"), Duration::from_millis(5))?;
+/// assert!(found.status.success());
+/// assert_eq!(found.scenario.measurements[0].metric, "command.wall_time");
+/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// ```
+pub fn profile_command(
+    mut command: Command,
+    interval: Duration,
+) -> Result<CommandProfile, ProfilerError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let cpu_before = thread_cpu_time_s();
+    let start = Instant::now();
+    let mut child = command
+        .spawn()
+        .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
+    drop(child.stdin.take());
+    let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
+    let (samples, wall_s) = watch(&child, start, interval).map_err(waiting)?;
+    let usage = wait::reap(child).map_err(waiting)?;
+    // What watching has cost: the sampling is done on this thread.
+    let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
+    let ended = Ended { wall_s, usage, samples, watching };
+    Ok(ended.profile(&program, &command))
+}
+
+/// Samples until the child has ended, which it may not be told of yet.
+fn watch(child: &Child, start: Instant, interval: Duration) -> std::io::Result<(Vec<Sample>, f64)> {
+    let pid = child.id();
+    let (tell, ended) = mpsc::channel();
+    let waiter = std::thread::Builder::new()
+        .name("lob-wait".to_owned())
+        .spawn(move || tell.send(wait::until_ended(pid).map(|()| Instant::now())));
+    waiter?;
+    let mut interval = interval.max(MIN_INTERVAL);
+    let mut tree = Tree::new(pid);
+    let mut samples: Vec<Sample> = Vec::new();
+    loop {
+        samples.extend(tree.sample(start.elapsed().as_secs_f64()));
+        if samples.len() >= MAX_POINTS {
+            samples = samples.into_iter().skip(1).step_by(2).collect();
+            interval *= 2;
+        }
+        match ended.recv_timeout(interval) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(end) => return Ok((samples, end?.duration_since(start).as_secs_f64())),
+            // The thread always sends before it ends, unless it panicked.
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(std::io::Error::other("the waiting thread has ended"));
+            }
+        }
+    }
+}
+
+/// Everything known once the program has ended.
+struct Ended {
+    wall_s: f64,
+    usage: Usage,
+    samples: Vec<Sample>,
+    watching: Result<f64, Unavailable>,
+}
+
+impl Ended {
+    fn profile(self, program: &str, command: &Command) -> CommandProfile {
+        let cpu_s = self.usage.cpu_s();
+        let shares = verdict::Shares::of(&self.samples, self.wall_s);
+        let cpu_share = cpu_s.clone().map(|cpu_s| cpu_s / self.wall_s.max(1e-9));
+        let bound = verdict::bound(cpu_share.as_ref().ok().copied(), &shares);
+        let (t_s, anon): (Vec<f64>, Vec<f64>) =
+            self.samples.iter().filter_map(|s| Some((s.t_s, s.anon_rss?))).unzip();
+        let leak = leak_report(&t_s, &anon, LeakConfig::default());
+        let mut findings = vec![verdict::finding(bound, cpu_share.as_ref().ok(), &shares)];
+        findings.extend(verdict::leak_finding(&leak));
+        let status = self.usage.status;
+        let argument = |arg: &std::ffi::OsStr| arg.to_string_lossy().into_owned().into();
+        let arguments: Vec<serde_json::Value> = command.get_args().map(argument).collect();
+        let scenario = Scenario {
+            id: "command".to_owned(),
+            suite: "profile".to_owned(),
+            title: program.to_owned(),
+            config: BTreeMap::from([
+                ("program".to_owned(), program.into()),
+                ("arguments".to_owned(), arguments.into()),
+                ("samples".to_owned(), self.samples.len().into()),
+            ]),
+            status: if status.success() { Status::Passed } else { Status::Failed },
+            reason: (!status.success()).then(|| format!("`{program}` ended with {status}")),
+            elapsed_s: self.wall_s,
+            measurements: self.measurements(cpu_s, cpu_share, &shares),
+            scopes: Vec::new(),
+            timeline: timelines(&self.samples),
+            findings,
+            artifacts: Vec::new(),
+        };
+        CommandProfile { status, bound, leak, scenario }
+    }
+
+    fn measurements(
+        &self,
+        cpu_s: Result<f64, Unavailable>,
+        cpu_share: Result<f64, Unavailable>,
+        shares: &verdict::Shares,
+    ) -> Vec<Measurement> {
+        use Unit::{Bytes, Count, Fraction, Seconds};
+        let usage = &self.usage;
+        let mut out = Vec::new();
+        let mut add = |name: &str, unit, value| {
+            let direction =
+                if unit == Fraction { Direction::Neutral } else { Direction::LowerIsBetter };
+            out.push(measurement(&format!("command.{name}"), unit, direction, value));
+        };
+        add("wall_time", Seconds, Ok(self.wall_s));
+        add("cpu_time", Seconds, cpu_s);
+        add("user_time", Seconds, usage.user_s.clone());
+        add("system_time", Seconds, usage.system_s.clone());
+        add("cpu_share", Fraction, cpu_share);
+        add("peak_rss", Bytes, self.peak(|s| s.rss));
+        add("peak_process_rss", Bytes, usage.max_rss_bytes.clone());
+        add("threads", Count, self.peak(|s| Some(s.threads)));
+        add("processes", Count, self.peak(|s| Some(s.processes)));
+        add("page_faults.minor", Count, usage.minor_faults.clone());
+        add("page_faults.major", Count, usage.major_faults.clone());
+        add("context_switches.voluntary", Count, usage.voluntary_switches.clone());
+        add("context_switches.involuntary", Count, usage.involuntary_switches.clone());
+        let io = |part: fn(crate::ProcessIo) -> u64| usage.io.clone().map(|io| part(io) as f64);
+        add("read", Bytes, io(|io| io.read_bytes));
+        add("written", Bytes, io(|io| io.write_bytes));
+        add("disk_read", Bytes, io(|io| io.disk_read_bytes));
+        add("disk_written", Bytes, io(|io| io.disk_write_bytes));
+        for (name, share) in shares.by_name() {
+            add(&format!("waiting.{name}"), Fraction, share);
+        }
+        add("profiler_cpu_time", Seconds, self.watching.clone());
+        out
+    }
+
+    fn peak(&self, value: impl Fn(&Sample) -> Option<f64>) -> Result<f64, Unavailable> {
+        let peak = self.samples.iter().filter_map(value).reduce(f64::max);
+        peak.ok_or_else(|| Unavailable::new("no sample was taken of `/proc` while it ran"))
+    }
+}
+
+fn timelines(samples: &[Sample]) -> Vec<Timeline> {
+    let series = |metric: &str, unit, points: Vec<(f64, f64)>| {
+        let (t_s, values): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+        (!values.is_empty()).then(|| Timeline { metric: metric.to_owned(), unit, t_s, values })
+    };
+    let plain = |value: fn(&Sample) -> Option<f64>| -> Vec<(f64, f64)> {
+        samples.iter().filter_map(|s| Some((s.t_s, value(s)?))).collect()
+    };
+    let rate = |value: fn(&Sample) -> Option<f64>, per: f64| -> Vec<(f64, f64)> {
+        let change = |pair: &[Sample]| {
+            let (from, to) = (value(&pair[0])?, value(&pair[1])?);
+            let passed = pair[1].t_s - pair[0].t_s;
+            (passed > 0.0).then(|| (pair[1].t_s, ((to - from) / passed / per).max(0.0)))
+        };
+        samples.windows(2).filter_map(change).collect()
+    };
+    let cores = cores().map_or(1.0, f64::from);
+    [
+        series("rss", Unit::Bytes, plain(|s| s.rss)),
+        series("anon_rss", Unit::Bytes, plain(|s| s.anon_rss)),
+        series("cpu_share", Unit::Fraction, rate(|s| Some(s.cpu_s), cores)),
+        series("disk_read", Unit::BytesPerSecond, rate(|s| s.disk_read_bytes, 1.0)),
+        series("disk_written", Unit::BytesPerSecond, rate(|s| s.disk_write_bytes, 1.0)),
+        series("threads", Unit::Count, plain(|s| Some(s.threads))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,23 @@
+//! What can go wrong beyond a missing sensor.
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfilerError {
+    /// A program to be profiled could not be started.
+    #[error("cannot start `{program}`: check its name and that it may be run")]
+    Start {
+        /// The program as given.
+        program: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A program was started but its end could not be awaited.
+    #[error("cannot wait for `{program}`: its figures are lost, run it again")]
+    Wait {
+        /// The program as given.
+        program: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
