@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("lob-profiler", &["lob-metrics"]),
     ("lob-report", &["lob-metrics"]),
     ("lob-synth", &["lob-book"]),
-    ("lob-store", &["lob-depth", "lob-profiler"]),
+    ("lob-store", &["lob-depth"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-store", "lob-profiler"]),
     ("lob-dataloader", &["lob-depth", "lob-store", "lob-profiler"]),
     ("lob-contrastive", &["lob-dataloader", "lob-profiler"]),
