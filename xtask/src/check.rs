@@ -1,9 +1,10 @@
 //! `cargo xtask check`: what CI runs, cheapest first.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{process, tidy};
 
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         process::must(clippy.args(["--", "-D", "warnings"]))
     })?;
     step("tests", tests)?;
+    step("report of a real run in a browser", report)?;
     step("doctests", || {
         process::must(process::cargo().args(["test", "--workspace", "--doc", "--quiet"]))
     })?;
@@ -52,6 +54,37 @@ fn tests() -> Result<()> {
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
     }
     process::must(&mut command)
+}
+
+/// Runs a part of the suite on a fixture and opens its report; the test says so where there is no
+/// browser.
+fn report() -> Result<()> {
+    let root = process::root();
+    let out = scratch_folder();
+    let mut lob = process::cargo();
+    lob.args(["run", "--quiet", "--package", "lob-cli", "--", "bench", "--quick", "--quiet"]);
+    lob.args(["--suite", "depth,signals", "--input"]);
+    lob.arg(root.join("fixtures/small.mbp-10.dbn.zst")).arg("--out").arg(&out);
+    // An unoptimised build may miss a speed target (1); anything else is a failure.
+    let status = process::status(lob.stdout(Stdio::null()))?;
+    if !matches!(status.code(), Some(0 | 1)) {
+        bail!("`lob bench` on a fixture failed: {status}");
+    }
+    let mut test = process::cargo();
+    test.args(["test", "--quiet", "--package", "lob-report", "--test", "it", "real_run"]);
+    test.env("LOB_REPORT_PAGE", out.join("report.html")).stdout(Stdio::null());
+    let outcome = process::must(&mut test);
+    // Left behind on failure, to be looked at.
+    if outcome.is_ok() {
+        std::fs::remove_dir_all(&out)
+            .with_context(|| format!("cannot clear `{}`", out.display()))?;
+    }
+    outcome
+}
+
+/// A folder of this process under the system's temporary one.
+fn scratch_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("lob-report-test-{}", std::process::id()))
 }
 
 /// Licences and advisories, only where cargo-deny is present: it is no part of a Rust toolchain.

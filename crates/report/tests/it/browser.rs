@@ -56,29 +56,57 @@ fn with_process_figures() -> Run {
     run
 }
 
-#[test]
-fn the_page_works_in_a_browser() {
-    let Some(browser) = chromium() else {
+fn chromium_or_say_so() -> Option<PathBuf> {
+    let browser = chromium();
+    if browser.is_none() {
         println!(
             "skipped: no Chromium found. Install it (`apt-get install chromium`) or name one in LOB_CHROMIUM"
         );
-        return;
-    };
-    let profile = tempfile::tempdir().expect("a temporary folder");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-    std::fs::create_dir_all(&out).expect("the target folder is ours");
-    let page = text(&with_process_figures(), Format::Html);
+    }
+    browser
+}
+
+/// Opens the page with the driver in it and returns what that found.
+fn drive(browser: &Path, profile: &Path, page: &str, path: &Path) -> String {
     let driven = page.replacen("<title>", LISTENER, 1).replacen(
         "</body>",
         &format!("<script>{DRIVER}</script></body>"),
         1,
     );
-    let (plain_path, driven_path) = (out.join("report.html"), out.join("driven.html"));
-    std::fs::write(&plain_path, page).expect("the target folder is ours");
-    std::fs::write(&driven_path, driven).expect("the target folder is ours");
+    std::fs::write(path, driven).expect("the target folder is ours");
+    let dom = run(browser, profile, &["--dump-dom", "--window-size=1280,900"], path);
+    dom.split("<pre id=\"result\">").nth(1).unwrap_or("the driver did not finish").to_owned()
+}
 
-    let dom =
-        run(&browser, profile.path(), &["--dump-dom", "--window-size=1280,900"], &driven_path);
+/// `cargo xtask check` makes a real run and names its page in `LOB_REPORT_PAGE`.
+#[test]
+fn the_page_of_a_real_run_works_in_a_browser() {
+    let Some(browser) = chromium_or_say_so() else { return };
+    let Some(path) = std::env::var_os("LOB_REPORT_PAGE") else {
+        println!("skipped: LOB_REPORT_PAGE names no page; `cargo xtask check` sets it");
+        return;
+    };
+    let page = std::fs::read_to_string(&path).expect("LOB_REPORT_PAGE can be read");
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let driven = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_driven.html");
+    let found = drive(&browser, profile.path(), &page, &driven);
+    for expected in
+        ["sort=true", "filter=true", "theme=true", "zoom=true", "requests=0", "errors=none"]
+    {
+        assert!(found.contains(&format!("[{expected}]")), "{expected} in {found}");
+    }
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let Some(browser) = chromium_or_say_so() else { return };
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&out).expect("the target folder is ours");
+    let page = text(&with_process_figures(), Format::Html);
+    let found = drive(&browser, profile.path(), &page, &out.join("driven.html"));
+    let plain_path = out.join("report.html");
+    std::fs::write(&plain_path, page).expect("the target folder is ours");
     for expected in [
         "sort=true",
         "sort_numbers=true",
@@ -94,7 +122,6 @@ fn the_page_works_in_a_browser() {
         "requests=0",
         "errors=none",
     ] {
-        let found = dom.split("<pre id=\"result\">").nth(1).unwrap_or("the driver did not finish");
         assert!(found.contains(&format!("[{expected}]")), "{expected} in {found}");
     }
 
