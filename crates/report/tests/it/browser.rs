@@ -56,6 +56,7 @@ fn with_process_figures() -> Run {
     run
 }
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn chromium_or_say_so() -> Option<PathBuf> {
     let browser = chromium();
     if browser.is_none() {
