@@ -22,5 +22,5 @@ mod targets;
 pub use child::run_child;
 pub use options::{Device, Options, Selection};
 pub use scenario::{Spec, scenarios};
-pub use suite::{Outcome, Progress, run_of, run_suite, write_reports};
+pub use suite::{Outcome, Progress, read_run, run_of, run_suite, write_reports};
 pub use targets::default_targets;

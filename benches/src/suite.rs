@@ -115,7 +115,11 @@ pub fn run_suite(
     Ok(Outcome { run, files, interrupted })
 }
 
-fn read_run(path: &Path) -> Result<Run> {
+/// Reads a Run document and refuses what is none.
+///
+/// # Errors
+/// The file cannot be read, or is no Run document of a version this build knows.
+pub fn read_run(path: &Path) -> Result<Run> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))

@@ -61,8 +61,10 @@ fn tests() -> Result<()> {
 fn report() -> Result<()> {
     let root = process::root();
     let out = scratch_folder();
-    let mut lob = process::cargo();
-    lob.args(["run", "--quiet", "--package", "lob-cli", "--", "bench", "--quick", "--quiet"]);
+    // The binary that the tests have just built: `-p` would resolve other features and build again.
+    let name = format!("lob{}", std::env::consts::EXE_SUFFIX);
+    let mut lob = Command::new(process::target_folder()?.join("debug").join(name));
+    lob.args(["bench", "--quick", "--quiet"]);
     lob.args(["--suite", "depth,signals", "--input"]);
     lob.arg(root.join("fixtures/small.mbp-10.dbn.zst")).arg("--out").arg(&out);
     // An unoptimised build may miss a speed target (1); anything else is a failure.
@@ -71,7 +73,7 @@ fn report() -> Result<()> {
         bail!("`lob bench` on a fixture failed: {status}");
     }
     let mut test = process::cargo();
-    test.args(["test", "--quiet", "--package", "lob-report", "--test", "it", "real_run"]);
+    test.args(["test", "--quiet", "--workspace", "--test", "it", "real_run"]);
     test.env("LOB_REPORT_PAGE", out.join("report.html")).stdout(Stdio::null());
     let outcome = process::must(&mut test);
     // Left behind on failure, to be looked at.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use lob_bench::read_run;
 use lob_metrics::{Change, ChangeVerdict, CompareConfig, compare};
 
-use super::report::read_run;
 use crate::output;
 
 /// Compare two Run documents, metric by metric (advisory)

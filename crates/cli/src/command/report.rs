@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use lob_bench::read_run;
 use lob_metrics::Run;
 use lob_report::{Format, Rendered};
 
@@ -60,11 +61,4 @@ fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads a Run document and refuses what is none.
-pub(crate) fn read_run(path: &Path) -> Result<Run> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))
 }
