@@ -1,4 +1,4 @@
-//! Records the compiler, for the fingerprint in the Run document.
+//! Records the compiler and its settings, for the fingerprint in the Run document.
 
 fn main() {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
@@ -8,6 +8,13 @@ fn main() {
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok())
         .unwrap_or_default();
-    println!("cargo::rustc-env=LOB_RUSTC={}", version.trim());
+    let known = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // Figures of two builds compare only if these agree too.
+    let mut facts = vec![version.trim().to_owned()];
+    facts.extend(known("OPT_LEVEL").map(|level| format!("opt-level {level}")));
+    facts.extend(known("TARGET"));
+    facts.extend(known("CARGO_ENCODED_RUSTFLAGS").map(|flags| flags.replace('\u{1f}', " ")));
+    facts.retain(|fact| !fact.is_empty());
+    println!("cargo::rustc-env=LOB_RUSTC={}", facts.join(", "));
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -52,7 +52,22 @@ IN_PYTHON = {
 }
 
 
-def paths(lob: str, source: str, scratch: Path) -> list[dict]:
+DBN_CLI_VERSION = "0.73.0"
+
+
+def dbn_cli(folder: Path) -> str | None:
+    """The `dbn` program: on the path, or built from the pinned crate into our private folder."""
+    found = shutil.which("dbn") or shutil.which("dbn", path=str(folder / "bin"))
+    if found or not shutil.which("cargo"):
+        return found
+    print(f"building dbn-cli {DBN_CLI_VERSION} into {folder}", file=sys.stderr)
+    install = ["cargo", "install", "dbn-cli", "--version", DBN_CLI_VERSION, "--locked", "--quiet", "--root", str(folder)]
+    if subprocess.run(install, stdout=subprocess.DEVNULL).returncode != 0:
+        return None
+    return shutil.which("dbn", path=str(folder / "bin"))
+
+
+def paths(lob: str, source: str, scratch: Path, dbn: str | None) -> list[dict]:
     """The commands to measure; None where a program is not installed."""
     out = str(scratch / "out.parquet")
     store = str(scratch / "store")
@@ -63,7 +78,6 @@ def paths(lob: str, source: str, scratch: Path) -> list[dict]:
     for name in IN_PYTHON:
         command = [sys.executable, __file__, "--child", name, source, out]
         listed.append({"name": name, "command": command})
-    dbn = shutil.which("dbn")
     for name, flags in [("dbn CLI --parquet", []), ("dbn CLI --parquet --zstd", ["--zstd"])]:
         command = [dbn, source, "--parquet", *flags, "-o", out] if dbn else None
         listed.append({"name": name, "command": command})
@@ -113,7 +127,8 @@ def main() -> int:
     source = args.work / f"peers-{args.records}.mbp-10.dbn.zst"
     synth = [args.lob, "--quiet", "synth", "--records", str(args.records), "--seed", "1", "--out", str(source)]
     subprocess.run(synth, check=True, stdout=subprocess.DEVNULL)
-    listed = paths(args.lob, str(source), args.work / "out")
+    dbn = dbn_cli(args.work.parent)
+    listed = paths(args.lob, str(source), args.work / "out", dbn)
     runs: dict[str, list[dict]] = {path["name"]: [] for path in listed}
     for _ in range(args.runs):
         for path in listed:
@@ -135,6 +150,9 @@ def main() -> int:
         from importlib import metadata
 
         versions[package] = metadata.version(package)
+    if dbn:
+        shown = subprocess.run([dbn, "--version"], capture_output=True, text=True)
+        versions["dbn-cli"] = shown.stdout.split()[-1] if shown.stdout else "unknown"
     document = {"records": args.records, "schema": "mbp-10", "versions": versions, "paths": rows}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(document, indent=2) + "\n")

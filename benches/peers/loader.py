@@ -5,10 +5,15 @@
 Every peer does the same work: for each of 32 random windows it reads 500 bins (prices and sizes)
 and renders the volume image, 402 x 500, contiguous, scaled by its largest value. The images are
 compared with `lob render` before anything is timed.
+
+Each peer runs in one process, and in two: behind `torch.utils.data.DataLoader` where torch is
+installed, otherwise in two processes that keep their batches, which flatters them.
 """
 
 import argparse
+import importlib
 import json
+import multiprocessing
 import pathlib
 import subprocess
 import sys
@@ -99,14 +104,103 @@ class ArrowMap:
 
         self.version = pyarrow.__version__
         target = str(pathlib.Path(work) / "bins.arrow")
-        table = pyarrow.parquet.read_table(path, columns=COLUMNS).combine_chunks()
-        with pyarrow.OSFile(target, "wb") as sink, pyarrow.ipc.new_file(sink, table.schema) as out:
-            out.write_table(table)
+        # Once: another process may have it mapped already.
+        if multiprocessing.parent_process() is None:
+            table = pyarrow.parquet.read_table(path, columns=COLUMNS).combine_chunks()
+            with (pyarrow.OSFile(target, "wb") as sink,
+                  pyarrow.ipc.new_file(sink, table.schema) as out):
+                out.write_table(table)
         self.table = pyarrow.ipc.open_file(pyarrow.memory_map(target)).read_all()
 
     def read(self, row):
         table = self.table.slice(row, N_BINS)
         return {name: table.column(name).to_numpy() for name in COLUMNS}
+
+
+class HfDatasets:
+    """The datasets library: the file converted once to its Arrow cache, rows by slice."""
+
+    def __init__(self, path, work):
+        import datasets
+
+        datasets.disable_progress_bars()
+        self.version = datasets.__version__
+        cache = str(pathlib.Path(work) / "hf")
+        rows = datasets.load_dataset("parquet", data_files=path, split="train", cache_dir=cache)
+        self.rows = rows.select_columns(COLUMNS).with_format("numpy")
+
+    def read(self, row):
+        return self.rows[row:row + N_BINS]
+
+
+PEERS = {"ArrowMap": ArrowMap, "HfDatasets": HfDatasets,
+         "PyArrowRowGroup": lambda path, work: PyArrowRowGroup(path),
+         "Polars": lambda path, work: Polars(path)}
+
+
+class Windows:
+    """A map-style data set of random windows, made in each process on first use."""
+
+    def __init__(self, name, path, work, step, rows):
+        self.name, self.path, self.work, self.step = name, path, work, step
+        self.rows, self.peer = rows, None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, at):
+        if self.peer is None:
+            self.peer = PEERS[self.name](self.path, self.work)
+        return window_image(self.peer.read(int(self.rows[at])), self.step)
+
+
+def make_batch(windows, batch):
+    """Makes one batch and leaves it where it is: handing it over would cost these peers more."""
+    images = np.empty((BATCH, ROWS, N_BINS), dtype=np.float32)
+    for i in range(BATCH):
+        images[i] = windows[batch * BATCH + i]
+    return float(images[-1, 0, 0])
+
+
+def worker_loop(windows, first, step, n_batches, ready, go, done):
+    make_batch(windows, first)
+    ready.release()
+    go.wait()
+    for batch in range(first + step, n_batches, step):
+        make_batch(windows, batch)
+    done.release()
+
+
+def measure_parallel(windows, n_batches, workers=2):
+    """Samples a second with worker processes; the first batch of each warms it up."""
+    warm = workers
+    try:
+        torch = importlib.import_module("torch.utils.data")
+    except ImportError:
+        torch = None
+    if torch is not None:
+        batches = iter(torch.DataLoader(windows, batch_size=BATCH, num_workers=workers,
+                                        multiprocessing_context="spawn"))
+        for _ in range(warm):
+            next(batches)
+        begun = time.perf_counter()
+        served = sum(len(batch) for batch in batches)
+        return served / (time.perf_counter() - begun), "torch DataLoader"
+    spawn = multiprocessing.get_context("spawn")
+    ready, go, done = spawn.Semaphore(0), spawn.Event(), spawn.Semaphore(0)
+    processes = [spawn.Process(target=worker_loop, daemon=True,
+                               args=(windows, first, workers, n_batches + warm, ready, go, done))
+                 for first in range(workers)]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        if not ready.acquire(timeout=60):
+            return None, "processes that did not start"
+    begun = time.perf_counter()
+    go.set()
+    for _ in processes:
+        done.acquire()
+    return n_batches * BATCH / (time.perf_counter() - begun), "two processes"
 
 
 def measure(peer, step, n_rows, n_batches):
@@ -147,7 +241,7 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--store", help="a store file; one is made if it is left out")
-    parser.add_argument("--batches", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=4)
     args = parser.parse_args()
     path = args.store or make_store(args.lob, args.work)
     import pyarrow.parquet
@@ -157,22 +251,36 @@ def main():
     rows = []
     for workers in (1, 2):
         rate = ours(args.lob, path, workers, 200)
-        rows.append({"name": f"lob, {workers} workers", "version": "", "samples_per_s": rate})
-    for make in (lambda: ArrowMap(path, args.work), lambda: PyArrowRowGroup(path),
-                 lambda: Polars(path)):
+        rows.append({"name": f"lob, {workers} workers", "version": "", "processes": workers,
+                     "samples_per_s": rate, "ours_is_faster": 1.0})
+    own = {1: rows[0]["samples_per_s"], 2: rows[1]["samples_per_s"]}
+    random = np.random.default_rng(1)
+    for name, make in PEERS.items():
         try:
-            peer = make()
+            peer = make(path, args.work)
         except ImportError as missing:
-            rows.append({"name": str(missing), "version": "", "samples_per_s": None})
+            rows.append({"name": name, "version": f"not installed: {missing.name}",
+                         "processes": 1, "samples_per_s": None, "ours_is_faster": None})
             continue
         check(args.lob, path, args.work, peer, step)
         rate = measure(peer, step, metadata.num_rows, args.batches)
-        name = type(peer).__name__
-        rows.append({"name": name, "version": peer.version, "samples_per_s": rate})
-    document = {"peer": "loader", "bins": metadata.num_rows, "unit": "samples/s", "rows": rows}
+        rows.append({"name": name, "version": peer.version, "processes": 1,
+                     "samples_per_s": rate, "ours_is_faster": own[1] / rate})
+        at = random.integers(0, metadata.num_rows - N_BINS + 1, (args.batches + 2) * BATCH)
+        rate, how = measure_parallel(Windows(name, path, args.work, step, at), args.batches)
+        rows.append({"name": f"{name}, {how}", "version": peer.version, "processes": 2,
+                     "samples_per_s": rate,
+                     "ours_is_faster": own[2] / rate if rate else None})
+    document = {"peer": "loader", "bins": metadata.num_rows, "unit": "samples/s",
+                "work": "random windows of 500 bins, volume image, batches of 32", "rows": rows}
     pathlib.Path(args.out).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    print("| loader | version | processes | samples/s | ours is faster by |")
+    print("|---|---|---|---|---|")
     for row in rows:
-        print(f"{row['name']:24} {row['version']:10} {row['samples_per_s'] or float('nan'):12.1f}")
+        rate, ratio = row["samples_per_s"], row["ours_is_faster"]
+        rate = "not measured" if rate is None else f"{rate:,.1f}"
+        ratio = "" if ratio is None else f"{ratio:,.0f} x"
+        print(f"| {row['name']} | {row['version']} | {row['processes']} | {rate} | {ratio} |")
 
 
 def price_step(metadata):

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use lob_metrics::{Direction, Measurement, Scenario, Status, Unit};
+use lob_metrics::{Direction, Measurement, REFERENCE, Scenario, Status, Unit};
 
-use crate::scenario::{Bench, Recorder, scenarios};
+use crate::reference;
+use crate::scenario::{self, Bench, Recorder};
 use crate::state::{Job, JobResult, read_json, write_json};
 
 /// Interval of the memory and CPU timeline.
@@ -20,13 +21,14 @@ const TIMELINE_INTERVAL: Duration = Duration::from_millis(20);
 /// The job cannot be read, names an unknown scenario, or the result cannot be written.
 pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     let Job { id, options, mut state } = read_json(job_path)?;
-    let spec = scenarios()
-        .iter()
-        .find(|s| s.id == id)
-        .with_context(|| format!("no scenario is called `{id}`"))?;
+    let spec = scenario::find(&id).with_context(|| format!("no scenario is called `{id}`"))?;
     let work = job_path.parent().unwrap_or(Path::new("."));
     let mut rec = Recorder::default();
 
+    // The self-test starts hundreds of launches and has its own reference: the baseline.
+    let is_listed = state.self_test.is_none();
+    let mut reference_s = if is_listed { reference::burst() } else { Vec::new() };
+    let cpu_before = lob_profiler::process_cpu_time_s();
     lob_profiler::enable(true);
     let sampler = lob_profiler::Sampler::start(TIMELINE_INTERVAL);
     let started = Instant::now();
@@ -38,9 +40,13 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     let timeline = sampler.stop();
     lob_profiler::enable(false);
     let scopes = lob_profiler::take_scopes();
-    let cpu = lob_profiler::process_cpu_time_s();
+    let cpu = lob_profiler::process_cpu_time_s().and_then(|after| Ok(after - cpu_before?));
 
-    if rec.skipped.is_none() {
+    if rec.skipped.is_none() && is_listed {
+        reference_s.extend(reference::burst());
+        let metric = format!("{}.{REFERENCE}", spec.id);
+        let neutral = Direction::Neutral;
+        rec.add(Measurement::measured(&metric, Unit::Seconds, neutral, &reference_s));
         let peak_rss = lob_profiler::peak_rss_bytes().map(|bytes| bytes as f64);
         rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss));
         rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));

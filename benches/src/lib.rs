@@ -12,15 +12,22 @@
 
 mod advice;
 mod child;
+mod files;
 mod fit;
 mod options;
+mod reference;
 mod scenario;
+mod self_test;
+mod signal_model;
 mod state;
 mod suite;
 mod targets;
 
 pub use child::run_child;
+pub use files::{append_file, write_file, write_file_into_new_folder};
 pub use options::{Device, Options, Selection};
 pub use scenario::{Spec, scenarios};
-pub use suite::{Outcome, Progress, read_run, run_of, run_suite, write_reports};
-pub use targets::default_targets;
+pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};
+pub use signal_model::{FitConfig, fit_embedding, fit_logistic};
+pub use suite::{Outcome, Progress, read_history_file, read_run, run_of, run_suite, write_reports};
+pub use targets::{default_targets, read_targets};

@@ -20,10 +20,19 @@ pub enum Device {
 /// Which scenarios to run. Empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Suites (`convert`, `dataloader`, ...) or single scenario ids.
+    /// Suites (`convert`, `dataloader`, ...), single scenario ids, or the names the seed documents
+    /// use for them (`features`, `conversion`, ...).
     pub suites: Vec<String>,
     /// The five categories of the seed suite: training, data, model, scalability, hardware.
     pub tests: Vec<String>,
+}
+
+impl Selection {
+    /// Whether everything is selected.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.suites.is_empty() && self.tests.is_empty()
+    }
 }
 
 /// The settings of one launch; handed to the scenario processes as JSON.
@@ -37,8 +46,20 @@ pub struct Options {
     pub out: PathBuf,
     /// Where models run.
     pub device: Device,
-    /// Seed of everything random.
+    /// Seed of everything random in the scenarios.
     pub seed: u64,
+    /// Seed of the order the scenarios run in.
+    pub order_seed: u64,
+    /// Upper bound of every scenario's own time cap, in seconds.
+    pub time_cap_s: Option<u64>,
+    /// Targets file to judge by instead of the one built in.
+    pub targets: Option<PathBuf>,
+    /// History file to append to and to draw trends from.
+    pub history: Option<PathBuf>,
+    /// Folder of criterion's results to harvest.
+    pub criterion: Option<PathBuf>,
+    /// Harvest only what criterion wrote at or after this Unix time in seconds.
+    pub criterion_since_s: Option<u64>,
     /// Loader threads.
     pub workers: usize,
     /// Batch sizes to sweep; the first is the headline.
@@ -67,6 +88,12 @@ impl Options {
             out,
             device: Device::Auto,
             seed: 7,
+            order_seed: 0,
+            time_cap_s: None,
+            targets: None,
+            history: None,
+            criterion: None,
+            criterion_since_s: None,
             workers: 2,
             batch_sizes: vec![32],
             n_bins: 500,

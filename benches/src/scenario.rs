@@ -4,16 +4,22 @@ mod contrastive;
 mod convert;
 mod dataloader;
 mod depth;
+mod evaluation;
+mod harvest;
 mod list;
 mod machine;
 mod market;
+mod memory;
 mod quotes;
 mod recorder;
+mod self_test;
 mod signals;
+mod store;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lob_metrics::stats::SplitMix64;
 
 use crate::fit::Fit;
 use crate::options::Options;
@@ -72,13 +78,63 @@ pub fn scenarios() -> &'static [Spec] {
     &list::SCENARIOS
 }
 
+/// The scenario of this name, listed or not.
+pub(crate) fn find(id: &str) -> Option<&'static Spec> {
+    scenarios().iter().chain([&self_test::LAUNCH]).find(|s| s.id == id)
+}
+
+/// What the self-test starts, again and again.
+pub(crate) const fn self_test_launch() -> &'static Spec {
+    &self_test::LAUNCH
+}
+
+/// The names the seed documents use for suites of ours.
+const ALIASES: [(&str, &str); 8] = [
+    ("features", "signals"),
+    ("pipeline", "signals.pipeline"),
+    ("throughput", "signals.pipeline"),
+    ("conversion", "convert"),
+    ("loader", "dataloader"),
+    ("images", "depth"),
+    ("training", "contrastive"),
+    ("profiler", "machine"),
+];
+
+/// The scenario whose limits all others are held against: it runs first.
+const FIRST: &str = "machine.roof";
+
+/// The scenarios in an order drawn at random, each after what it needs and after the machine's
+/// limits: nothing else in a scenario may rest on which one happened to run before it.
+pub(crate) fn shuffled(specs: &[&'static Spec], seed: u64) -> Vec<&'static Spec> {
+    let mut rng = SplitMix64::new(seed);
+    let mut open: Vec<&'static Spec> = specs.to_vec();
+    let mut order: Vec<&'static Spec> = Vec::with_capacity(specs.len());
+    while !open.is_empty() {
+        let is_open = |id: &str| open.iter().any(|o| o.id == id);
+        let waits = |s: &Spec| {
+            s.needs.iter().any(|need| is_open(need)) || (s.id != FIRST && is_open(FIRST))
+        };
+        let ready: Vec<usize> = (0..open.len()).filter(|i| !waits(open[*i])).collect();
+        // The list holds no circle (a test sees to that), so something is always ready.
+        let Some(next) = ready.get(rng.below(ready.len())) else { break };
+        order.push(open.remove(*next));
+    }
+    order
+}
+
 /// The scenarios a selection names, with everything they need, in running order.
 ///
 /// # Errors
 /// A name that is neither a suite nor a scenario.
 pub(crate) fn select(suites: &[String], tests: &[String]) -> Result<Vec<&'static Spec>> {
     let all = scenarios();
-    for name in suites {
+    let meant = |name: &String| {
+        let known = all.iter().any(|s| s.suite == name || s.id == name);
+        let alias = ALIASES.iter().find(|(alias, _)| alias == name).filter(|_| !known);
+        alias.map_or_else(|| name.clone(), |(_, ours)| (*ours).to_owned())
+    };
+    let suites: Vec<String> = suites.iter().map(meant).collect();
+    for name in &suites {
         if !all.iter().any(|s| s.suite == name || s.id == name) {
             let known: Vec<&str> = all.iter().map(|s| s.suite).collect();
             anyhow::bail!(
@@ -136,6 +192,35 @@ mod tests {
                 let at = all.iter().position(|s| s.id == *need);
                 assert!(at.is_some_and(|at| at < position), "{} needs {need}", spec.id);
             }
+        }
+    }
+
+    #[test]
+    fn every_order_respects_the_needs_and_few_are_the_same() {
+        let all: Vec<&'static Spec> = scenarios().iter().collect();
+        let mut orders = Vec::new();
+        for seed in 0..20 {
+            let order: Vec<&str> = shuffled(&all, seed).iter().map(|s| s.id).collect();
+            assert_eq!(order.len(), all.len());
+            for spec in &all {
+                let place = |id: &str| order.iter().position(|o| *o == id);
+                assert!(spec.needs.iter().all(|need| place(need) < place(spec.id)), "{order:?}");
+            }
+            orders.push(order);
+        }
+        assert_eq!(orders[3], shuffled(&all, 3).iter().map(|s| s.id).collect::<Vec<_>>());
+        orders.sort();
+        orders.dedup();
+        assert!(orders.len() >= 18, "{} different orders of 20", orders.len());
+    }
+
+    #[test]
+    fn seed_names_select_our_suites() {
+        for (alias, ours) in ALIASES {
+            let ids = |name: &str| -> Vec<&str> {
+                select(&[name.to_owned()], &[]).unwrap().iter().map(|s| s.id).collect()
+            };
+            assert_eq!(ids(alias), ids(ours), "{alias}");
         }
     }
 

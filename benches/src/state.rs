@@ -7,6 +7,7 @@ use lob_metrics::{Input, Roof, Scenario};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::files::write_file;
 use crate::fit::Fit;
 use crate::options::Options;
 
@@ -29,6 +30,9 @@ pub(crate) struct State {
     pub scope_cost_s: Option<f64>,
     /// Choices the reader should know.
     pub notes: Vec<String>,
+    /// What the self-test asks of its launches.
+    #[serde(default)]
+    pub self_test: Option<crate::self_test::Injection>,
 }
 
 /// What the parent hands to a scenario process.
@@ -55,13 +59,9 @@ pub(crate) struct JobResult {
     pub scope_calls: u64,
 }
 
-/// Writes JSON through a temporary name, so that a reader never sees half a document.
+/// Writes a JSON document, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let temporary = path.with_extension("json.tmp");
-    let text = serde_json::to_vec(value).context("cannot encode JSON")?;
-    std::fs::write(&temporary, text)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("cannot write `{}`", path.display()))
+    write_file(path, &serde_json::to_vec(value).context("cannot encode JSON")?)
 }
 
 /// Reads a JSON document.

@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{Run, Scenario, Status};
-use lob_report::Format;
+use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history};
+use lob_report::{Beside, Format};
 
+use crate::files::{append_file, write_file_into_new_folder};
 use crate::options::{Options, Selection};
 use crate::scenario::{self, Spec};
 use crate::state::{State, write_json};
-use children::Child;
+use crate::targets::{default_targets, read_targets};
+pub(crate) use children::Child;
+use document::without_result;
 
 /// Working files of the last launch; marked, so that nobody else's folder is ever cleared.
 const WORK: &str = "work";
@@ -67,28 +70,43 @@ pub fn run_suite(
     progress: &mut dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    let specs = scenario::select(&selection.suites, &selection.tests)?;
+    let mut specs = scenario::select(&selection.suites, &selection.tests)?;
+    if options.criterion.is_none() && selection.is_everything() {
+        // Nothing to harvest, and nobody asked for it.
+        specs.retain(|s| s.suite != "criterion");
+    }
+    let specs = scenario::shuffled(&specs, options.order_seed);
     for input in &options.inputs {
         if !input.is_file() {
             bail!("`{}` is not a file\nhint: --input takes DBN files", input.display());
         }
     }
+    let targets = match &options.targets {
+        Some(path) => read_targets(path)?,
+        None => default_targets()?,
+    };
     let baseline = options.baseline.as_deref().map(read_run).transpose()?;
+    // A history that cannot be read is found out before the work, not after it.
+    let mut history = options.history.as_deref().map(read_history_file).transpose()?;
     let work = fresh_work_folder(&options.out)?;
     let started = Instant::now();
     let mut run = document::open(options);
+    let order: Vec<&str> = specs.iter().map(|s| s.id).collect();
+    run.settings.insert("order".to_owned(), order.into());
     let mut state = State::default();
     let mut totals = document::Totals::default();
     let run_json = options.out.join("run.json");
     let mut interrupted = false;
     for (position, spec) in specs.iter().enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            interrupted = true;
-            break;
+        interrupted |= stop.load(Ordering::Relaxed);
+        if interrupted {
+            let why = "the launch was interrupted before it".to_owned();
+            document::insert(&mut run, without_result(spec, Status::Skipped, why, 0.0));
+            continue;
         }
         progress.begin(position + 1, specs.len(), spec);
         let scenario = match missing_need(spec, &run.scenarios) {
-            Some(reason) => document::without_result(spec, Status::Skipped, reason, 0.0),
+            Some(reason) => without_result(spec, Status::Skipped, reason, 0.0),
             None => {
                 let child = Child { executable, work: &work, spec, options };
                 let done = child.run(&state, stop)?;
@@ -101,18 +119,37 @@ pub fn run_suite(
             }
         };
         progress.end(&scenario);
-        run.scenarios.push(scenario);
-        document::refresh(&mut run, &state, &totals, started.elapsed().as_secs_f64())?;
+        document::insert(&mut run, scenario);
+        let is_whole = position + 1 == specs.len() && selection.is_everything() && !interrupted;
+        let elapsed_s = started.elapsed().as_secs_f64();
+        document::refresh(&mut run, &state, &totals, elapsed_s, &targets, is_whole);
         write_json(&run_json, &run)?;
-        if interrupted {
-            break;
-        }
     }
     if interrupted {
-        run.notes.push("interrupted: scenarios after this point did not run".to_owned());
+        run.settings.insert("interrupted".to_owned(), true.into());
+        run.notes.push("interrupted: what did not run by then is skipped".to_owned());
+    } else if let (Some(entries), Some(path)) = (&mut history, &options.history) {
+        let entry = HistoryEntry::of(&run);
+        append_file(path, &entry.to_line()?)?;
+        entries.push(entry);
     }
-    let files = write_reports(&run, baseline.as_ref(), &options.out)?;
+    let beside =
+        Beside { baseline: baseline.as_ref(), history: history.as_deref().unwrap_or_default() };
+    let files = write_reports(&run, &beside, &options.out)?;
     Ok(Outcome { run, files, interrupted })
+}
+
+/// Reads a history file; one that does not exist yet is empty.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is no entry.
+pub fn read_history_file(path: &Path) -> Result<Vec<HistoryEntry>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    read_history(&text).with_context(|| format!("in `{}`", path.display()))
 }
 
 /// Reads a Run document and refuses what is none.
@@ -131,7 +168,7 @@ fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
     Some(format!("needs `{need}`, which did not pass"))
 }
 
-fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
+pub(crate) fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
     let work = out.join(WORK);
     if work.exists() {
         if !work.join(WORK_MARK).exists() {
@@ -159,21 +196,16 @@ pub fn run_of(scenario: Scenario, title: &str, out: &Path) -> Run {
     run
 }
 
-/// Draws a Run, beside a stored one if given, in every format into a folder, which is made if need
-/// be.
+/// Draws a Run, beside what is known of earlier ones, in every format into a folder, which is made
+/// if need be.
 ///
 /// # Errors
 /// A format cannot be drawn, or a file cannot be written.
-pub fn write_reports(run: &Run, baseline: Option<&Run>, out: &Path) -> Result<Vec<PathBuf>> {
+pub fn write_reports(run: &Run, beside: &Beside<'_>, out: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for rendered in lob_report::render_all_with_baseline(run, baseline, &Format::ALL)? {
+    for rendered in lob_report::render_all_beside(run, beside, &Format::ALL)? {
         let path = out.join(&rendered.file_name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make `{}`", folder.display()))?;
-        }
-        std::fs::write(&path, &rendered.bytes)
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_file_into_new_folder(&path, &rendered.bytes)?;
         files.push(path);
     }
     Ok(files)

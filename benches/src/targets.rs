@@ -1,5 +1,11 @@
 //! The targets file: hard limits and goals per metric.
 
+#[cfg(test)]
+mod page;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use lob_metrics::Target;
 use serde::Deserialize;
 
@@ -7,6 +13,7 @@ use serde::Deserialize;
 const DEFAULT_TARGETS: &str = include_str!("../targets.toml");
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     target: Vec<Target>,
 }
@@ -15,8 +22,21 @@ struct File {
 ///
 /// # Errors
 /// `targets.toml` is not valid; a test keeps it valid.
-pub fn default_targets() -> Result<Vec<Target>, toml::de::Error> {
+pub fn default_targets() -> std::result::Result<Vec<Target>, toml::de::Error> {
     Ok(toml::from_str::<File>(DEFAULT_TARGETS)?.target)
+}
+
+/// The targets of a file in the layout of `benches/targets.toml`.
+///
+/// # Errors
+/// The file cannot be read or is no targets file; the message names the line.
+pub fn read_targets(path: &Path) -> Result<Vec<Target>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    let file: File = toml::from_str(&text).with_context(|| {
+        format!("`{}` is no targets file\nhint: benches/targets.toml is one", path.display())
+    })?;
+    Ok(file.target)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Developer tasks for loblab. Light on purpose: it spawns children and reads JSON.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod ab;
 mod bench;
+mod bundle;
 mod check;
+mod cluster;
 mod fixtures;
 mod fuzz;
 mod peers;
@@ -19,14 +22,20 @@ Usage: cargo xtask <TASK> [OPTIONS]
 Tasks:
   bench [--quick] [--input FILE...] [--out DIR] [...]
               build `lob` in release mode and run the suite; unknown flags go to `lob bench`
-  bench --criterion [-p CRATE]
-              run the micro-benches of every crate (or one)
+  bench --criterion [-p CRATE...] [--out DIR] [-- CRITERION OPTIONS]
+              run the micro-benches of every crate (or some) and harvest their estimates
+  ab REV [REV2] [--scenario convert|signals|verify] [-- LOB AB OPTIONS]
+              build REV and the working tree (or REV2) and run the paired regression test
+  bundle [--features cuda] [--out DIR] [--binary LOB]
+              lay out a folder that runs on a host with neither Rust nor a network
   check       what CI runs: format, clippy, tidy, tests, doctests, docs
   tidy        prove the crate graph and the house rules from `cargo metadata`
   peers [NAME...] [-- ...]
               measure the pinned Python peers beside `lob`, in turn, in one run
-  fuzz [--seconds N]
+  fuzz [TARGET...] [--seconds N]
               run the fuzz targets of `fuzz/` for a bounded time each
+  cluster-test [TEST...]
+              build `lob` and `cluster/`, and test a cluster of processes with faults
   fixtures    regenerate fixtures/ and its metadata.json
 
 Examples:
@@ -42,8 +51,11 @@ fn main() -> ExitCode {
     let task = args.next();
     let rest: Vec<String> = args.collect();
     let outcome = match task.as_deref() {
+        Some("ab") => ab::run(&rest),
         Some("bench") => bench::run(&rest),
+        Some("bundle") => bundle::run(&rest),
         Some("check") => check::run(&rest),
+        Some("cluster-test") => cluster::run(&rest),
         Some("tidy") => tidy::run(),
         Some("fixtures") => fixtures::run(&rest),
         Some("peers") => peers::run(&rest),

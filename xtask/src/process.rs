@@ -51,6 +51,14 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
         .context("`cargo metadata` names no target directory")
 }
 
+/// The revision of the working tree, with `-dirty` when it differs from it; `None` outside git.
+pub(crate) fn revision() -> Option<String> {
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["describe", "--always", "--dirty", "--abbrev=12"]);
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|r| !r.is_empty())
+}
+
 fn shown(command: &Command) -> String {
     let mut text = command.get_program().to_string_lossy().into_owned();
     for arg in command.get_args() {

@@ -2,6 +2,9 @@
 //! embeddings they give.
 
 mod bins;
+mod hardware;
+mod model;
+mod noise;
 
 use std::time::Instant;
 
@@ -18,6 +21,8 @@ use lob_store::Store;
 use super::Bench;
 use super::recorder::Limit;
 use bins::{Bins, CHANNELS};
+pub(super) use hardware::hardware;
+pub(super) use model::{model, scaling};
 
 /// Bins of a training window: short, because the two windows of a pair must not overlap.
 const WINDOW: usize = 64;
@@ -61,28 +66,6 @@ pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
     let (mut source, mid_steps) = series_windows(bench)?;
     let starts: Vec<Option<usize>> = (0..source.len()).map(|idx| source.start_row(idx)).collect();
     run(bench, "series", &mut source, &mid_steps, |idx| starts[idx])
-}
-
-/// A few steps at each batch size; a size that fails is a finding, and the others go on.
-pub(super) fn scaling(bench: &mut Bench<'_>) -> Result<()> {
-    let (mut source, _) = series_windows(bench)?;
-    for batch_size in [4, 8, 16, 32, 64, 128, 256] {
-        let steps = if bench.options.quick { 12 } else { 60 };
-        let config = TrainConfig { steps, batch_size, ..settings(bench) };
-        match lob_contrastive::train(&mut source, &config) {
-            Ok(outcome) => {
-                let rates: Vec<f64> =
-                    warm(&outcome.step_s).iter().map(|s| batch_size as f64 / s).collect();
-                let metric = format!("train.pairs_per_s_batch_{batch_size}");
-                bench.rec.rate(&metric, Unit::SamplesPerSecond, &rates, None);
-            }
-            Err(error) => {
-                let text = format!("a batch of {batch_size} pairs failed: {error}");
-                bench.rec.finding(Severity::Warning, text);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Windows of bin features of the busiest instrument, and its mids by row.

@@ -1,5 +1,7 @@
 //! DBN records to tick bins: the decode ceiling, the store, and the replay of single orders.
 
+mod pace;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -152,6 +154,8 @@ pub(super) fn bins(bench: &mut Bench<'_>) -> Result<()> {
         fit = smaller;
     };
     report(bench, &summary, &fit, "convert")?;
+    let config = config(bench, bench.work, &bench.state.dbn, &fit)?;
+    pace::measure(bench, &config)?;
     let windows = windows(&store, fit.n_bins)?;
     bench.rec.count("convert.windows", windows as f64);
     let image_bytes = windows as f64 * (lob_depth::ROWS * fit.n_bins * size_of::<f32>()) as f64;
@@ -196,20 +200,24 @@ pub(super) fn replay(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 fn run(bench: &Bench<'_>, inputs: &[PathBuf], out: &Path, fit: &Fit) -> Result<ConvertSummary> {
+    let config = config(bench, out, inputs, fit)?;
+    let _scope = lob_profiler::scope("convert");
+    Ok(lob_convert::convert(inputs, &config, &())?)
+}
+
+fn config(bench: &Bench<'_>, out: &Path, inputs: &[PathBuf], fit: &Fit) -> Result<ConvertConfig> {
     let label = LabelSpec {
         lookback: u32::try_from(fit.lookback)?,
         lookforward: u32::try_from(fit.lookforward)?,
         offset: u32::try_from(fit.offset)?,
         ..LabelSpec::default()
     };
-    let config = ConvertConfig {
+    Ok(ConvertConfig {
         bin_rule: BinRule::Updates(fit.ticks_per_bin),
         label,
         jobs: bench.options.workers.clamp(1, inputs.len().max(1)),
         ..ConvertConfig::new(out)
-    };
-    let _scope = lob_profiler::scope("convert");
-    Ok(lob_convert::convert(inputs, &config, &())?)
+    })
 }
 
 fn report(bench: &mut Bench<'_>, summary: &ConvertSummary, fit: &Fit, name: &str) -> Result<()> {
@@ -221,24 +229,14 @@ fn report(bench: &mut Bench<'_>, summary: &ConvertSummary, fit: &Fit, name: &str
     let records = summary.records as f64;
     let wall = records / summary.elapsed_s;
     bench.rec.rate(&format!("{name}.records_per_s"), Unit::RecordsPerSecond, &[wall], None);
-    let metric = format!("{name}.records_per_cpu_s");
-    match summary.cpu_s {
-        Some(cpu_s) if cpu_s > 0.0 => {
-            let schema_bytes = |schema: &str| if schema == "mbo" { 56.0 } else { 368.0 };
-            let decoded: f64 =
-                summary.inputs.iter().map(|i| i.records as f64 * schema_bytes(&i.schema)).sum();
-            let roof = bench.state.roof.more.get(INPUT_ROOF).copied();
-            let limit = (name == "convert")
-                .then(|| Limit::of(decoded / cpu_s, roof, INPUT_ROOF_TITLE, Unit::BytesPerSecond));
-            let limit = limit.flatten();
-            bench.rec.rate(&metric, Unit::RecordsPerSecond, &[records / cpu_s], limit);
+    if name != "convert" {
+        let metric = format!("{name}.records_per_cpu_s");
+        match summary.cpu_s {
+            Some(cpu_s) if cpu_s > 0.0 => {
+                bench.rec.rate(&metric, Unit::RecordsPerSecond, &[records / cpu_s], None);
+            }
+            _ => pace::unavailable(bench, &metric),
         }
-        _ => bench.rec.add(Measurement::unavailable(
-            &metric,
-            Unit::RecordsPerSecond,
-            Direction::HigherIsBetter,
-            "the process CPU clock cannot be read here",
-        )),
     }
     bench.rec.latency_value(&format!("{name}.record"), summary.elapsed_s / records);
     bench.rec.count(&format!("{name}.rows"), summary.rows as f64);

@@ -1,5 +1,8 @@
 //! Shuffled batches of depth images, read lazily from the store.
 
+mod large;
+mod sweep;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +10,8 @@ use anyhow::{Context, Result};
 use lob_dataloader::{Dataset, Loader, LoaderConfig, Scratch, Shuffle, WindowSpec};
 use lob_depth::{Feature, RenderSpec};
 use lob_metrics::{Direction, Measurement, Summary, Unit};
+
+pub(super) use self::{large::large, sweep::sweep};
 
 use super::Bench;
 use super::recorder::Limit;
@@ -45,31 +50,6 @@ pub(super) fn images(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Batch sizes and worker counts, one after the other.
-pub(super) fn sweep(bench: &mut Bench<'_>) -> Result<()> {
-    let batches = if bench.options.quick { 20 } else { 100 };
-    let dataset = open(bench, 1)?;
-    let mut run = |metric: String, batch_size: usize, workers: usize| -> Result<f64> {
-        let loader = loader(bench, &dataset, batch_size, workers)?;
-        let served = serve(&loader, batches, Instant::now())?;
-        bench.rec.rate(&metric, Unit::SamplesPerSecond, &served.rates, None);
-        Ok(Summary::of(&served.rates).context("the loader gave no batch")?.median)
-    };
-    for batch_size in [16, 32, 64, 128] {
-        run(format!("load.samples_per_s_batch_{batch_size}"), batch_size, 2)?;
-    }
-    let one = run("load.samples_per_s_workers_1".to_owned(), 32, 1)?;
-    let two = run("load.samples_per_s_workers_2".to_owned(), 32, 2)?;
-    run("load.samples_per_s_workers_4".to_owned(), 32, 4)?;
-    bench.rec.add(Measurement::measured(
-        "load.parallel_efficiency",
-        Unit::Fraction,
-        Direction::HigherIsBetter,
-        &[two / one / 2.0],
-    ));
-    Ok(())
-}
-
 fn headline_batch(bench: &Bench<'_>) -> usize {
     bench.options.batch_sizes.first().copied().unwrap_or(32)
 }
@@ -82,19 +62,18 @@ fn open(bench: &Bench<'_>, n_features: usize) -> Result<Arc<Dataset>> {
     Ok(Arc::new(Dataset::open(bench.store()?, window, spec)?))
 }
 
+/// A full shuffle on two workers, batches of 32.
+fn config(bench: &Bench<'_>) -> LoaderConfig {
+    LoaderConfig { shuffle: Shuffle::Full, seed: bench.options.seed, ..LoaderConfig::default() }
+}
+
 fn loader(
     bench: &Bench<'_>,
     dataset: &Arc<Dataset>,
     batch_size: usize,
     workers: usize,
 ) -> Result<Loader> {
-    let config = LoaderConfig {
-        batch_size,
-        workers,
-        shuffle: Shuffle::Full,
-        seed: bench.options.seed,
-        ..LoaderConfig::default()
-    };
+    let config = LoaderConfig { batch_size, workers, ..config(bench) };
     Ok(Loader::new(Arc::clone(dataset), config)?)
 }
 
@@ -108,6 +87,9 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
     let limit = Limit::of(bytes, limit, &name, Unit::BytesPerSecond);
     bench.rec.rate("load.samples_per_s", Unit::SamplesPerSecond, &served.rates, limit);
     bench.rec.latency_value("load.first_batch", served.first_batch_s);
+    if let Some(intervals) = Summary::of(&served.intervals_s) {
+        bench.rec.latency_value("load.batch_interval_p99", intervals.p99);
+    }
     bench.rec.count("load.windows", dataset.len() as f64);
     let stats = loader.stats();
     let lookups = stats.cache_hits + stats.cache_misses;
@@ -124,21 +106,27 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
 
 struct Served {
     rates: Vec<f64>,
+    /// From one batch in hand to the next, seconds.
+    intervals_s: Vec<f64>,
     first_batch_s: f64,
 }
 
+/// Batches whose rate is one sample: workers finish in bursts.
+const BLOCK: usize = 5;
+
 /// Takes `batches` batches over as many epochs as that needs and does nothing with them, so the
-/// rate is the loader's own. Rates are over blocks of batches: workers finish in bursts.
+/// rate is the loader's own.
 fn serve(loader: &Loader, batches: usize, opened: Instant) -> Result<Served> {
-    const BLOCK: usize = 5;
-    let mut rates = Vec::new();
+    let (mut rates, mut intervals_s) = (Vec::new(), Vec::new());
     let mut first_batch_s = None;
+    let mut last: Option<Instant> = None;
     let (mut block_samples, mut block_batches, mut taken) = (0, 0, 0);
     let mut block_begun = Instant::now();
     'epochs: for epoch in 0.. {
         for batch in loader.epoch(epoch) {
             block_samples += batch?.n;
             let now = Instant::now();
+            intervals_s.extend(last.replace(now).map(|last| (now - last).as_secs_f64()));
             first_batch_s.get_or_insert_with(|| (now - opened).as_secs_f64());
             taken += 1;
             block_batches += 1;
@@ -151,7 +139,8 @@ fn serve(loader: &Loader, batches: usize, opened: Instant) -> Result<Served> {
             }
         }
     }
-    Ok(Served { rates, first_batch_s: first_batch_s.context("the loader gave no batch")? })
+    let first_batch_s = first_batch_s.context("the loader gave no batch")?;
+    Ok(Served { rates, intervals_s, first_batch_s })
 }
 
 /// The time to make a batch, on the calling thread: nothing prefetched passes for instant.
@@ -178,11 +167,12 @@ fn single_batches(bench: &mut Bench<'_>, dataset: &Arc<Dataset>, batch_size: usi
     Ok(())
 }
 
-/// Single samples in a scattered order, on the calling thread.
+/// Single samples in a scattered order, on the calling thread, nothing decoded beforehand.
 fn single_samples(bench: &mut Bench<'_>, dataset: &Dataset) -> Result<()> {
     let reads = if bench.options.quick { 200 } else { 2000 };
     // A stride coprime to most lengths visits windows far apart from each other.
     const STRIDE: u64 = 7_919;
+    let dataset = dataset.clone().with_cache_bytes(0);
     let mut scratch = Scratch::default();
     let mut out = vec![0.0; dataset.sample_len()];
     let mut samples = Vec::new();

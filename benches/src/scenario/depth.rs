@@ -1,10 +1,13 @@
 //! One depth image from bins that are already in memory.
 
+use std::hint::black_box;
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
 use lob_depth::{
     BinColumns, BinSlice, Feature, LEVELS, NO_PRICE, PriceAxis, ROWS, RenderSpec, Renderer, SLOTS,
 };
-use lob_metrics::{Artifact, Severity, Unit};
+use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
 use lob_store::Store;
 
 use super::Bench;
@@ -55,13 +58,14 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
         if name == "volume" {
             let rates: Vec<f64> = samples.iter().map(|s| 1.0 / s).collect();
             let bytes = (spec.len() * size_of::<f32>()) as f64;
-            let median = lob_metrics::Summary::of(&rates).map_or(f64::NAN, |s| s.median);
+            let median = Summary::of(&rates).map_or(f64::NAN, |s| s.median);
             let fill = bench.state.roof.more.get("fill_804kB_bytes_per_s").copied();
             let limit = Limit::of(median * bytes, fill, "cached fill", Unit::BytesPerSecond);
             bench.rec.rate("render.images_per_s", Unit::SamplesPerSecond, &rates, limit);
             picture = image;
         }
     }
+    of_fill(bench, slice, fit.n_bins)?;
     let filled = picture.iter().filter(|v| v.abs() > 0.0).count();
     ensure!(filled > 0, "the depth image is empty: the price step is too fine or too coarse");
     bench.rec.count("render.filled_cells", filled as f64);
@@ -79,6 +83,42 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
         &file.meta().symbol,
         step,
         fit.ticks_per_bin,
+    ));
+    Ok(())
+}
+
+/// Images of the buffers of a loader: eleven batches of 32.
+const POOL_IMAGES: usize = 11 * 32;
+
+/// Rendering and filling the same buffers in turn, as many as a loader keeps: they are written to
+/// memory, not to a cache.
+fn of_fill(bench: &mut Bench<'_>, slice: BinSlice<'_>, n_bins: usize) -> Result<()> {
+    let spec = RenderSpec { n_bins, ..RenderSpec::default() };
+    let mut pool = vec![0.0_f32; spec.len() * POOL_IMAGES];
+    let mut renderer = Renderer::default();
+    let rounds = if bench.options.quick { 3 } else { 20 };
+    let (mut rendered, mut filled) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        for image in pool.chunks_exact_mut(spec.len()) {
+            let begun = Instant::now();
+            black_box(&mut *image).fill(black_box(0.5));
+            filled.push(begun.elapsed().as_secs_f64());
+        }
+        for image in pool.chunks_exact_mut(spec.len()) {
+            let begun = Instant::now();
+            renderer.render(&spec, slice, black_box(image))?;
+            rendered.push(begun.elapsed().as_secs_f64());
+        }
+    }
+    let median = |samples: &[f64]| Summary::of(samples).map_or(f64::NAN, |s| s.median);
+    let share = median(&filled) / median(&rendered);
+    bench.rec.latency("render.volume_pool", &rendered);
+    bench.rec.latency("render.fill_pool", &filled);
+    bench.rec.add(Measurement::measured(
+        "render.share_of_fill",
+        Unit::Fraction,
+        Direction::HigherIsBetter,
+        &[share],
     ));
     Ok(())
 }

@@ -32,8 +32,11 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     add("gemm_flop_per_s", Unit::FlopPerSecond, roof.gemm_flop_per_s);
     add("fsync_s", Unit::Seconds, roof.fsync_s);
     for (name, value) in &roof.more {
-        let is_flop = name.ends_with("flop_per_s");
-        let unit = if is_flop { Unit::FlopPerSecond } else { Unit::BytesPerSecond };
+        let unit = match name.as_str() {
+            name if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
+            name if name.ends_with("_per_s") => Unit::BytesPerSecond,
+            _ => Unit::Seconds,
+        };
         add(name, unit, Some(*value));
     }
     bench.rec.add(Measurement::unavailable(
@@ -51,6 +54,14 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     ));
     if outcome.missing.is_empty() {
         bench.rec.finding(Severity::Info, "every limit was measured");
+    }
+    if let Ok(share) = outcome.others_cpu
+        && share > 0.1
+    {
+        let share = Unit::Fraction.format(share);
+        let text =
+            format!("other programs used {share} of the cores meanwhile: the limits may be higher");
+        bench.rec.finding(Severity::Warning, &text);
     }
     bench.state.scope_cost_s = Some(scope_cost_s);
     bench.state.roof = roof;

@@ -6,6 +6,9 @@ use std::time::Instant;
 use lob_metrics::{Artifact, Direction, Finding, Measurement, Severity, Unit};
 use serde_json::Value;
 
+/// Most samples of one measurement that a Run document keeps.
+const SAMPLES_MAX: usize = 1_000;
+
 /// Everything one scenario reports.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
@@ -23,8 +26,11 @@ impl Recorder {
         self.config.insert(key.to_owned(), value.into());
     }
 
-    /// Adds a measurement.
-    pub(crate) fn add(&mut self, measurement: Measurement) {
+    /// Adds a measurement. Of very many samples the document keeps every n-th; value, interval and
+    /// percentiles are of all.
+    pub(crate) fn add(&mut self, mut measurement: Measurement) {
+        let step = measurement.samples.len().div_ceil(SAMPLES_MAX).max(1);
+        measurement.samples = measurement.samples.into_iter().step_by(step).collect();
         self.measurements.push(measurement);
     }
 

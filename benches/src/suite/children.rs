@@ -21,20 +21,20 @@ const POLL: Duration = Duration::from_millis(10);
 const STDERR_TAIL_BYTES: usize = 2000;
 
 /// One scenario about to run.
-pub(super) struct Child<'a> {
-    pub(super) executable: &'a Path,
-    pub(super) work: &'a Path,
-    pub(super) spec: &'static Spec,
-    pub(super) options: &'a Options,
+pub(crate) struct Child<'a> {
+    pub(crate) executable: &'a Path,
+    pub(crate) work: &'a Path,
+    pub(crate) spec: &'static Spec,
+    pub(crate) options: &'a Options,
 }
 
 /// What came of it.
-pub(super) struct Done {
-    pub(super) scenario: Scenario,
-    pub(super) state: Option<State>,
-    pub(super) cpu_s: Option<f64>,
-    pub(super) scope_calls: u64,
-    pub(super) interrupted: bool,
+pub(crate) struct Done {
+    pub(crate) scenario: Scenario,
+    pub(crate) state: Option<State>,
+    pub(crate) cpu_s: Option<f64>,
+    pub(crate) scope_calls: u64,
+    pub(crate) interrupted: bool,
 }
 
 enum End {
@@ -45,7 +45,7 @@ enum End {
 
 impl Child<'_> {
     /// Runs the scenario to its end, its time cap or `stop`.
-    pub(super) fn run(&self, state: &State, stop: &AtomicBool) -> Result<Done> {
+    pub(crate) fn run(&self, state: &State, stop: &AtomicBool) -> Result<Done> {
         let id = self.spec.id;
         let job = self.work.join(format!("{id}.job.json"));
         let result = self.work.join(format!("{id}.result.json"));
@@ -69,7 +69,7 @@ impl Child<'_> {
             )
             .spawn()
             .with_context(|| format!("cannot start `{}`", self.executable.display()))?;
-        let cap = Duration::from_secs(self.spec.time_cap_s);
+        let cap = Duration::from_secs(self.time_cap_s());
         let end = loop {
             if let Some(status) = child.try_wait().context("cannot wait for a scenario")? {
                 break End::Exited(status);
@@ -84,6 +84,11 @@ impl Child<'_> {
         };
         tracing::info!(scenario = id, elapsed_s = started.elapsed().as_secs_f64(), "ended");
         Ok(self.judge(&end, &result, &stderr, started.elapsed().as_secs_f64(), stop))
+    }
+
+    fn time_cap_s(&self) -> u64 {
+        let own = self.spec.time_cap_s;
+        self.options.time_cap_s.map_or(own, |least| own.min(least))
     }
 
     fn judge(
@@ -104,7 +109,7 @@ impl Child<'_> {
         match end {
             End::Interrupted => lost(Status::Failed, "interrupted".to_owned()),
             End::TimedOut => {
-                lost(Status::TimedOut, format!("stopped at its cap of {} s", self.spec.time_cap_s))
+                lost(Status::TimedOut, format!("stopped at its cap of {} s", self.time_cap_s()))
             }
             End::Exited(status) => match read_json::<JobResult>(result) {
                 Ok(done) if status.success() => Done {

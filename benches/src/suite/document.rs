@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use lob_metrics::{Host, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, Status, Tool, judge_all};
+use lob_metrics::{
+    Host, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, Status, Target, Tool, judge_all,
+};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::advice;
 use crate::options::Options;
-use crate::scenario::Spec;
+use crate::scenario::{Spec, scenarios};
 use crate::state::State;
-use crate::targets::default_targets;
 
 /// Sums over the scenario processes.
 #[derive(Debug, Default)]
@@ -50,12 +51,26 @@ pub(super) fn open(options: &Options) -> Run {
         host,
         roof: Roof::default(),
         inputs: Vec::new(),
+        settings: settings(options),
         scenarios: Vec::new(),
         targets: Vec::new(),
         recommendations: Vec::new(),
         overhead: Overhead::default(),
         notes: Vec::new(),
     }
+}
+
+/// What the launch was asked for, so that it can be asked for again.
+fn settings(options: &Options) -> BTreeMap<String, Value> {
+    BTreeMap::from([
+        ("quick".to_owned(), options.quick.into()),
+        ("seed".to_owned(), options.seed.into()),
+        ("order_seed".to_owned(), options.order_seed.into()),
+        ("workers".to_owned(), options.workers.into()),
+        ("batch_sizes".to_owned(), options.batch_sizes.clone().into()),
+        ("n_bins".to_owned(), options.n_bins.into()),
+        ("device".to_owned(), serde_json::to_value(options.device).unwrap_or_default()),
+    ])
 }
 
 fn title(options: &Options) -> String {
@@ -71,8 +86,23 @@ fn file_name(path: &std::path::Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Brings everything derived up to date after a scenario.
-pub(super) fn refresh(run: &mut Run, state: &State, totals: &Totals, elapsed_s: f64) -> Result<()> {
+/// Adds a scenario in its place: in the order of the list, whatever the order of the runs.
+pub(super) fn insert(run: &mut Run, scenario: Scenario) {
+    let place = |id: &str| scenarios().iter().position(|s| s.id == id);
+    let at = run.scenarios.partition_point(|s| place(&s.id) <= place(&scenario.id));
+    run.scenarios.insert(at, scenario);
+}
+
+/// Brings everything derived up to date after a scenario. Before the last one, and in a run of a
+/// selection, a target whose metric nothing was asked to measure is not missed.
+pub(super) fn refresh(
+    run: &mut Run,
+    state: &State,
+    totals: &Totals,
+    elapsed_s: f64,
+    targets: &[Target],
+    is_whole: bool,
+) {
     run.elapsed_s = elapsed_s;
     run.roof = state.roof.clone();
     run.inputs.clone_from(&state.inputs);
@@ -80,7 +110,14 @@ pub(super) fn refresh(run: &mut Run, state: &State, totals: &Totals, elapsed_s: 
     if cfg!(debug_assertions) {
         run.notes.insert(0, "built without optimisation: no figure here means anything".to_owned());
     }
-    run.targets = judge_all(&default_targets()?, run);
+    let mut targets = targets.to_vec();
+    if !is_whole {
+        for target in &mut targets {
+            let is_measured = run.measurements().any(|(_, m)| m.metric == target.metric);
+            target.required &= is_measured;
+        }
+    }
+    run.targets = judge_all(&targets, run);
     run.recommendations = advice::recommend(run);
     run.overhead = Overhead {
         scope_cost_s: state.scope_cost_s,
@@ -89,7 +126,6 @@ pub(super) fn refresh(run: &mut Run, state: &State, totals: &Totals, elapsed_s: 
             .filter(|_| totals.cpu_s > 0.0)
             .map(|cost| cost * totals.scope_calls as f64 / totals.cpu_s),
     };
-    Ok(())
 }
 
 /// A scenario that left no result of its own.

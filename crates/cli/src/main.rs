@@ -9,6 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+// Counting costs some nanoseconds an allocation, and no hot path makes any; see
+// `memory.allocations`.
+#[global_allocator]
+static ALLOCATOR: lob_profiler::CountingAllocator = lob_profiler::CountingAllocator;
+
 /// The performance laboratory for limit-order-book machine learning.
 #[derive(Parser)]
 #[command(name = "lob", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -46,7 +51,13 @@ enum Command {
     Render(command::render::Args),
     /// Serve a store in batches and measure it
     Load(command::load::Args),
-    /// Features, probabilities and positions for every book update, as CSV
+    /// Train an encoder on windows of a store or of generated signals
+    Train(Box<command::train::Args>),
+    /// Embed every window of a source with a trained model
+    Embed(command::embed::Args),
+    /// Hold a model's features against raw windows, PCA, hand statistics and an untrained encoder
+    Eval(command::eval::Args),
+    /// Indicators, probabilities and positions for every book update, as CSV or Parquet
     Signals(command::signals::Args),
     /// Run the benchmark suite and write its reports
     Bench(command::bench::Args),
@@ -58,6 +69,10 @@ enum Command {
     Ab(command::ab::Args),
     /// Profile any program: CPU, memory, I/O, leaks
     Profile(command::profile::Args),
+    /// Show live what the machine and a running program do
+    Top(command::top::Args),
+    /// Serve the figures of the machine and a running program over HTTP
+    Serve(command::serve::Args),
     /// Measure what this machine can do at best
     Machine(command::machine::Args),
     /// Print the JSON Schema of the Run document
@@ -84,12 +99,17 @@ fn main() -> ExitCode {
         Command::Inspect(args) => command::inspect::run(&args),
         Command::Render(args) => command::render::run(&args, quiet),
         Command::Load(args) => command::load::run(&args, quiet),
+        Command::Train(args) => command::train::run(&args, quiet),
+        Command::Embed(args) => command::embed::run(&args, quiet),
+        Command::Eval(args) => command::eval::run(&args, quiet),
         Command::Signals(args) => command::signals::run(&args, quiet),
         Command::Bench(args) => command::bench::run(&args, quiet),
         Command::Report(args) => command::report::run(&args, quiet),
         Command::Compare(args) => command::compare::run(&args),
         Command::Ab(args) => command::ab::run(&args, quiet),
         Command::Profile(args) => command::profile::run(&args, quiet),
+        Command::Top(args) => command::top::run(&args),
+        Command::Serve(args) => command::serve::run(&args, quiet),
         Command::Machine(args) => command::machine::run(&args, quiet),
         Command::Schema => command::schema::run(),
         Command::BenchChild(args) => command::bench::run_child(&args),

@@ -1,10 +1,11 @@
 //! Writing to stdout and into files: results whole or not at all.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+pub(crate) use lob_bench::write_file;
 
 /// Prints one JSON document on stdout.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
@@ -36,18 +37,4 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Writes a file through a temporary name beside it, so that it is never seen half-written.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().with_context(|| format!("`{}` names no file", path.display()))?;
-    let temporary: PathBuf =
-        path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let outcome =
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if outcome.is_err() {
-        // The error below matters more than a temporary file that cannot be removed either.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    outcome.with_context(|| format!("cannot write `{}`", path.display()))
 }

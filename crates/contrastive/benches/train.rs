@@ -10,9 +10,9 @@
 use std::hint::black_box;
 
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lob_contrastive::loss::{Scale, info_nce};
+use lob_contrastive::loss::{Scale, info_nce, plain};
 use lob_contrastive::{
     ContrastiveError, Device, EncoderConfig, Objective, PairKey, Rng, TrainConfig, WindowSource,
     train,
@@ -103,15 +103,23 @@ fn loss(c: &mut Criterion) {
         };
         let (a, p) = (rows(), rows());
         group.throughput(Throughput::Elements(batch as u64));
-        group.bench_function(BenchmarkId::new("plain", format!("{batch}x{dim}")), |b| {
-            b.iter(|| {
-                let za = Tensor::<Back, 2>::from_data(a.clone(), &device).require_grad();
-                let zp = Tensor::<Back, 2>::from_data(p.clone(), &device).require_grad();
-                let rows = info_nce(za.clone(), zp.clone(), &Scale::Fixed(0.07), None);
-                let gradients = rows.mean().backward();
-                black_box((za.grad(&gradients), zp.grad(&gradients)))
+        type Loss = fn(
+            Tensor<Back, 2>,
+            Tensor<Back, 2>,
+            &Scale<Back>,
+            Option<Tensor<Back, 2, Bool>>,
+        ) -> Tensor<Back, 1>;
+        for (name, loss) in [("closed", info_nce as Loss), ("plain", plain::info_nce as Loss)] {
+            group.bench_function(BenchmarkId::new(name, format!("{batch}x{dim}")), |b| {
+                b.iter(|| {
+                    let za = Tensor::<Back, 2>::from_data(a.clone(), &device).require_grad();
+                    let zp = Tensor::<Back, 2>::from_data(p.clone(), &device).require_grad();
+                    let rows = loss(za.clone(), zp.clone(), &Scale::Fixed(0.07), None);
+                    let gradients = rows.mean().backward();
+                    black_box((za.grad(&gradients), zp.grad(&gradients)))
+                });
             });
-        });
+        }
     }
     group.finish();
 }

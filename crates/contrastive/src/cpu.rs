@@ -1,13 +1,17 @@
 //! The one place that names backends, so that the whole of burn is compiled for them once, here.
 
+use std::time::Instant;
+
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::encoder::to_vec;
+use crate::loss::{Scale, info_nce};
 use crate::trainer::train_on;
 use crate::{
-    ContrastiveError, Device, Encoder, ResolvedDevice, TrainConfig, TrainOutcome, TrainedModel,
-    WindowSource,
+    ContrastiveError, Device, Encoder, ResolvedDevice, Rng, RunOptions, TrainConfig, TrainOutcome,
+    TrainedModel, WindowSource,
 };
 
 #[cfg(feature = "cuda")]
@@ -25,14 +29,85 @@ pub fn train(
     source: &mut dyn WindowSource,
     config: &TrainConfig,
 ) -> Result<TrainOutcome, ContrastiveError> {
+    train_with(source, config, RunOptions::default())
+}
+
+/// [`train`] with a validation source, checkpoints, a way to stop it and somebody to watch.
+///
+/// # Errors
+/// As [`train`]; [`ContrastiveError::Checkpoint`] when the folder belongs to another run, and
+/// [`ContrastiveError::Io`] when it cannot be written.
+pub fn train_with(
+    source: &mut dyn WindowSource,
+    config: &TrainConfig,
+    options: RunOptions<'_>,
+) -> Result<TrainOutcome, ContrastiveError> {
+    config.encoder.validate_for(source.n_inputs())?;
     let resolved = config.device.resolve()?;
+    // Every step needs the same buffers again. An allocator that does not take the hint is slower.
+    lob_profiler::keep_freed_memory();
     match resolved.device {
         #[cfg(feature = "cuda")]
         Device::Cuda => {
-            train_on::<Autodiff<Gpu>>(source, config, &Default::default(), false, resolved)
+            let device = Default::default();
+            crate::device::guarded(|| {
+                train_on::<Autodiff<Gpu>>(source, config, options, &device, false, resolved)
+            })
         }
-        _ => train_on::<Autodiff<Flex>>(source, config, &Default::default(), true, resolved),
+        _ => {
+            train_on::<Autodiff<Flex>>(source, config, options, &Default::default(), true, resolved)
+        }
     }
+}
+
+/// Seconds of InfoNCE, forward and backward, on random embeddings (two times `batch_size` x
+/// `dim`): `n` repetitions after one that is not counted.
+///
+/// # Errors
+/// [`ContrastiveError::Device`] when the device cannot be had, [`ContrastiveError::Config`] for an
+/// empty batch.
+pub fn time_info_nce(
+    batch_size: usize,
+    dim: usize,
+    n: usize,
+    device: Device,
+) -> Result<Vec<f64>, ContrastiveError> {
+    if batch_size == 0 || dim == 0 {
+        let found = format_args!("{batch_size} x {dim}");
+        return Err(ContrastiveError::config("batch_size x dim", "at least 1 x 1", found));
+    }
+    match device.resolve()?.device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda => {
+            crate::device::guarded(|| Ok(time_loss::<Autodiff<Gpu>>(batch_size, dim, n)))
+        }
+        _ => Ok(time_loss::<Autodiff<Flex>>(batch_size, dim, n)),
+    }
+}
+
+fn time_loss<A: AutodiffBackend>(batch_size: usize, dim: usize, n: usize) -> Vec<f64> {
+    let device = Default::default();
+    let mut rng = Rng::new(1);
+    let mut rows = || {
+        let values: Vec<f32> = (0..batch_size * dim).map(|_| rng.normal_f32()).collect();
+        Tensor::<A, 2>::from_data(TensorData::new(values, [batch_size, dim]), &device)
+    };
+    let (za, zp) = (rows(), rows());
+    let once = || {
+        // A failed wait shows up as an error of the next operation on the device.
+        drop(A::sync(&device));
+        let begun = Instant::now();
+        let (za, zp) = (za.clone().require_grad(), zp.clone().require_grad());
+        let loss = info_nce(za.clone(), zp.clone(), &Scale::Fixed(0.07), None).mean();
+        let gradients = loss.backward();
+        let both = (za.grad(&gradients), zp.grad(&gradients));
+        drop(A::sync(&device));
+        let seconds = begun.elapsed().as_secs_f64();
+        drop(both);
+        seconds
+    };
+    once();
+    (0..n).map(|_| once()).collect()
 }
 
 /// A model on its device, ready to embed.
@@ -61,7 +136,7 @@ impl Embedder {
         let device = device.resolve()?;
         let backend = match device.device {
             #[cfg(feature = "cuda")]
-            Device::Cuda => Loaded::Cuda(upload(model)?),
+            Device::Cuda => Loaded::Cuda(crate::device::guarded(|| upload(model))?),
             _ => Loaded::Cpu(upload(model)?),
         };
         let (n_inputs, embedding_dim) = (model.n_inputs, model.embedding_dim());
@@ -113,10 +188,7 @@ pub fn embed(model: &TrainedModel, windows: &[f32]) -> Result<Vec<f32>, Contrast
 }
 
 fn upload<B: Backend>(model: &TrainedModel) -> Result<Encoder<B>, ContrastiveError> {
-    model.encoder.validate()?;
-    if model.n_inputs == 0 {
-        return Err(ContrastiveError::config("n_inputs", "at least 1", 0));
-    }
+    model.encoder.validate_for(model.n_inputs)?;
     Encoder::from_tensors(&model.encoder, model.n_inputs, &model.tensors, &Default::default())
 }
 

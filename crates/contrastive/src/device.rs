@@ -1,7 +1,14 @@
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::ContrastiveError;
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::guarded;
+#[cfg(feature = "cuda")]
+use cuda::obstacle as cuda_obstacle;
 
 /// Where training and embedding run, as the user asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,15 +58,6 @@ fn cuda_obstacle() -> Option<String> {
     Some("this build has no CUDA support (cargo feature `cuda`)".into())
 }
 
-/// Why CUDA cannot be used in this process; `None` when it can. Asks the file system, because
-/// every call into burn's CUDA backend panics without a driver.
-#[cfg(feature = "cuda")]
-fn cuda_obstacle() -> Option<String> {
-    let driver = std::path::Path::new("/proc/driver/nvidia/version");
-    (!driver.exists())
-        .then(|| format!("no NVIDIA driver is loaded (`{}` is absent)", driver.display()))
-}
-
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -98,6 +96,16 @@ mod tests {
         }
         let message = "tpu".parse::<Device>().unwrap_err().to_string();
         assert_eq!(message, "`device` is `tpu`, expected `auto`, `cpu` or `cuda`");
+    }
+
+    #[test]
+    #[cfg(feature = "cuda")]
+    fn without_a_gpu_cuda_is_one_clear_line() {
+        let Err(error) = Device::Cuda.resolve() else { return };
+        let message = error.to_string();
+        assert!(message.starts_with("device `cuda` is not available: "), "{message}");
+        assert!(message.contains("--device cpu") && !message.contains('\n'), "{message}");
+        assert!(Device::Auto.resolve().unwrap().fallback.is_some());
     }
 
     #[test]

@@ -58,6 +58,28 @@ pub enum ContrastiveError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A window has no bin with a bid and an ask, and so nothing to show.
+    #[error("window {window} has no bin with both sides; pass over it")]
+    EmptyWindow {
+        /// Index of the window in its source.
+        window: usize,
+    },
+    /// A store cannot be opened.
+    #[error("cannot use `{path}`: {source}")]
+    Open {
+        /// The store.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A checkpoint does not belong to this run.
+    #[error("cannot resume from `{path}`: {reason}")]
+    Checkpoint {
+        /// The checkpoint, or the folder without one.
+        path: PathBuf,
+        /// What does not fit, and what to do.
+        reason: String,
+    },
     /// A window source failed.
     #[error("cannot read window {window}: {source}")]
     Source {

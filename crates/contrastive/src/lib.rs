@@ -13,32 +13,57 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact results"))]
 
+mod augment;
+mod checkpoint;
 mod config;
 mod cpu;
+mod data;
 mod device;
 mod encoder;
 mod error;
+mod evaluate;
+mod fused;
+mod generator;
 pub mod loss;
 mod metrics;
+mod metrics_log;
 mod model;
+mod model_file;
 mod optim;
 mod outcome;
 mod pca;
+mod precision;
 mod rng;
+mod run;
+mod safetensors_file;
 mod source;
 mod trainer;
 
 pub use crate::{
+    augment::{Augment, Layout, Mirror},
     config::{
-        Activation, AdamWConfig, EncoderConfig, Objective, Schedule, Temperature, TrainConfig,
+        Activation, AdamWConfig, DeepLob, EarlyStop, EncoderConfig, Objective, Schedule, Tcn,
+        Temperature, TrainConfig, Trunk,
     },
-    cpu::{Embedder, embed, train},
+    cpu::{Embedder, embed, time_info_nce, train, train_with},
+    data::{Origin, PrepareOptions, Prepared, prepare},
     device::{Device, ResolvedDevice},
     encoder::{Encoded, Encoder},
     error::ContrastiveError,
+    evaluate::{
+        EvaluateConfig, EvaluationRow, EvaluationTable, Features, Method, Task, TimeSplit, Verdict,
+        evaluate,
+    },
+    generator::{SignalKind, SignalSpec, Signals, generate_signals},
     model::{NamedTensor, TrainedModel},
+    model_file::{InputSpec, ModelFile},
     outcome::{Metrics, TrainOutcome},
     pca::{Pca, pca_2d},
+    precision::Precision,
     rng::Rng,
-    source::{ImageSpec, ImageWindows, PairKey, SeriesSpec, SeriesWindows, WindowSource},
+    run::{CheckpointPlan, Ended, RunOptions, StepReport},
+    source::{
+        BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, PairKey, Place, Positives,
+        Sampling, SeriesSpec, SeriesWindows, WindowSource, window_starts,
+    },
 };

@@ -32,8 +32,10 @@ pub(crate) fn evaluate(e: &Evaluation<'_>) -> Metrics {
     let share = |below: usize| mean(ranks.iter().map(|&r| f64::from(u8::from(r < below))), n);
     let dim_std = dim_std(&u, e.dim);
     let mut metrics = Metrics {
+        loss: f32::NAN,
         top1: share(1),
         top5: share(5),
+        mrr: mean(ranks.iter().map(|&r| 1.0 / real(r + 1)), n),
         alignment: mean(u.iter().zip(&v).map(|(a, b)| (a - b).powi(2)), n),
         uniformity: uniformity(&u, e.dim),
         effective_rank: effective_rank(&normalised(e.embeddings, e.embedding_dim), e.embedding_dim),

@@ -1,15 +1,23 @@
-use crate::{ResolvedDevice, TrainedModel};
+use std::path::PathBuf;
 
-/// What the embeddings look like at the end of a run, over the last batches of pairs.
+use serde::Serialize;
+
+use crate::{Ended, ResolvedDevice, TrainedModel};
+
+/// What the embeddings look like, over a few fixed batches of pairs without augmentation.
 ///
 /// Cosine similarities are between anchors and positives of one batch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Metrics {
+    /// Loss of these pairs.
+    pub loss: f32,
     /// Share of anchors whose own positive is the most similar of the batch. A tie counts as a
     /// miss, so that a collapsed encoder cannot score.
     pub top1: f64,
     /// Share of anchors whose own positive is among the five most similar.
     pub top5: f64,
+    /// Mean of one over the rank of the own positive, ties counting against it.
+    pub mrr: f64,
     /// Mean squared distance of the normalised pair, 0 is perfect (Wang and Isola, 2020).
     pub alignment: f64,
     /// `ln mean exp(-2 |x - y|²)` over the normalised anchors, lower is more even, 0 is collapse
@@ -23,11 +31,14 @@ pub struct Metrics {
     pub collapse: Option<String>,
 }
 
-/// A finished training run. The `*_s` vectors have one entry per step, in seconds.
+/// A finished training run. The `*_s` vectors have one entry per step of this process, in
+/// seconds; a resumed run has more losses than those.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainOutcome {
-    /// Loss of each step.
+    /// Loss of each step, those before a resumption included.
     pub losses: Vec<f32>,
+    /// Steps taken by earlier processes: where this one went on.
+    pub first_step: usize,
     /// Whole step.
     pub step_s: Vec<f64>,
     /// Drawing the pairs and uploading them.
@@ -42,10 +53,22 @@ pub struct TrainOutcome {
     pub optimiser_s: Vec<f64>,
     /// Gradient norm before clipping, by step.
     pub grad_norms: Vec<f32>,
+    /// Step and validation loss of each evaluation.
+    pub validation: Vec<(usize, f32)>,
     /// Temperature after the last step.
     pub temperature: f32,
+    /// Anchors the supervised loss left out for want of a positive, over all steps.
+    pub n_lone_anchors: usize,
+    /// Steps skipped because a gradient was not finite in half precision.
+    pub skipped_steps: u64,
     /// State of the embeddings at the end.
     pub metrics: Metrics,
+    /// Why it ended.
+    pub ended: Ended,
+    /// Step whose weights are the model, with early stopping; `None` stands for the last.
+    pub best_step: Option<usize>,
+    /// The last checkpoint written.
+    pub checkpoint: Option<PathBuf>,
     /// Where it ran.
     pub device: ResolvedDevice,
     /// The weights.
@@ -57,13 +80,36 @@ impl Metrics {
     pub(crate) fn unknown() -> Self {
         let nan = f64::NAN;
         Self {
+            loss: f32::NAN,
             top1: nan,
             top5: nan,
+            mrr: nan,
             alignment: nan,
             uniformity: nan,
             effective_rank: nan,
             dim_std: nan,
             collapse: None,
+        }
+    }
+
+    /// Means over batches; collapsed if most of the batches look so.
+    #[expect(clippy::cast_precision_loss, reason = "a few batches")]
+    pub(crate) fn mean(all: &[Self]) -> Self {
+        let n = all.len() as f64;
+        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / n;
+        let rings: Vec<&String> = all.iter().filter_map(|m| m.collapse.as_ref()).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "a loss is single precision")]
+        let loss = mean(|m| f64::from(m.loss)) as f32;
+        Self {
+            loss,
+            top1: mean(|m| m.top1),
+            top5: mean(|m| m.top5),
+            mrr: mean(|m| m.mrr),
+            alignment: mean(|m| m.alignment),
+            uniformity: mean(|m| m.uniformity),
+            effective_rank: mean(|m| m.effective_rank),
+            dim_std: mean(|m| m.dim_std),
+            collapse: rings.first().filter(|_| 2 * rings.len() > all.len()).map(|&s| s.clone()),
         }
     }
 }

@@ -28,6 +28,15 @@ impl Rng {
         Self::new(Self::new(seed).next_u64() ^ stream.wrapping_mul(0xd134_2543_de82_ef95))
     }
 
+    /// A generator for one part of one step, so that a run can be resumed at any step without
+    /// knowing how much the steps before it drew.
+    #[must_use]
+    pub fn at(seed: u64, stream: u64, step: usize, part: usize) -> Self {
+        let step = (step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let part = (part as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+        Self::new(Self::stream(seed, stream).next_u64() ^ step.rotate_left(17) ^ part)
+    }
+
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         let s = &mut self.state;
@@ -75,6 +84,11 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         assert_ne!(Rng::stream(7, 0), Rng::stream(7, 1));
+        let mut all: Vec<_> = (0..100).map(|i| Rng::at(7, 1, i / 10, i % 10).next_u64()).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 100);
+        assert_eq!(Rng::at(7, 1, 2, 3), Rng::at(7, 1, 2, 3));
     }
 
     #[test]

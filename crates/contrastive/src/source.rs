@@ -1,20 +1,44 @@
+mod bins;
 mod images;
+mod pairing;
+mod sampling;
 mod series;
 
+pub use bins::{BIN_CHANNELS, BinRow, BinSeries};
 pub use images::{ImageSpec, ImageWindows};
+pub use pairing::Positives;
+pub use sampling::{Sampling, window_starts};
 pub use series::{SeriesSpec, SeriesWindows};
 
-use crate::{ContrastiveError, Rng};
+use serde::{Deserialize, Serialize};
 
-/// Where the two windows of a pair come from, for the false-negative mask.
+use crate::{ContrastiveError, Layout, Rng};
+
+/// Where a window begins in its group and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// Row in its group.
+    pub row: i64,
+    /// Time, ns since 1970; `None` where unknown, which is near to nothing.
+    pub ts_event: Option<u64>,
+}
+
+/// Where the two windows of a pair come from, for the false-negative mask, and their class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PairKey {
-    /// Windows of different groups (segments, instruments) are always negatives.
+    /// What both windows belong to, for
+    /// [`ignore_same_instrument`](crate::TrainConfig::ignore_same_instrument): an instrument, or
+    /// the group where nothing else is known.
+    pub instrument: u64,
+    /// Stretch of rows (segment) whose positions can be compared.
     pub group: u64,
-    /// Position of the anchor in its group, in the unit of the ignore radius (rows).
-    pub anchor: i64,
-    /// Position of the positive in its group.
-    pub positive: i64,
+    /// Place of the anchor.
+    pub anchor: Place,
+    /// Place of the positive.
+    pub positive: Place,
+    /// Class of the pair for [`SupCon`](crate::Objective::SupCon); its group where nothing else
+    /// is known.
+    pub label: i64,
 }
 
 /// Training windows as plain numbers; the trainer knows nothing of files or images.
@@ -29,6 +53,11 @@ pub trait WindowSource {
 
     /// Values of one flattened window.
     fn n_inputs(&self) -> usize;
+
+    /// How those values lie; a series of one channel where a source does not say.
+    fn layout(&self) -> Layout {
+        Layout::series(self.n_inputs(), 1)
+    }
 
     /// Copies window `idx` into `out` (`n_inputs` values).
     ///

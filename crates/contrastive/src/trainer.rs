@@ -1,262 +1,306 @@
+mod batch;
+mod evaluation;
 mod objective;
+mod queue;
+mod snapshot;
+mod step;
+mod weights;
 
 use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
 
-use crate::encoder::{Weight, initial_tensors, to_vec};
-use crate::metrics::{Evaluation, evaluate};
+use crate::checkpoint::Checkpoints;
+use crate::encoder::{Weight, initial_tensors};
+use crate::metrics_log::MetricsLog;
 use crate::optim::AdamW;
+use crate::run::{Ended, RunOptions, StepReport};
 use crate::{
-    ContrastiveError, Encoder, Metrics, PairKey, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
+    ContrastiveError, Encoder, Layout, Metrics, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
     TrainedModel, WindowSource,
 };
-use objective::{LossWeights, chance_loss, ignore_matrix, objective_loss};
+use objective::LossWeights;
+use queue::Queue;
+pub(crate) use queue::{QueueKey, QueueState};
+use step::StepTimes;
 
 /// Purposes of the random streams of one seed.
 const STREAM_WEIGHTS: u64 = 1;
 const STREAM_PAIRS: u64 = 2;
 const STREAM_DROPOUT: u64 = 3;
 const STREAM_EVALUATION: u64 = 4;
+const STREAM_AUGMENT: u64 = 5;
+
+/// Steps before a loss at its value by chance counts as stuck.
+const MIN_STEPS_STUCK: usize = 50;
 
 /// A run in progress on one backend.
 struct Trainer<'a, A: AutodiffBackend> {
     config: &'a TrainConfig,
     device: A::Device,
     n_inputs: usize,
+    layout: Layout,
     n_encoder_weights: usize,
     /// The encoder's arrays, then the loss's own.
     weights: Vec<Weight<A::InnerBackend>>,
+    /// Moving average of the encoder's arrays.
+    average: Option<Vec<Weight<A::InnerBackend>>>,
     optimiser: AdamW<A::InnerBackend>,
-    pairs_rng: Rng,
-    dropout_rng: Rng,
-    keys: Vec<PairKey>,
+    queue: Queue<A::InnerBackend>,
+    losses: Vec<f32>,
+    best: Option<Best<A::InnerBackend>>,
+    /// Anchors that the supervised loss had no positive for, so far.
+    n_lone_anchors: usize,
 }
 
-/// Seconds of one step's parts.
-struct StepTimes {
-    batch: f64,
-    forward: f64,
-    loss: f64,
-    backward: f64,
-    optimiser: f64,
+/// The best validation loss so far and the encoder that reached it.
+struct Best<B: burn::tensor::backend::Backend> {
+    loss: f32,
+    step: usize,
+    /// Evaluations since.
+    n_worse: usize,
+    weights: Vec<Weight<B>>,
 }
 
 /// Trains on backend `A`; `host` says whether its memory is the host's.
 pub(crate) fn train_on<A: AutodiffBackend>(
     source: &mut dyn WindowSource,
     config: &TrainConfig,
+    mut options: RunOptions<'_>,
     device: &A::Device,
     host: bool,
     resolved: ResolvedDevice,
 ) -> Result<TrainOutcome, ContrastiveError> {
     config.validate()?;
+    config.encoder.validate_for(source.n_inputs())?;
+    check_sources(source, &options)?;
+    let mut trainer = Trainer::<A>::new(config, source, device, host);
+    let mut checkpoints = options.checkpoints.take().map(Checkpoints::open).transpose()?;
+    let mut log = None;
+    if let Some(checkpoints) = &mut checkpoints {
+        match checkpoints.newest(options.resume)? {
+            Some((path, snapshot)) => trainer.restore(&path, snapshot)?,
+            None => checkpoints.refuse_used(options.resume)?,
+        }
+        log = Some(MetricsLog::open(checkpoints.folder(), trainer.losses.len())?);
+    }
+    let mut outcome = new_outcome(config, source.n_inputs(), trainer.losses.len(), resolved);
+    let begun = Instant::now();
+    while trainer.losses.len() < config.steps {
+        let start = Instant::now();
+        let times = trainer.step(source)?;
+        let step_s = start.elapsed().as_secs_f64();
+        outcome.step_s.push(step_s);
+        record(&mut outcome, &times);
+        let step = trainer.losses.len();
+        let mut report = trainer.report(&times, step_s);
+        report.eta_s = eta(begun, step - outcome.first_step, config.steps - step);
+        if config.evaluate_every > 0 && step.is_multiple_of(config.evaluate_every) {
+            let metrics = trainer.evaluate(options.evaluated(source))?;
+            outcome.validation.push((step, metrics.loss));
+            if trainer.is_early_end(metrics.loss) {
+                outcome.ended = Ended::Early;
+            }
+            report.metrics = Some(metrics);
+        }
+        if options.is_interrupted() && step < config.steps {
+            outcome.ended = Ended::Interrupted;
+        }
+        if let Some(log) = &mut log {
+            log.write(&report)?;
+        }
+        if let Some(observer) = options.observer.as_deref_mut() {
+            observer(&report);
+        }
+        let is_last = step == config.steps || outcome.ended != Ended::Finished;
+        if let Some(checkpoints) = &mut checkpoints
+            && (is_last || checkpoints.is_due(step))
+        {
+            if let Some(log) = &mut log {
+                log.flush()?;
+            }
+            outcome.checkpoint = Some(checkpoints.save(&trainer.snapshot())?);
+        }
+        if is_last {
+            break;
+        }
+    }
+    trainer.finish(options.evaluated(source), outcome)
+}
+
+fn check_sources(
+    source: &dyn WindowSource,
+    options: &RunOptions<'_>,
+) -> Result<(), ContrastiveError> {
     if source.is_empty() || source.n_inputs() == 0 {
         return Err(ContrastiveError::NotEnoughData {
             reason: "the window source is empty".into(),
             hint: "check the input and the window length",
         });
     }
-    let mut trainer = Trainer::<A>::new(config, source.n_inputs(), device, host);
-    let mut outcome = TrainOutcome {
-        losses: Vec::with_capacity(config.steps),
-        step_s: Vec::with_capacity(config.steps),
-        batch_s: Vec::with_capacity(config.steps),
-        forward_s: Vec::with_capacity(config.steps),
-        loss_s: Vec::with_capacity(config.steps),
-        backward_s: Vec::with_capacity(config.steps),
-        optimiser_s: Vec::with_capacity(config.steps),
-        grad_norms: Vec::with_capacity(config.steps),
+    match &options.validation {
+        Some(other) if other.n_inputs() != source.n_inputs() => Err(ContrastiveError::Shape {
+            what: "a validation window",
+            expected: source.n_inputs(),
+            found: other.n_inputs(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn new_outcome(
+    config: &TrainConfig,
+    n_inputs: usize,
+    first_step: usize,
+    device: ResolvedDevice,
+) -> TrainOutcome {
+    let room = config.steps.saturating_sub(first_step);
+    let times = || Vec::with_capacity(room);
+    TrainOutcome {
+        losses: Vec::new(),
+        first_step,
+        step_s: times(),
+        batch_s: times(),
+        forward_s: times(),
+        loss_s: times(),
+        backward_s: times(),
+        optimiser_s: times(),
+        grad_norms: Vec::with_capacity(room),
+        validation: Vec::new(),
         temperature: config.temperature.initial(),
+        n_lone_anchors: 0,
+        skipped_steps: 0,
         metrics: Metrics::unknown(),
-        device: resolved,
-        model: TrainedModel {
-            encoder: config.encoder.clone(),
-            n_inputs: source.n_inputs(),
-            tensors: Vec::new(),
-        },
-    };
-    for step in 0..config.steps {
-        let start = Instant::now();
-        let (loss, norm, times) = trainer.step(source, step)?;
-        outcome.step_s.push(start.elapsed().as_secs_f64());
-        outcome.losses.push(loss);
-        outcome.grad_norms.push(norm);
-        outcome.batch_s.push(times.batch);
-        outcome.forward_s.push(times.forward);
-        outcome.loss_s.push(times.loss);
-        outcome.backward_s.push(times.backward);
-        outcome.optimiser_s.push(times.optimiser);
+        ended: Ended::Finished,
+        best_step: None,
+        checkpoint: None,
+        device,
+        model: TrainedModel { encoder: config.encoder.clone(), n_inputs, tensors: Vec::new() },
     }
-    outcome.metrics = trainer.evaluate(source, &outcome.losses)?;
-    if let Some(s) = trainer.loss_weights().log_scale() {
-        outcome.temperature = (-s).exp();
-    }
-    outcome.model.tensors = trainer.into_encoder().into_tensors();
-    Ok(outcome)
+}
+
+fn record(outcome: &mut TrainOutcome, times: &StepTimes) {
+    outcome.grad_norms.push(times.grad_norm);
+    outcome.batch_s.push(times.batch);
+    outcome.forward_s.push(times.forward);
+    outcome.loss_s.push(times.loss);
+    outcome.backward_s.push(times.backward);
+    outcome.optimiser_s.push(times.optimiser);
+}
+
+/// Seconds to go at the mean pace so far.
+#[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^52")]
+fn eta(begun: Instant, done: usize, to_go: usize) -> f64 {
+    begun.elapsed().as_secs_f64() / done.max(1) as f64 * to_go as f64
 }
 
 impl<'a, A: AutodiffBackend> Trainer<'a, A> {
-    fn new(config: &'a TrainConfig, n_inputs: usize, device: &A::Device, host: bool) -> Self {
+    fn new(
+        config: &'a TrainConfig,
+        source: &dyn WindowSource,
+        device: &A::Device,
+        host: bool,
+    ) -> Self {
         let mut rng = Rng::stream(config.seed, STREAM_WEIGHTS);
-        let mut weights: Vec<_> = initial_tensors(&config.encoder, n_inputs, &mut rng)
+        let mut weights: Vec<_> = initial_tensors(&config.encoder, source.n_inputs(), &mut rng)
             .into_iter()
             .map(|t| Weight::upload(t.values, &t.shape, device))
             .collect();
         let n_encoder_weights = weights.len();
+        let average = config.ema_decay.map(|_| weights.clone());
         weights.extend(LossWeights::initial(config, device));
         Self {
             config,
             device: device.clone(),
-            n_inputs,
+            n_inputs: source.n_inputs(),
+            layout: source.layout(),
             n_encoder_weights,
-            optimiser: AdamW::new(config.optimiser, weights.len(), host),
+            average,
+            optimiser: AdamW::new(config.optimiser, weights.len(), host)
+                .with_precision(config.precision),
             weights,
-            pairs_rng: Rng::stream(config.seed, STREAM_PAIRS),
-            dropout_rng: Rng::stream(config.seed, STREAM_DROPOUT),
-            keys: vec![PairKey::default(); config.batch_size],
+            queue: Queue::new(config.queue),
+            losses: Vec::with_capacity(config.steps),
+            best: None,
+            n_lone_anchors: 0,
         }
     }
 
-    /// Draws a batch of pairs: `[2 B, n_inputs]`, anchors first.
-    fn draw(
-        &mut self,
-        source: &mut dyn WindowSource,
-        evaluation: bool,
-    ) -> Result<Vec<f32>, ContrastiveError> {
-        let half = self.config.batch_size * self.n_inputs;
-        let mut values = vec![0.0; 2 * half];
-        let (anchors, positives) = values.split_at_mut(half);
-        let mut evaluation_rng = Rng::stream(self.config.seed, STREAM_EVALUATION);
-        let rng = if evaluation { &mut evaluation_rng } else { &mut self.pairs_rng };
-        source.pairs(rng, anchors, positives, &mut self.keys)?;
-        Ok(values)
+    fn report(&self, times: &StepTimes, step_s: f64) -> StepReport {
+        let step = self.losses.len();
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
+        let pairs = (self.config.batch_size * self.config.accumulate) as f64;
+        StepReport {
+            step,
+            steps: self.config.steps,
+            loss: self.losses[step - 1],
+            learning_rate: self.learning_rate(step - 1),
+            temperature: self.temperature(),
+            grad_norm: times.grad_norm,
+            pairs_per_s: pairs / step_s,
+            data_wait_share: (times.batch / step_s).min(1.0),
+            eta_s: 0.0,
+            metrics: None,
+        }
     }
 
-    /// One optimiser step: loss, gradient norm, times.
-    fn step(
-        &mut self,
-        source: &mut dyn WindowSource,
-        step: usize,
-    ) -> Result<(f32, f32, StepTimes), ContrastiveError> {
-        let mut clock = Lap::start();
+    fn learning_rate(&self, step: usize) -> f64 {
         let config = self.config;
-        let scope = lob_profiler::scope("batch");
-        let values = self.draw(source, false)?;
-        let ignore = ignore_matrix(config, &self.keys)
-            .map(|(mask, n)| Tensor::from_bool(TensorData::new(mask, [n, n]), &self.device));
-        let x = Tensor::<A, 2>::from_data(
-            TensorData::new(values, [2 * config.batch_size, self.n_inputs]),
-            &self.device,
-        );
-        drop(scope);
-        let batch = clock.lap::<A>(&self.device);
-
-        let scope = lob_profiler::scope("forward");
-        let leaves: Vec<Weight<A>> = self.weights.iter().map(tracked::<A>).collect();
-        let encoder = Encoder::from_weights(
-            config.encoder.clone(),
-            self.n_inputs,
-            leaves[..self.n_encoder_weights].to_vec(),
-        );
-        let z = encoder.forward(x, Some(&mut self.dropout_rng)).projection;
-        drop((encoder, scope));
-        let forward = clock.lap::<A>(&self.device);
-
-        let scope = lob_profiler::scope("loss");
-        let loss_weights = LossWeights::new(config, &leaves[self.n_encoder_weights..]);
-        let loss = objective_loss(config, z, &loss_weights, ignore);
-        drop((loss_weights, scope));
-        let loss_time = clock.lap::<A>(&self.device);
-
-        let scope = lob_profiler::scope("backward");
-        let mut gradients = loss.backward();
-        let gradients: Vec<Option<Weight<A::InnerBackend>>> = leaves
-            .into_iter()
-            .map(|leaf| match leaf {
-                Weight::Matrix(t) => t.grad_remove(&mut gradients).map(Weight::Matrix),
-                Weight::Vector(t) => t.grad_remove(&mut gradients).map(Weight::Vector),
-            })
-            .collect();
-        let loss = to_vec(loss.inner())[0];
-        drop(scope);
-        let backward = clock.lap::<A>(&self.device);
-        if !loss.is_finite() {
-            return Err(ContrastiveError::Diverged { step, loss });
-        }
-
-        let scope = lob_profiler::scope("optimiser");
-        let rate =
-            f64::from(config.optimiser.learning_rate) * config.schedule.factor(step, config.steps);
-        let weights = std::mem::take(&mut self.weights);
-        let (weights, norm) = self.optimiser.step(weights, gradients, rate, config.clip_norm);
-        self.weights = weights;
-        LossWeights::clamp(config, &mut self.weights[self.n_encoder_weights..]);
-        drop(scope);
-        let optimiser = clock.lap::<A>(&self.device);
-        Ok((loss, norm, StepTimes { batch, forward, loss: loss_time, backward, optimiser }))
+        f64::from(config.optimiser.learning_rate) * config.schedule.factor(step, config.steps)
     }
 
-    /// Metrics of one fresh batch, without dropout.
-    fn evaluate(
-        &mut self,
-        source: &mut dyn WindowSource,
-        losses: &[f32],
-    ) -> Result<Metrics, ContrastiveError> {
-        let values = self.draw(source, true)?;
-        let n = self.config.batch_size;
-        let x = Tensor::from_data(TensorData::new(values, [2 * n, self.n_inputs]), &self.device);
-        let encoded = self.encoder().forward(x, None);
-        let dim = encoded.projection.dims()[1];
-        let projection = to_vec(encoded.projection);
-        let embeddings = to_vec(encoded.embedding);
-        let embedding_dim = self.config.encoder.embedding_dim;
-        Ok(evaluate(&Evaluation {
-            anchors: &projection[..n * dim],
-            positives: &projection[n * dim..],
-            dim,
-            embeddings: &embeddings[..n * embedding_dim],
-            embedding_dim,
-            losses,
-            chance_loss: chance_loss(self.config),
-        }))
+    fn temperature(&self) -> f32 {
+        let learned = self.loss_weights().log_scale().map(|s| (-s).exp());
+        learned.unwrap_or(self.config.temperature.initial())
+    }
+
+    /// Takes note of a validation loss; says whether to end early.
+    fn is_early_end(&mut self, loss: f32) -> bool {
+        let Some(rule) = self.config.early_stop else { return false };
+        let step = self.losses.len();
+        let is_better = self.best.as_ref().is_none_or(|best| loss < best.loss - rule.min_delta);
+        if is_better {
+            let weights = self.encoder_weights().to_vec();
+            self.best = Some(Best { loss, step, n_worse: 0, weights });
+            return false;
+        }
+        self.best.as_mut().is_some_and(|best| {
+            best.n_worse += 1;
+            best.n_worse >= rule.patience
+        })
+    }
+
+    /// The arrays of the encoder as it would be handed out: the moving average where there is one.
+    fn encoder_weights(&self) -> &[Weight<A::InnerBackend>] {
+        self.average.as_deref().unwrap_or(&self.weights[..self.n_encoder_weights])
     }
 
     fn encoder(&self) -> Encoder<A::InnerBackend> {
-        let weights = self.weights[..self.n_encoder_weights].to_vec();
+        let weights = self.encoder_weights().to_vec();
         Encoder::from_weights(self.config.encoder.clone(), self.n_inputs, weights)
-    }
-
-    fn into_encoder(self) -> Encoder<A::InnerBackend> {
-        self.encoder()
+            .with_precision(self.config.precision)
     }
 
     fn loss_weights(&self) -> LossWeights<A::InnerBackend> {
         LossWeights::new(self.config, &self.weights[self.n_encoder_weights..])
     }
-}
 
-/// A weight that collects its gradient.
-fn tracked<A: AutodiffBackend>(weight: &Weight<A::InnerBackend>) -> Weight<A> {
-    match weight {
-        Weight::Matrix(t) => Weight::Matrix(Tensor::from_inner(t.clone()).require_grad()),
-        Weight::Vector(t) => Weight::Vector(Tensor::from_inner(t.clone()).require_grad()),
-    }
-}
-
-/// Time since the last lap, with the device's queue drained first.
-struct Lap(Instant);
-
-impl Lap {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn lap<B: burn::tensor::backend::Backend>(&mut self, device: &B::Device) -> f64 {
-        // A failed wait shows up as an error of the next operation on the device.
-        drop(B::sync(device));
-        let now = Instant::now();
-        (now - std::mem::replace(&mut self.0, now)).as_secs_f64()
+    /// The last evaluation and the model: the best one seen with early stopping, else the last.
+    fn finish(
+        mut self,
+        evaluated: &mut dyn WindowSource,
+        mut outcome: TrainOutcome,
+    ) -> Result<TrainOutcome, ContrastiveError> {
+        if let Some(best) = self.best.take() {
+            outcome.best_step = Some(best.step);
+            self.average = Some(best.weights);
+        }
+        outcome.metrics = self.evaluate(evaluated)?;
+        outcome.temperature = self.temperature();
+        outcome.n_lone_anchors = self.n_lone_anchors;
+        outcome.skipped_steps = self.optimiser.skipped();
+        outcome.model.tensors = self.encoder().into_tensors();
+        outcome.losses = self.losses;
+        Ok(outcome)
     }
 }

@@ -1,10 +1,15 @@
 //! Settings of a conversion.
 
-use std::{path::PathBuf, str::FromStr};
+mod edges;
+mod preset;
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use lob_depth::{BinRule, LabelSpec, PriceStep, SizeAggregate};
 use lob_store::{TickOptions, WriterOptions};
 use sha2::{Digest, Sha256};
+
+pub use preset::Preset;
 
 use crate::{ConvertError, day::DAY_NS};
 
@@ -38,14 +43,51 @@ impl FromStr for PriceStepChoice {
 /// Where class edges come from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum ClassEdges {
-    /// Quantiles of the first half of the movements, for each instrument of each input.
+    /// Quantiles of the training part of the movements, for each instrument of each input.
     #[default]
     Fit,
-    /// These ascending inner edges, one fewer than classes: those of another store, say.
+    /// These ascending inner edges, one fewer than classes, for all instruments.
     Fixed(Vec<f64>),
+    /// The same for each instrument by its symbol, `*` for all that are not named: those of
+    /// another store, see [`ClassEdges::of`].
+    PerSymbol(BTreeMap<String, Vec<f64>>),
+    /// Ascending distances from no movement in pips, 1e-4 of the price each, taken on both sides:
+    /// n of them part 2 n + 1 classes. See [`ClassEdges::reference_pips`].
+    Pips(Vec<f64>),
     /// Ascending multiples of the volatility, one fewer than classes: of the standard deviation of
-    /// the first half of the movements, for each instrument of each input.
+    /// the training part of the movements, for each instrument of each input.
     Volatility(Vec<f64>),
+}
+
+/// How the content of an input is told from that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputHash {
+    /// SHA-256, which manifests list and other tools compute. On a processor with instructions for
+    /// it some 0.2 µs for each record of an uncompressed file, more than all other work.
+    #[default]
+    Sha256,
+    /// XXH3 of 128 bits: enough to tell a changed file, at a tenth of the cost. No protection
+    /// against forgery, and nothing to compare a manifest with.
+    Xxh3,
+    /// None. Such a conversion cannot be resumed.
+    None,
+}
+
+impl FromStr for InputHash {
+    type Err = ConvertError;
+
+    fn from_str(text: &str) -> Result<Self, ConvertError> {
+        match text {
+            "sha256" => Ok(Self::Sha256),
+            "xxh3" => Ok(Self::Xxh3),
+            "none" => Ok(Self::None),
+            _ => Err(ConvertError::Config {
+                setting: "input-hash",
+                found: text.to_owned(),
+                expected: "`sha256`, `xxh3` or `none`".to_owned(),
+            }),
+        }
+    }
 }
 
 /// What a row of the store's files is.
@@ -74,7 +116,8 @@ impl FromStr for Layout {
     }
 }
 
-/// One of `count` equal shares of the inputs: those at `index`, `index + count`, ...
+/// One of `count` shares of the inputs, split by size: disjoint, complete, and the same in every
+/// process that sees the same files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// Which share, from 0.
@@ -99,6 +142,25 @@ impl FromStr for Shard {
     }
 }
 
+/// One of several processes that write a store at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// A share of the inputs; it reads the journals of all others.
+    Shard(Shard),
+    /// One task among very many, with a journal of this name. It does not read those of others.
+    Named(String),
+}
+
+impl Writer {
+    /// Name of its journal and lock.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Shard(shard) => format!("shard-{}-of-{}", shard.index, shard.count),
+            Self::Named(name) => name.clone(),
+        }
+    }
+}
+
 /// Settings of a conversion. [`ConvertConfig::new`] gives the defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvertConfig {
@@ -116,6 +178,10 @@ pub struct ConvertConfig {
     pub label: LabelSpec,
     /// Edges of the classes.
     pub class_edges: ClassEdges,
+    /// Part of an instrument's movements, from the first on, that edges are fitted on: above 0, at
+    /// most 1. `None` for the first half, or for all where the half has fewer than ten for each
+    /// class, as the reference does.
+    pub fit_part: Option<f64>,
     /// Symbols to convert; empty for all.
     pub symbols: Vec<String>,
     /// Instruments to convert; empty for all. With symbols given, either may match.
@@ -129,14 +195,25 @@ pub struct ConvertConfig {
     pub day_start_ns: u64,
     /// Inputs converted at the same time.
     pub jobs: usize,
-    /// The part of the inputs to convert.
+    /// The part of the inputs to convert. Several shards may write one store at the same time.
     pub shard: Option<Shard>,
+    /// Name of this run's own journal, for one of many tasks that write one store at the same
+    /// time: letters, digits, `-` and `_`, at most 100 of them. With it, `resume` knows only what
+    /// this journal and that of runs without a name hold.
+    pub journal: Option<String>,
     /// Whether inputs that an earlier run finished are taken over instead of converted again.
     pub resume: bool,
     /// Whether the others are converted when an input fails.
     pub keep_going: bool,
-    /// Whether the SHA-256 of each input is computed. Resuming needs it.
-    pub hash_inputs: bool,
+    /// What the content of each input is known by. Resuming needs it; inputs that a manifest lists
+    /// get their SHA-256 whatever stands here.
+    pub input_hash: InputHash,
+    /// Whether a single large input is spread over several threads: one reads and decompresses,
+    /// and the layout of ticks encodes on two. Of several inputs each has one thread, see `jobs`.
+    pub read_ahead: bool,
+    /// Files of definition records, whose price increments are the price steps of instruments.
+    /// Those found in folders among the inputs are used too.
+    pub definitions: Vec<PathBuf>,
     /// Pages of files of bins.
     pub writer: WriterOptions,
     /// Pages of files of ticks.
@@ -156,15 +233,19 @@ impl ConvertConfig {
             price_step: PriceStepChoice::default(),
             label: LabelSpec::default(),
             class_edges: ClassEdges::default(),
+            fit_part: None,
             symbols: Vec::new(),
             instrument_ids: Vec::new(),
             gap_ns: 30 * 60 * 1_000_000_000,
             day_start_ns: 0,
             jobs: 1,
             shard: None,
+            journal: None,
             resume: false,
             keep_going: false,
-            hash_inputs: true,
+            input_hash: InputHash::default(),
+            read_ahead: true,
+            definitions: Vec::new(),
             writer: WriterOptions::default(),
             tick_writer: TickOptions::default(),
         }
@@ -192,23 +273,35 @@ impl ConvertConfig {
         if self.jobs == 0 {
             return refuse("jobs", "0".to_owned(), "at least 1");
         }
-        if self.resume && !self.hash_inputs {
-            return refuse("resume", "no input hashes".to_owned(), "hash_inputs = true");
-        }
-        if let ClassEdges::Fixed(edges) | ClassEdges::Volatility(edges) = &self.class_edges {
-            let is_ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
-            if edges.len() + 1 != self.label.classes as usize || !is_ascending {
-                let expected = format!("{} ascending numbers", self.label.classes - 1);
-                return refuse("class-edges", format!("{edges:?}"), &expected);
+        if let Some(name) = &self.journal {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if name.is_empty() || name.len() > 100 || !name.chars().all(is_plain) {
+                let expected = "1 to 100 letters, digits, `-` and `_`";
+                return refuse("journal", name.clone(), expected);
             }
         }
+        if self.resume && self.input_hash == InputHash::None {
+            return refuse("resume", "no input hashes".to_owned(), "an input hash other than none");
+        }
+        if let Some(part) = self.fit_part
+            && !(part > 0.0 && part <= 1.0)
+        {
+            return refuse("fit-part", part.to_string(), "more than 0, at most 1");
+        }
+        self.class_edges.validate(self.label.classes)?;
         Ok(())
+    }
+
+    /// Who this run is among several that write one store, if it is one of several.
+    pub(crate) fn writer(&self) -> Option<Writer> {
+        let named = self.journal.clone().map(Writer::Named);
+        named.or_else(|| self.shard.map(Writer::Shard))
     }
 
     /// What decides the content of a store, as text: stores of different settings do not mix.
     pub(crate) fn fingerprint(&self) -> String {
         let text = format!(
-            "store {} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} symbols {:?} ids {:?} gap {} day {}",
+            "store {} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} of {:?} symbols {:?} ids {:?} gap {} day {}",
             lob_store::FORMAT_VERSION,
             self.layout,
             self.bin_rule,
@@ -216,6 +309,7 @@ impl ConvertConfig {
             self.price_step,
             self.label,
             self.class_edges,
+            self.fit_part,
             self.symbols,
             self.instrument_ids,
             self.gap_ns,
@@ -224,46 +318,5 @@ impl ConvertConfig {
         let digest = Sha256::digest(text.as_bytes());
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{hash} ({text})")
-    }
-}
-
-/// Settings that suit a currency pair. Values given explicitly win over these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preset {
-    /// Name of the pair.
-    pub name: &'static str,
-    /// Price step in 1e-9 price units.
-    pub price_step: i64,
-    /// Label windows and classes.
-    pub label: LabelSpec,
-}
-
-impl Preset {
-    /// The pairs known.
-    pub const NAMES: [&'static str; 5] = ["AUDUSD", "EURUSD", "GBPUSD", "USDJPY", "EURJPY"];
-
-    /// The preset of a pair, in any case of letters.
-    ///
-    /// # Errors
-    /// [`ConvertError::Config`] for a pair that is not known.
-    pub fn find(name: &str) -> Result<Self, ConvertError> {
-        let known = Self::NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-        let Some(name) = known else {
-            return Err(ConvertError::Config {
-                setting: "preset",
-                found: name.to_owned(),
-                expected: Self::NAMES.join(", "),
-            });
-        };
-        let label = LabelSpec::default();
-        Ok(match name {
-            "USDJPY" | "EURJPY" => {
-                Self { name, price_step: 1_000_000, label: LabelSpec { classes: 9, ..label } }
-            }
-            "GBPUSD" => {
-                Self { name, price_step: 10_000, label: LabelSpec { lookforward: 3_000, ..label } }
-            }
-            _ => Self { name, price_step: 10_000, label },
-        })
     }
 }

@@ -1,8 +1,7 @@
 //! The conversion of many inputs.
 
 use std::{
-    fs::{self, File},
-    io::Read,
+    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -12,17 +11,15 @@ use std::{
     time::Instant,
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
-    ConvertConfig, ConvertError, ConvertSummary, Progress,
-    inputs::{Input, find_inputs},
+    ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
+    hash::hash_file,
+    inputs::{Found, Input, find_inputs},
+    instruments::Increments,
     out_dir::OutDir,
-    pipeline::convert_input,
+    pipeline::{Shared, convert_input},
     summary::InputOutcome,
 };
-
-const HASH_READ_BYTES: usize = 1 << 18;
 
 /// Converts DBN files into a store of labelled bins: one file for each instrument and day of each
 /// input, as [`ConvertConfig`] says.
@@ -57,14 +54,25 @@ pub fn convert(
     let start = Instant::now();
     let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
     config.validate()?;
-    let (inputs, warnings) = find_inputs(inputs, config.shard)?;
+    let Found { inputs, definitions, warnings } = find_inputs(inputs, config.shard)?;
+    let mut increments = Increments::default();
+    for path in definitions.iter().chain(&config.definitions) {
+        increments.extend(RecordStream::increments(path)?);
+    }
     progress.started(inputs.len(), inputs.iter().map(|input| input.bytes).sum());
     let fingerprint = config.fingerprint();
     let run = Run {
         inputs: &inputs,
+        shared: Shared {
+            config,
+            progress,
+            increments: &increments,
+            // Of several, as many as there are jobs keep as many cores busy.
+            is_helped: inputs.len() == 1 && n_cores() > 1,
+        },
         config,
         progress,
-        out: Mutex::new(OutDir::open(&config.out, &fingerprint)?),
+        out: Mutex::new(OutDir::open(&config.out, &fingerprint, config.writer().as_ref())?),
         fingerprint,
         next: AtomicUsize::new(0),
         is_stopped: AtomicBool::new(false),
@@ -76,6 +84,8 @@ pub fn convert(
     let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
     if result.is_err() && !(config.keep_going || config.resume) {
         out.roll_back();
+    } else {
+        summary.warnings.extend(out.remove_superseded());
     }
     drop(out);
     summary.elapsed_s = start.elapsed().as_secs_f64();
@@ -109,6 +119,11 @@ fn conclude(
     }
     if !failures.is_empty() {
         return Err(failures.swap_remove(0));
+    }
+    if inputs.is_empty() {
+        // A shard may be empty: more shards than files. `find_inputs` has refused all other cases.
+        summary.warnings.push("no input falls to this shard".to_owned());
+        return Ok(());
     }
     if summary.rows == 0 {
         return Err(no_bins(summary, inputs, config));
@@ -149,6 +164,7 @@ fn no_bins(summary: &ConvertSummary, inputs: &[Input], config: &ConvertConfig) -
 /// The state the workers of a run share.
 struct Run<'a> {
     inputs: &'a [Input],
+    shared: Shared<'a>,
     config: &'a ConvertConfig,
     progress: &'a dyn Progress,
     out: Mutex<OutDir>,
@@ -161,7 +177,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Converts all inputs; what came of them is in their order.
     fn work(&self) -> (Vec<InputOutcome>, Vec<ConvertError>) {
-        let jobs = self.config.jobs.min(self.inputs.len());
+        let jobs = self.config.jobs.min(self.inputs.len()).max(1);
         let done = Mutex::new(Vec::new());
         let worker = || {
             while !self.is_stopped.load(Ordering::Relaxed) {
@@ -221,7 +237,7 @@ impl Run<'_> {
 
     /// Converts one input; its hash must be the one its manifest lists.
     fn convert_checked(&self, input: &Input, temp: &Path) -> Result<InputOutcome, ConvertError> {
-        let outcome = convert_input(&input.path, temp, self.config, self.progress)?;
+        let outcome = convert_input(input, temp, &self.shared)?;
         if let (Some(expected), Some(found)) = (&input.expected_sha256, &outcome.input.sha256)
             && expected != found
         {
@@ -236,8 +252,13 @@ impl Run<'_> {
 
     /// What an earlier run made of this input.
     fn resumed(&self, input: &Input) -> Result<Option<InputOutcome>, ConvertError> {
-        let sha256 = hash_file(&input.path)?;
-        Ok(lock(&self.out).finished(&sha256).map(|mut outcome| {
+        // Hashing takes a read of the whole file: not where nothing can come of it.
+        if !lock(&self.out).may_be_finished(input.bytes) {
+            return Ok(None);
+        }
+        let content = hash_file(&input.path, input.hash(self.config))?;
+        let Some(content) = content.any() else { return Ok(None) };
+        Ok(lock(&self.out).finished(content, &input.path).map(|mut outcome| {
             outcome.input.path.clone_from(&input.path);
             outcome.input.resumed = true;
             outcome
@@ -245,23 +266,12 @@ impl Run<'_> {
     }
 }
 
+/// Cores that this process may use.
+fn n_cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
 /// A panic of another worker leaves whole lines and files, so the state can be used on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// SHA-256 of a file in lower-case hex.
-pub(crate) fn hash_file(path: &Path) -> Result<String, ConvertError> {
-    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
-    let mut hash = Sha256::new();
-    let mut buf = vec![0; HASH_READ_BYTES];
-    loop {
-        match file.read(&mut buf) {
-            Ok(0) => break,
-            Ok(n) => hash.update(&buf[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ConvertError::io(path, "read")(error)),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

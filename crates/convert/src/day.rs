@@ -46,9 +46,42 @@ impl std::fmt::Display for Day {
     }
 }
 
+/// Days since 1970-01-01 of a date such as `2024-01-31`; `None` for anything else.
+pub(crate) fn days_of_date(text: &str) -> Option<u64> {
+    let mut parts = text.split('-');
+    let mut next = |digits: usize| -> Option<u64> {
+        let part = parts.next()?;
+        let is_number = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { part.parse().ok() } else { None }
+    };
+    let (year, month, day) = (next(4)?, next(2)?, next(2)?);
+    // The inverse of the counting in `Day`: whole months from March on have 153 days in five.
+    let year_from_march = if month <= 2 { year.checked_sub(1)? } else { year };
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let leap_days = year_from_march / 4 - year_from_march / 100 + year_from_march / 400;
+    let number = (365 * year_from_march + leap_days + day_of_year).checked_sub(719_468)?;
+    // A day that does not exist comes out as another one.
+    let found = Day { number, start_ns: 0 };
+    (parts.next().is_none() && found.to_string() == text).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read_back() {
+        for days in (0..60_000).step_by(7) {
+            let text = Day { number: days, start_ns: 0 }.to_string();
+            assert_eq!(days_of_date(&text), Some(days), "{text}");
+        }
+        for text in ["2024-02-30", "2023-02-29", "2024-13-01", "2024-00-10", "2024-01-00", "x"] {
+            assert_eq!(days_of_date(text), None, "{text}");
+        }
+        assert_eq!(days_of_date("2024-01-01-1"), None);
+        assert_eq!(days_of_date("1969-12-31"), None);
+    }
 
     const HOUR_NS: u64 = 3_600_000_000_000;
 

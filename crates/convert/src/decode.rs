@@ -1,8 +1,10 @@
 //! One source of book updates for every DBN file.
 
+mod ahead;
 mod frames;
 mod framing;
 mod header;
+mod open;
 mod record;
 mod source;
 
@@ -13,20 +15,19 @@ use std::{
 };
 
 use dbn::{
-    MboMsg, Mbp10Msg, Metadata, TsSymbolMap,
+    MboMsg, Mbp10Msg, Metadata,
     decode::dbn::fsm::{DbnFsm, ProcessResult},
 };
 use lob_book::{ReplayStats, Replayer};
 
 pub(crate) use frames::{FramesEnd, ZSTD_MAGIC, walk_frames};
 pub use header::BookSchema;
-use header::record_fsm;
 pub(crate) use header::{Header, book_schema, read_header, symbol_map};
 pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name};
 pub(crate) use source::{Source, read_full};
 
 use self::framing::Framing;
-use crate::ConvertError;
+use crate::{ConvertError, hash::ContentHash, instruments::Instruments};
 
 /// Decoded bytes held at once; fits the second-level cache.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -69,7 +70,7 @@ pub struct RecordStream {
     path: PathBuf,
     source: Source,
     metadata: Metadata,
-    symbols: TsSymbolMap,
+    instruments: Instruments,
     /// `None` until the first book record of a file whose header names no schema.
     schema: Option<BookSchema>,
     fsm: DbnFsm,
@@ -103,43 +104,6 @@ enum At {
 }
 
 impl RecordStream {
-    /// Opens a file and reads its header. The file's SHA-256 is computed on the way.
-    ///
-    /// # Errors
-    /// The file cannot be read, is no DBN file, is of a version or schema that is not accepted, or
-    /// its last Zstandard frame is not complete.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
-        Self::open_with(path.as_ref(), true)
-    }
-
-    /// [`open`](Self::open) without the hash, for readers that do not need it.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_unhashed(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
-        Self::open_with(path.as_ref(), false)
-    }
-
-    fn open_with(path: &Path, is_hashed: bool) -> Result<Self, ConvertError> {
-        let mut source = Source::open(path, is_hashed)?;
-        let header = read_header(path, &mut source)?;
-        let schema = book_schema(path, &header.metadata)?;
-        Ok(Self {
-            path: path.to_owned(),
-            source,
-            symbols: symbol_map(&header.metadata),
-            schema,
-            fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
-            framing: Framing::default(),
-            replayer: Replayer::new(),
-            replayed: Mbp10Msg::default(),
-            counts: StreamCounts { decoded_bytes: header.bytes, ..StreamCounts::default() },
-            filled_bytes: header.bytes,
-            is_done: false,
-            metadata: header.metadata,
-        })
-    }
-
     /// The next update, or `None` after the last one. Calling it again after the end gives `None`.
     ///
     /// # Errors
@@ -151,14 +115,14 @@ impl RecordStream {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Option<&Mbp10Msg>, ConvertError> {
-        Ok(self.next_with_symbols()?.map(|(update, _)| update))
+        Ok(self.next_with_instruments()?.map(|(update, _)| update))
     }
 
-    /// [`next`](Self::next), with the symbols as they are at that point of the stream.
+    /// [`next`](Self::next), with what is known of instruments at that point of the stream.
     #[inline]
-    pub(crate) fn next_with_symbols(
+    pub(crate) fn next_with_instruments(
         &mut self,
-    ) -> Result<Option<(&Mbp10Msg, &TsSymbolMap)>, ConvertError> {
+    ) -> Result<Option<(&Mbp10Msg, &Instruments)>, ConvertError> {
         let update = loop {
             match self.advance()? {
                 At::End => return Ok(None),
@@ -169,7 +133,7 @@ impl RecordStream {
             }
         };
         self.counts.updates += 1;
-        Ok(update.map(|update| (update, &self.symbols)))
+        Ok(update.map(|update| (update, &self.instruments)))
     }
 
     /// Moves to the next book record, counting the others.
@@ -228,7 +192,8 @@ impl RecordStream {
         }
         if let Some(record) = self.fsm.last_record() {
             // A mapping that cannot be read leaves the header's symbols as they are.
-            drop(self.symbols.on_record(record));
+            drop(self.instruments.symbols.on_record(record));
+            self.instruments.increments.note(record, self.metadata.version);
         }
         *self.counts.skipped.entry(format!("rtype_{}", rtype_name(rtype))).or_default() += 1;
         Ok(None)
@@ -369,13 +334,18 @@ impl RecordStream {
     /// SHA-256 of the file in hex; `None` before the end, and if opened without the hash.
     #[must_use]
     pub fn sha256(&self) -> Option<String> {
-        if self.is_done { self.source.sha256() } else { None }
+        self.content().sha256
+    }
+
+    /// The hash the file was opened with; nothing before the end.
+    pub(crate) fn content(&self) -> ContentHash {
+        if self.is_done { self.source.content() } else { ContentHash::default() }
     }
 
     /// The symbol of an instrument at a time (nanoseconds since the Unix epoch), if the file maps
     /// one.
     #[must_use]
     pub fn symbol(&self, instrument_id: u32, ts: u64) -> Option<&str> {
-        self.symbols.get_for_ts(ts, instrument_id).map(String::as_str)
+        self.instruments.symbol(ts, instrument_id)
     }
 }

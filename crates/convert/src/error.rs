@@ -54,6 +54,14 @@ pub enum ConvertError {
         /// Schema in the header.
         found: String,
     },
+    /// A file given for its definition records holds something else.
+    #[error("`{path}` has schema `{found}`, expected `definition`")]
+    NotDefinitions {
+        /// File concerned.
+        path: PathBuf,
+        /// Schema in the header.
+        found: String,
+    },
     /// The file ends before its data does.
     #[error("`{path}` is truncated: {what} at byte {byte_offset}{}\nhint: download or copy the file again; `lob verify` shows what is there", after(*records))]
     Truncated {

@@ -1,14 +1,18 @@
 //! Which files to convert: files, folders and patterns, and what batch folders say about them.
 
+mod batch;
+
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use serde::Deserialize;
+use dbn::TsSymbolMap;
 
-use crate::{ConvertError, Shard};
+use self::batch::Batch;
+use crate::{ConvertConfig, ConvertError, InputHash, Shard};
 
 /// Folders below a given one that are searched.
 const DEPTH_MAX: usize = 8;
@@ -20,17 +24,36 @@ pub(crate) struct Input {
     pub(crate) bytes: u64,
     /// From `manifest.json`: lower-case hex.
     pub(crate) expected_sha256: Option<String>,
+    /// From `symbology.json`.
+    pub(crate) symbols: Option<Arc<TsSymbolMap>>,
 }
 
-/// The files of all `inputs`, each once, folders and patterns in path order; and warnings of
-/// days that a vendor's `condition.json` marks.
+impl Input {
+    /// What its content is known by: what a manifest lists must be computed.
+    pub(crate) fn hash(&self, config: &ConvertConfig) -> InputHash {
+        match self.expected_sha256 {
+            Some(_) => InputHash::Sha256,
+            None => config.input_hash,
+        }
+    }
+}
+
+/// What [`find_inputs`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    pub(crate) inputs: Vec<Input>,
+    /// Files of definition records among them, told by their names.
+    pub(crate) definitions: Vec<PathBuf>,
+    /// Days that a vendor's `condition.json` marks.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The files of all `inputs`, each once, folders and patterns in path order, and what the files of
+/// batch folders say about them.
 ///
 /// # Errors
 /// Nothing was found, or a file differs in size from its manifest.
-pub(crate) fn find_inputs(
-    inputs: &[PathBuf],
-    shard: Option<Shard>,
-) -> Result<(Vec<Input>, Vec<String>), ConvertError> {
+pub(crate) fn find_inputs(inputs: &[PathBuf], shard: Option<Shard>) -> Result<Found, ConvertError> {
     let mut paths = Vec::new();
     for input in inputs {
         let before = paths.len();
@@ -49,94 +72,66 @@ pub(crate) fn find_inputs(
     }
     let mut seen = std::collections::BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
+    let (definitions, paths): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|path| is_definitions(path));
     if paths.is_empty() {
-        return Err(ConvertError::NoInput { found: "an empty list".to_owned() });
+        let found = match definitions.len() {
+            0 => "an empty list".to_owned(),
+            n => format!("{n} files of definitions, but no records of a market"),
+        };
+        return Err(ConvertError::NoInput { found });
     }
-    if let Some(Shard { index, count }) = shard {
-        let all = paths.len();
-        paths = paths.into_iter().skip(index).step_by(count).collect();
-        if paths.is_empty() {
-            let found = format!("shard {index}/{count} of {all} files is empty");
-            return Err(ConvertError::NoInput { found });
-        }
-    }
-    describe(paths)
+    let paths = match shard {
+        Some(shard) => share(paths, shard)?,
+        None => paths,
+    };
+    Ok(Found { definitions, ..describe(paths)? })
 }
 
-/// Adds sizes and what manifests say.
-fn describe(paths: Vec<PathBuf>) -> Result<(Vec<Input>, Vec<String>), ConvertError> {
-    let mut folders: BTreeMap<PathBuf, Manifest> = BTreeMap::new();
-    let mut warnings = Vec::new();
-    let mut inputs = Vec::with_capacity(paths.len());
+/// Whether a file holds definition records, by its name: `glbx-mdp3-20240401.definition.dbn.zst`.
+fn is_definitions(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".definition.dbn") || name.ends_with(".definition.dbn.zst")
+}
+
+/// The files of one shard, in their order: the largest file first, each to the shard that has the
+/// fewest bytes so far. Sizes and names decide alone, so all shards agree without talking.
+fn share(paths: Vec<PathBuf>, shard: Shard) -> Result<Vec<PathBuf>, ConvertError> {
+    let mut by_size = Vec::with_capacity(paths.len());
+    for (place, path) in paths.iter().enumerate() {
+        let bytes = fs::metadata(path).map_err(ConvertError::io(path, "open"))?.len();
+        by_size.push((std::cmp::Reverse(bytes), path, place));
+    }
+    by_size.sort_unstable();
+    let mut loads = std::collections::BinaryHeap::new();
+    loads.extend((0..shard.count).map(|index| std::cmp::Reverse((0_u64, index))));
+    let mut ours = vec![false; paths.len()];
+    for (std::cmp::Reverse(bytes), _, place) in by_size {
+        let Some(std::cmp::Reverse((load, index))) = loads.pop() else { break };
+        ours[place] = index == shard.index;
+        // An empty file costs a task too.
+        loads.push(std::cmp::Reverse((load.saturating_add(bytes.max(1)), index)));
+    }
+    Ok(paths.into_iter().zip(ours).filter_map(|(path, ours)| ours.then_some(path)).collect())
+}
+
+/// Adds sizes and what the files of batch folders say.
+fn describe(paths: Vec<PathBuf>) -> Result<Found, ConvertError> {
+    let mut folders: BTreeMap<PathBuf, Batch> = BTreeMap::new();
+    let mut found = Found::default();
     for path in paths {
         let bytes = fs::metadata(&path).map_err(ConvertError::io(&path, "open"))?.len();
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        if !folders.contains_key(&folder) {
-            warnings.extend(read_condition(&folder)?);
-            folders.insert(folder.clone(), read_manifest(&folder)?);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if !folders.contains_key(folder) {
+            let (batch, warnings) = Batch::read(folder)?;
+            folders.insert(folder.to_owned(), batch);
+            found.warnings.extend(warnings);
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let listed = folders[&folder].files.iter().find(|file| file.filename == name);
-        if let Some(file) = listed
-            && file.size != bytes
-        {
-            return Err(ConvertError::Manifest {
-                path,
-                found: format!("{bytes} bytes"),
-                expected: format!("{} bytes", file.size),
-            });
-        }
-        let expected_sha256 =
-            listed.and_then(|file| file.hash.strip_prefix("sha256:")).map(str::to_ascii_lowercase);
-        inputs.push(Input { path, bytes, expected_sha256 });
+        let batch = &folders[folder];
+        let expected_sha256 = batch.expected_sha256(&path, bytes)?;
+        found.inputs.push(Input { path, bytes, expected_sha256, symbols: batch.symbols.clone() });
     }
-    Ok((inputs, warnings))
-}
-
-/// `manifest.json` of a batch download.
-#[derive(Debug, Default, Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    files: Vec<ManifestFile>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ManifestFile {
-    filename: String,
-    size: u64,
-    #[serde(default)]
-    hash: String,
-}
-
-/// One day of `condition.json`.
-#[derive(Debug, Deserialize)]
-struct Condition {
-    date: String,
-    condition: String,
-}
-
-fn read_sidecar<T: Default + for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConvertError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
-        Err(error) => return Err(ConvertError::io(path, "read")(error)),
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| ConvertError::Sidecar { path: path.to_owned(), reason: error.to_string() })
-}
-
-fn read_manifest(folder: &Path) -> Result<Manifest, ConvertError> {
-    read_sidecar(&folder.join("manifest.json"))
-}
-
-fn read_condition(folder: &Path) -> Result<Vec<String>, ConvertError> {
-    let path = folder.join("condition.json");
-    let days: Vec<Condition> = read_sidecar(&path)?;
-    Ok(days
-        .iter()
-        .filter(|day| day.condition != "available")
-        .map(|day| format!("`{}` marks {} as {}", path.display(), day.date, day.condition))
-        .collect())
+    Ok(found)
 }
 
 fn is_dbn(path: &Path) -> bool {
@@ -272,11 +267,11 @@ mod tests {
         }
         let names = |inputs: &[&str], shard| {
             let inputs: Vec<_> = inputs.iter().map(|name| root.join(name)).collect();
-            find_inputs(&inputs, shard).map(|(found, _)| {
+            find_inputs(&inputs, shard).map(|found| {
                 let name = |input: &Input| {
                     input.path.strip_prefix(root).unwrap().to_string_lossy().into_owned()
                 };
-                found.iter().map(name).collect::<Vec<_>>()
+                found.inputs.iter().map(name).collect::<Vec<_>>()
             })
         };
         let all = ["1.dbn.zst", "2.dbn", "b/3.dbn", "b/c/4.dbn"];
@@ -284,11 +279,29 @@ mod tests {
         assert_eq!(names(&["2.dbn", ""], None).unwrap(), ["2.dbn", all[0], all[2], all[3]]);
         assert_eq!(names(&["*.dbn*"], None).unwrap(), all[..2]);
         assert_eq!(names(&["*/*.dbn"], None).unwrap(), ["b/3.dbn"]);
-        let shard = |index| Some(Shard { index, count: 3 });
-        assert_eq!(names(&[""], shard(0)).unwrap(), [all[0], all[3]]);
-        assert_eq!(names(&[""], shard(2)).unwrap(), [all[2]]);
+        for count in 1..6 {
+            let shard = |index| names(&[""], Some(Shard { index, count })).unwrap();
+            let mut shared: Vec<_> = (0..count).flat_map(shard).collect();
+            shared.sort();
+            assert_eq!(shared, all, "{count} shards: each file once");
+        }
         assert!(matches!(names(&["*.csv"], None), Err(ConvertError::NoInput { .. })));
         assert!(matches!(names(&["absent.dbn"], None), Err(ConvertError::Io { .. })));
+    }
+
+    #[test]
+    fn shards_are_even_in_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let sizes = [900, 10, 20, 400, 500, 30, 40];
+        for (i, bytes) in sizes.into_iter().enumerate() {
+            fs::write(folder.path().join(format!("{i}.dbn")), vec![0; bytes]).unwrap();
+        }
+        let load = |index| {
+            let shard = Some(Shard { index, count: 2 });
+            let found = find_inputs(&[folder.path().to_owned()], shard).unwrap();
+            found.inputs.iter().map(|input| input.bytes).sum::<u64>()
+        };
+        assert_eq!((load(0), load(1)), (950, 950));
     }
 
     #[test]
@@ -302,12 +315,28 @@ mod tests {
         );
         write("manifest.json", r#"{"files":[{"filename":"a.dbn","size":5,"hash":"sha256:AB"}]}"#);
         let find = || find_inputs(&[folder.path().to_owned()], None);
-        let (inputs, warnings) = find().unwrap();
+        let Found { inputs, warnings, .. } = find().unwrap();
         assert_eq!(inputs[0].expected_sha256.as_deref(), Some("ab"));
         assert!(warnings.len() == 1 && warnings[0].contains("2024-01-02 as degraded"));
         write("a.dbn", "1234");
         assert!(matches!(find(), Err(ConvertError::Manifest { .. })));
         write("manifest.json", "{");
         assert!(matches!(find(), Err(ConvertError::Sidecar { .. })));
+        write("manifest.json", "{}");
+        assert!(find().unwrap().inputs[0].symbols.is_none());
+        write(
+            "symbology.json",
+            r#"{"stype_in":"raw_symbol","stype_out":"instrument_id","result":
+            {"ES":[{"d0":"2024-01-02","d1":"2024-01-03","s":"5"}]}}"#,
+        );
+        write("a.definition.dbn", "");
+        let found = find().unwrap();
+        assert_eq!(found.definitions, [folder.path().join("a.definition.dbn")]);
+        assert_eq!(found.inputs.len(), 1);
+        assert!(found.inputs[0].symbols.is_some());
+        write("symbology.json", r#"{"result":[]}"#);
+        assert!(matches!(find(), Err(ConvertError::Sidecar { .. })));
+        let only = find_inputs(&[folder.path().join("a.definition.dbn")], None).unwrap_err();
+        assert!(only.to_string().contains("1 files of definitions"), "{only}");
     }
 }

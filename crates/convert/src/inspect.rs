@@ -1,15 +1,19 @@
 //! A look at a DBN file or a store.
 
+mod journals;
+
 use std::path::{Path, PathBuf};
 
 use lob_store::{BinFile, Store, StoreError, TickMeta, read_tick_meta};
 use serde::Serialize;
 
 use crate::{
-    ConvertError, VerifyReport,
+    ClassReport, ConvertError, VerifyReport,
     decode::{Source, read_header},
     verify,
 };
+
+pub use journals::JournalInspection;
 
 /// Bins whose labels are read at once.
 const READ_ROWS: u64 = 1 << 16;
@@ -60,8 +64,12 @@ pub struct StoreInspection {
     /// Largest deviation of a class from an equal share, in percentage points; `None` without
     /// labels.
     pub class_deviation_points: Option<f64>,
+    /// That in a word, see [`ClassReport::verdict`](crate::ClassReport::verdict).
+    pub class_verdict: Option<&'static str>,
     /// Files in path order.
     pub files: Vec<StoreFileInspection>,
+    /// Journals of the runs, shards and tasks that wrote it.
+    pub journals: Vec<JournalInspection>,
     /// What a user should know: damaged pages, settings that differ between files.
     pub health: Vec<String>,
 }
@@ -104,7 +112,13 @@ pub struct StoreFileInspection {
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, ConvertError> {
     let path = path.as_ref();
     if path.is_dir() || path.extension().is_some_and(|extension| extension == "parquet") {
-        return Ok(Inspection::Store(Box::new(inspect_store(path)?)));
+        let mut found = inspect_store(path)?;
+        if path.is_dir() {
+            let (journals, health) = journals::read(path)?;
+            found.journals = journals;
+            found.health.extend(health);
+        }
+        return Ok(Inspection::Store(Box::new(found)));
     }
     let mut source = Source::open_unchecked(path)?;
     let metadata = read_header(path, &mut source)?.metadata;
@@ -158,20 +172,14 @@ fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
             sources: meta.sources.iter().map(|source| source.path.clone()).collect(),
         });
     }
-    all.class_deviation_points = deviation_points(&all.class_counts);
+    all.judge_classes();
     all.health.extend(differing_settings(&store));
     Ok(all)
 }
 
 /// A store in the layout of ticks, told by its first file; `None` for any other.
 fn inspect_ticks(path: &Path) -> Result<Option<StoreInspection>, ConvertError> {
-    let mut paths = Vec::new();
-    if path.is_dir() {
-        parquet_files(path, 0, &mut paths)?
-    } else {
-        paths.push(path.to_owned())
-    }
-    paths.sort();
+    let paths = store_files(path)?;
     let Some(Ok(Some(_))) = paths.first().map(read_tick_meta) else { return Ok(None) };
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
     for path in paths {
@@ -181,11 +189,18 @@ fn inspect_ticks(path: &Path) -> Result<Option<StoreInspection>, ConvertError> {
             Err(error) => all.health.push(error.to_string()),
         }
     }
-    all.class_deviation_points = deviation_points(&all.class_counts);
+    all.judge_classes();
     Ok(Some(all))
 }
 
 impl StoreInspection {
+    fn judge_classes(&mut self) {
+        if let Some(report) = ClassReport::of(&self.class_counts) {
+            self.class_deviation_points = Some(report.deviation_points);
+            self.class_verdict = Some(report.verdict);
+        }
+    }
+
     fn add_ticks(&mut self, path: PathBuf, meta: TickMeta) {
         let samples = meta.class_counts.iter().sum();
         self.rows += meta.rows;
@@ -215,6 +230,18 @@ impl StoreInspection {
             sources: meta.sources.into_iter().map(|source| source.path).collect(),
         });
     }
+}
+
+/// The Parquet files of a store in path order, or the one file given.
+pub(crate) fn store_files(path: &Path) -> Result<Vec<PathBuf>, ConvertError> {
+    let mut paths = Vec::new();
+    if path.is_dir() {
+        parquet_files(path, 0, &mut paths)?;
+    } else {
+        paths.push(path.to_owned());
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Parquet files below a folder, hidden ones left out.
@@ -264,17 +291,6 @@ impl FileLabels {
         }
         Ok(())
     }
-}
-
-/// Largest distance of a class's share from an equal one, in percentage points.
-#[expect(clippy::cast_precision_loss, reason = "counts of bins stay far below 2^53")]
-fn deviation_points(class_counts: &[u64]) -> Option<f64> {
-    let total: u64 = class_counts.iter().sum();
-    let equal = 100.0 / class_counts.len() as f64;
-    (total > 0).then(|| {
-        let shares = class_counts.iter().map(|&n| 100.0 * n as f64 / total as f64);
-        shares.map(|share| (share - equal).abs()).fold(0.0, f64::max)
-    })
 }
 
 /// Settings in which files differ, so that windows of them do not compare.

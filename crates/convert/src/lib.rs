@@ -15,13 +15,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod classes;
 mod config;
 mod convert;
 mod day;
 mod decode;
 mod error;
+mod hash;
 mod inputs;
 mod inspect;
+mod instruments;
 mod journal;
 mod levels;
 mod out_dir;
@@ -30,12 +33,15 @@ mod progress;
 mod summary;
 mod verify;
 
-pub use config::{ClassEdges, ConvertConfig, Layout, Preset, PriceStepChoice, Shard};
+pub use classes::ClassReport;
+pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
 pub use convert::convert;
 pub use decode::{BookSchema, RecordStream, StreamCounts};
 pub use error::ConvertError;
-pub use inspect::{DbnInspection, Inspection, StoreFileInspection, StoreInspection, inspect};
+pub use inspect::{
+    DbnInspection, Inspection, JournalInspection, StoreFileInspection, StoreInspection, inspect,
+};
 pub use levels::{Mbp10Levels, update_meta};
 pub use progress::Progress;
-pub use summary::{ConvertSummary, InputSummary, OutputSummary};
+pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
 pub use verify::{Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify};

@@ -1,19 +1,19 @@
-//! The folder of a store while it is being written: one writer, whole files only.
+//! The folder of a store while it is being written: whole files only, by one writer or by several
+//! that know of each other.
+
+pub(crate) mod journals;
+mod lock;
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use crate::{
-    ConvertError,
-    journal::{self, JournalLine},
-    summary::InputOutcome,
-};
+use crate::{ConvertError, config::Writer, journal::JournalLine, summary::InputOutcome};
+use journals::Journals;
+use lock::Locks;
 
-const LOCK_NAME: &str = ".loblab-lock";
-const JOURNAL_NAME: &str = ".loblab-journal.jsonl";
 const TEMP_PREFIX: &str = ".loblab-tmp-";
 
 /// A locked output folder.
@@ -25,20 +25,15 @@ const TEMP_PREFIX: &str = ".loblab-tmp-";
 pub(crate) struct OutDir {
     root: PathBuf,
     temp: PathBuf,
-    _lock: File,
+    /// `None` only while dropping.
+    locks: Option<Locks>,
     /// Folders this run made, outermost first.
     made: Vec<PathBuf>,
     /// Files this run put into place that were not there before.
     placed: Vec<PathBuf>,
-    journal: Journal,
-}
-
-#[derive(Debug)]
-struct Journal {
-    path: PathBuf,
-    /// Length before this run; `None` if there was no journal.
-    len_before: Option<u64>,
-    lines: Vec<JournalLine>,
+    /// What this run has committed or taken over, paths relative to the root.
+    done: Vec<InputOutcome>,
+    journals: Journals,
 }
 
 impl OutDir {
@@ -46,40 +41,49 @@ impl OutDir {
     ///
     /// # Errors
     /// Another run holds the lock, the folder holds a store of other settings, or the disk refuses.
-    pub(crate) fn open(root: &Path, fingerprint: &str) -> Result<Self, ConvertError> {
+    pub(crate) fn open(
+        root: &Path,
+        fingerprint: &str,
+        writer: Option<&Writer>,
+    ) -> Result<Self, ConvertError> {
         let mut made = Vec::new();
         make_folders(root, &mut made)?;
-        let opened = Self::open_made(root, fingerprint, &made);
+        let opened = Self::open_made(root, fingerprint, writer, &made);
         if opened.is_err() {
             remove_empty(&made);
         }
-        let (lock, journal, temp) = opened?;
-        Ok(Self { root: root.to_owned(), temp, _lock: lock, made, placed: Vec::new(), journal })
+        let (locks, journals, temp) = opened?;
+        let locks = Some(locks);
+        Ok(Self {
+            root: root.to_owned(),
+            temp,
+            locks,
+            made,
+            placed: Vec::new(),
+            done: Vec::new(),
+            journals,
+        })
     }
 
     fn open_made(
         root: &Path,
         fingerprint: &str,
+        writer: Option<&Writer>,
         made: &[PathBuf],
-    ) -> Result<(File, Journal, PathBuf), ConvertError> {
-        let lock = take_lock(root)?;
-        let prepared = (|| {
-            let journal = Journal::read(root.join(JOURNAL_NAME))?;
-            journal.check_settings(root, fingerprint)?;
-            if made.is_empty() {
-                clear_left_over(root)?;
-            }
-            let temp = root.join(format!("{TEMP_PREFIX}{}", std::process::id()));
-            fs::create_dir(&temp).map_err(ConvertError::io(&temp, "make"))?;
-            Ok((journal, temp))
-        })();
-        match prepared {
-            Ok((journal, temp)) => Ok((lock, journal, temp)),
-            Err(error) => {
-                drop(fs::remove_file(root.join(LOCK_NAME)));
-                Err(error)
-            }
+    ) -> Result<(Locks, Journals, PathBuf), ConvertError> {
+        let name = writer.map(Writer::name);
+        let folder = journals::folder(root);
+        let locks = Locks::take(root, name.as_deref().map(|name| (&*folder, name)))?;
+        let journals = Journals::read(root, writer)?;
+        journals.check_settings(root, fingerprint)?;
+        // A name ends in a dot here, so that no name is the start of another.
+        let prefix = name.map_or_else(|| TEMP_PREFIX.to_owned(), |n| format!("{TEMP_PREFIX}{n}."));
+        if made.is_empty() {
+            clear_left_over(root, &prefix)?;
         }
+        let temp = root.join(format!("{prefix}{}", std::process::id()));
+        fs::create_dir(&temp).map_err(ConvertError::io(&temp, "make"))?;
+        Ok((locks, journals, temp))
     }
 
     /// A place for the files of the `n`th input.
@@ -87,18 +91,73 @@ impl OutDir {
         self.temp.join(n.to_string())
     }
 
-    /// What an earlier run made of an input with this content, if all of it is still there.
-    pub(crate) fn finished(&self, sha256: &str) -> Option<InputOutcome> {
+    /// Whether an earlier run finished an input of this size.
+    pub(crate) fn may_be_finished(&self, bytes: u64) -> bool {
+        self.journals.lines.iter().any(|line| line.outcome.input.bytes == bytes)
+    }
+
+    /// What an earlier run made of an input with this content, if all of it is still there. The
+    /// file at `path` has this content now.
+    pub(crate) fn finished(&mut self, content: &str, path: &Path) -> Option<InputOutcome> {
         let line = self
-            .journal
+            .journals
             .lines
             .iter()
             .rev()
-            .find(|line| line.outcome.input.sha256.as_deref() == Some(sha256))?;
+            .find(|line| line.outcome.input.content() == Some(content))?;
         let is_there = line.outcome.outputs.iter().all(|output| {
             fs::metadata(self.root.join(&output.path)).is_ok_and(|file| file.len() == output.bytes)
         });
-        is_there.then(|| self.absolute(line.outcome.clone()))
+        let outcome = is_there.then(|| line.outcome.clone())?;
+        let mut now = outcome.clone();
+        path.clone_into(&mut now.input.path);
+        self.done.push(now);
+        Some(self.absolute(outcome))
+    }
+
+    /// Removes the files of sources that were delivered again with other content, and says so: they
+    /// must not be in the store twice. Until here both are there, as a run that fails must leave
+    /// the old ones.
+    pub(crate) fn remove_superseded(&mut self) -> Vec<String> {
+        let before = self.journals.lines.iter().map(|line| &line.outcome);
+        // What the last known content of each source was made into stays, whatever it was called.
+        let mut last = BTreeMap::new();
+        for outcome in before.clone().chain(&self.done) {
+            last.insert(absolute(&outcome.input.path), outcome);
+        }
+        let paths = |outcome: &&InputOutcome| -> Vec<PathBuf> {
+            outcome.outputs.iter().map(|output| output.path.clone()).collect()
+        };
+        let live: BTreeSet<PathBuf> = last.values().flat_map(paths).collect();
+        let done: BTreeSet<PathBuf> = self.done.iter().map(|o| absolute(&o.input.path)).collect();
+        let stale: BTreeMap<PathBuf, PathBuf> = before
+            .filter(|outcome| done.contains(&absolute(&outcome.input.path)))
+            .flat_map(|outcome| paths(&outcome).into_iter().map(move |path| (path, outcome)))
+            .filter(|(path, _)| !live.contains(path))
+            .map(|(path, outcome)| (path, outcome.input.path.clone()))
+            .collect();
+        stale.into_iter().filter_map(|(path, source)| self.remove_stale(&path, &source)).collect()
+    }
+
+    /// Removes one file, if it is there.
+    fn remove_stale(&self, relative: &Path, source: &Path) -> Option<String> {
+        let path = self.root.join(relative);
+        let (shown, source) = (path.display(), source.display());
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                // Only an empty folder of a partition goes.
+                drop(path.parent().map(fs::remove_dir));
+                Some(format!(
+                    "`{source}` has changed since it was converted; `{shown}`, made of what it \
+                     was, is removed"
+                ))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => Some(format!(
+                "`{shown}` is made of an earlier delivery of `{source}` and cannot be removed: \
+                 {error}"
+            )),
+        }
     }
 
     /// Paths as users see them.
@@ -129,7 +188,8 @@ impl OutDir {
         }
         drop(fs::remove_dir_all(temp));
         let line = JournalLine::new(fingerprint, outcome);
-        self.journal.append(&line)?;
+        self.journals.append(&line)?;
+        self.done.push(line.outcome.clone());
         Ok(self.absolute(line.outcome))
     }
 
@@ -139,74 +199,22 @@ impl OutDir {
             // What cannot be removed stays a whole file.
             drop(fs::remove_file(path));
         }
-        self.journal.roll_back();
+        self.journals.roll_back();
     }
 }
 
 impl Drop for OutDir {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.temp));
-        drop(fs::remove_file(self.root.join(LOCK_NAME)));
+        // The lock file stands in the folder, so it goes first.
+        self.locks = None;
         remove_empty(&self.made);
     }
 }
 
-impl Journal {
-    fn read(path: PathBuf) -> Result<Self, ConvertError> {
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { path, len_before: None, lines: Vec::new() });
-            }
-            Err(error) => return Err(ConvertError::io(&path, "read")(error)),
-        };
-        let (lines, whole_bytes) = journal::parse(&path, &text)?;
-        Ok(Self { path, len_before: Some(whole_bytes), lines })
-    }
-
-    fn check_settings(&self, root: &Path, fingerprint: &str) -> Result<(), ConvertError> {
-        match self.lines.iter().find(|line| line.settings != fingerprint) {
-            None => Ok(()),
-            Some(line) => Err(ConvertError::OtherSettings {
-                path: root.to_owned(),
-                found: format!("`{}`, this run has `{fingerprint}`", line.settings),
-            }),
-        }
-    }
-
-    /// Appends one line and syncs it. A line that a killed run left half-written is cut off first.
-    fn append(&mut self, line: &JournalLine) -> Result<(), ConvertError> {
-        let text = line.to_text(&self.path)?;
-        let write = || {
-            let mut file = File::options()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&self.path)?;
-            let whole = whole_lines_bytes(&mut file)?;
-            file.set_len(whole)?;
-            file.seek(SeekFrom::Start(whole))?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(ConvertError::io(&self.path, "write"))
-    }
-
-    fn roll_back(&self) {
-        // A journal that names missing files is harmless: `finished` looks for them.
-        drop(match self.len_before {
-            None => fs::remove_file(&self.path),
-            Some(len) => File::options().write(true).open(&self.path).and_then(|f| f.set_len(len)),
-        });
-    }
-}
-
-/// Bytes up to and with the last line end.
-fn whole_lines_bytes(file: &mut File) -> io::Result<u64> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at as u64 + 1))
+/// The path with the working folder before it, to tell whether two mean the same file.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Makes a folder and its parents, noting those that were missing.
@@ -235,50 +243,13 @@ fn sync_folder(folder: &Path) -> Result<(), ConvertError> {
         .map_err(ConvertError::io(folder, "sync"))
 }
 
-/// Locks the folder's lock file. The file is removed at the end of a run, so the lock counts only
-/// if the file it was taken on still stands there.
-fn take_lock(root: &Path) -> Result<File, ConvertError> {
-    let path = root.join(LOCK_NAME);
-    loop {
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(ConvertError::io(&path, "create"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ConvertError::Locked { path: root.to_owned() });
-            }
-            Err(TryLockError::Error(error)) => return Err(ConvertError::io(&path, "lock")(error)),
-        }
-        if is_same_file(&lock, &path) {
-            return Ok(lock);
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_same_file(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (ours.dev(), ours.ino()) == (there.dev(), there.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &File, path: &Path) -> bool {
-    // An open file cannot be removed there.
-    path.exists()
-}
-
 /// Removes temporary folders of killed runs; the lock proves that nobody uses them.
-fn clear_left_over(root: &Path) -> Result<(), ConvertError> {
+fn clear_left_over(root: &Path, prefix: &str) -> Result<(), ConvertError> {
     let entries = fs::read_dir(root).map_err(ConvertError::io(root, "list"))?;
     for entry in entries {
         let path = entry.map_err(ConvertError::io(root, "list"))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(TEMP_PREFIX) {
+        if name.starts_with(prefix) {
             fs::remove_dir_all(&path).map_err(ConvertError::io(&path, "remove"))?;
         }
     }

@@ -1,5 +1,6 @@
 //! One input on its way into the store.
 
+mod finish;
 mod spool;
 mod ticks;
 mod track;
@@ -17,40 +18,59 @@ use rustc_hash::FxHashMap;
 
 use self::{
     spool::Spool,
-    ticks::write_ticks,
+    ticks::{FIT_ALL_MAX, Ticking},
     track::{Key, Track, order_ts},
-    write::{Edges, InputMeta, write_part},
 };
 use crate::{
-    ConvertConfig, ConvertError, InputSummary, Layout, OutputSummary, Progress, RecordStream,
-    summary::InputOutcome,
+    ConvertConfig, ConvertError, Layout, Progress, RecordStream, inputs::Input,
+    instruments::Increments, summary::InputOutcome,
 };
 
 /// Updates of all instruments together that may wait for a price step: 32 MiB of records.
 const HELD_UPDATES_MAX: usize = 90_000;
 /// Updates between two reports of progress.
 const PROGRESS_UPDATES: u32 = 1 << 14;
+/// Size of a file from which on a thread that reads ahead pays.
+const READ_AHEAD_BYTES_MIN: u64 = 1 << 20;
+
+/// What the conversions of all inputs share.
+pub(crate) struct Shared<'a> {
+    pub(crate) config: &'a ConvertConfig,
+    pub(crate) progress: &'a dyn Progress,
+    /// Of files of definitions; records in the input itself come first.
+    pub(crate) increments: &'a Increments,
+    /// Whether this is the only input, and there are cores for threads that help with it.
+    pub(crate) is_helped: bool,
+}
 
 /// Converts one input into files below `folder`, which is made and belongs to it alone. The paths
 /// of the outcome are relative to it.
 pub(crate) fn convert_input(
-    path: &Path,
+    input: &Input,
     folder: &Path,
-    config: &ConvertConfig,
-    progress: &dyn Progress,
+    shared: &Shared<'_>,
 ) -> Result<InputOutcome, ConvertError> {
     let _scope = lob_profiler::scope("convert_input");
+    let Shared { config, progress, .. } = *shared;
+    let path = &*input.path;
     let bytes = fs::metadata(path).map_err(ConvertError::io(path, "open"))?.len();
     progress.input_started(path, bytes);
-    let stream = if config.hash_inputs {
-        RecordStream::open(path)?
-    } else {
-        RecordStream::open_unhashed(path)?
-    };
+    let mut stream =
+        RecordStream::open_with(path, input.hash(config))?.with_batch(input.symbols.clone());
+    let is_helped = shared.is_helped && config.read_ahead && bytes >= READ_AHEAD_BYTES_MIN;
+    if is_helped {
+        stream = stream.read_ahead()?;
+    }
     fs::create_dir_all(folder).map_err(ConvertError::io(folder, "make"))?;
     let spool_path = folder.join("spool");
+    let mut tick_options = config.tick_writer;
+    if is_helped {
+        // One thread reads, and encoding takes several times as long.
+        tick_options.threads = tick_options.threads.max(2);
+    }
     let mut pipeline = Pipeline {
         config,
+        increments: shared.increments,
         path,
         stream,
         tracks: Vec::new(),
@@ -59,7 +79,7 @@ pub(crate) fn convert_input(
         spool: Spool::new(spool_path.clone()),
         encoder: match config.layout {
             Layout::Bins => None,
-            Layout::Ticks => Some(TickEncoder::new(path, config.tick_writer)?),
+            Layout::Ticks => Some(TickEncoder::new(path, tick_options)?),
         },
         skipped: BTreeMap::new(),
         warnings: Vec::new(),
@@ -77,6 +97,7 @@ pub(crate) fn convert_input(
 
 struct Pipeline<'a> {
     config: &'a ConvertConfig,
+    increments: &'a Increments,
     path: &'a Path,
     stream: RecordStream,
     tracks: Vec<Track>,
@@ -100,23 +121,30 @@ impl Pipeline<'_> {
         let has_filter = !(config.symbols.is_empty() && config.instrument_ids.is_empty());
         let (mut filtered, mut untimed) = (0_u64, 0_u64);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
-        while let Some((record, symbols)) = self.stream.next_with_symbols()? {
+        while let Some((record, instruments)) = self.stream.next_with_instruments()? {
             let key = Key {
                 publisher_id: record.hd.publisher_id,
                 instrument_id: record.hd.instrument_id,
             };
-            let at = match self.last {
-                Some((last, at)) if last == key => at,
-                _ => find_track(key, &mut self.index, &mut self.tracks, config)
-                    .map_err(|source| depth_error(self.path, key, source))?,
-            };
-            self.last = Some((key, at));
-            let track = &mut self.tracks[at];
             let Some(ts) = order_ts(record) else {
                 untimed += 1;
                 continue;
             };
-            let symbol = || symbols.get_for_ts(ts, key.instrument_id).map(String::as_str);
+            let at = match self.last {
+                Some((last, at)) if last == key => at,
+                _ => {
+                    let increment = || {
+                        let Key { publisher_id, instrument_id } = key;
+                        let own = instruments.increments.get(publisher_id, instrument_id, ts);
+                        own.or_else(|| self.increments.get(publisher_id, instrument_id, ts))
+                    };
+                    find_track(key, &mut self.index, &mut self.tracks, config, increment)
+                        .map_err(|source| depth_error(self.path, key, source))?
+                }
+            };
+            self.last = Some((key, at));
+            let track = &mut self.tracks[at];
+            let symbol = || instruments.symbol(ts, key.instrument_id);
             if has_filter && !track.is_wanted(ts, config, || is_wanted(config, key, symbol())) {
                 filtered += 1;
             } else {
@@ -152,7 +180,8 @@ impl Pipeline<'_> {
             self.n_held = 0;
             self.settle_steps()?;
         }
-        self.flush_ticks(false)?;
+        self.flush_ticks()?;
+        self.thin_fits();
         if self.spool.is_full() {
             for part in self.tracks.iter_mut().flat_map(|track| &mut track.parts) {
                 self.spool.flush(&mut part.bins)?;
@@ -161,8 +190,8 @@ impl Pipeline<'_> {
         Ok(())
     }
 
-    /// Encodes rows of the layout of ticks: those of full row groups, or all.
-    fn flush_ticks(&mut self, all: bool) -> Result<(), ConvertError> {
+    /// Encodes rows of the layout of ticks where there are enough of them.
+    fn flush_ticks(&mut self) -> Result<(), ConvertError> {
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
         let held = self.tracks.iter().flat_map(|track| &track.parts).map(|p| p.ticks.n_held());
         let (n_all, n_parts) =
@@ -170,14 +199,30 @@ impl Pipeline<'_> {
         for track in &mut self.tracks {
             let id = track.key.instrument_id;
             for part in &mut track.parts {
-                if all || part.ticks.is_due(n_all, n_parts) {
+                if part.ticks.is_due(n_all, n_parts) {
                     let symbol = self.stream.symbol(id, part.ts);
                     let symbol = || symbol.map_or_else(|| id.to_string(), str::to_owned);
-                    part.ticks.flush(encoder, symbol, &mut self.spool)?;
+                    part.ticks.flush(encoder, symbol, &mut self.spool, false)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Keeps the movements that classes of ticks are fitted on within their limit.
+    fn thin_fits(&mut self) {
+        let n_fit = |track: &Track| track.ticking().map_or(0, Ticking::n_fit);
+        let mut n_all: usize = self.tracks.iter().map(n_fit).sum();
+        while n_all > FIT_ALL_MAX {
+            let Some(largest) = self.tracks.iter_mut().max_by_key(|track| n_fit(track)) else {
+                return;
+            };
+            let before = n_fit(largest);
+            if let Some(ticking) = largest.ticking_mut() {
+                ticking.thin_fit();
+            }
+            n_all -= before - n_fit(largest);
+        }
     }
 
     /// Ends all segments.
@@ -186,7 +231,7 @@ impl Pipeline<'_> {
         for track in &mut self.tracks {
             track.finish(&mut self.spool);
         }
-        self.flush_ticks(true)
+        Ok(())
     }
 
     /// Gives every instrument a price step, if need be a guess.
@@ -197,114 +242,6 @@ impl Pipeline<'_> {
                 .map_err(|source| depth_error(self.path, track.key, source))?;
         }
         Ok(())
-    }
-
-    /// Labels the bins and writes one file for each instrument and day.
-    fn write(mut self, folder: &Path, bytes: u64) -> Result<InputOutcome, ConvertError> {
-        let _scope = lob_profiler::scope("label_and_write");
-        let mut tracks = std::mem::take(&mut self.tracks);
-        tracks.sort_by_key(|track| (track.key.instrument_id, track.key.publisher_id));
-        let schema = self.stream.schema().map_or("none", |schema| schema.as_str());
-        let meta = InputMeta {
-            path: self.path,
-            dataset: self.stream.metadata().dataset.clone(),
-            schema,
-            sha256: self.stream.sha256(),
-            records: self.stream.counts().records,
-            skipped: self.skipped.clone(),
-        };
-        let mut outputs = Vec::new();
-        for track in tracks {
-            self.write_track(track, folder, &meta, &mut outputs)?;
-        }
-        self.warn_of_replay();
-        if outputs.is_empty() {
-            let updates = self.stream.counts().updates;
-            let path = self.path.display();
-            self.warnings.push(format!("`{path}`: no bin came out of {updates} updates"));
-        }
-        Ok(InputOutcome {
-            input: InputSummary {
-                path: self.path.to_owned(),
-                sha256: meta.sha256,
-                records: meta.records,
-                bytes,
-                schema: schema.to_owned(),
-                updates: self.stream.counts().updates,
-                resumed: false,
-            },
-            outputs,
-            skipped: self.skipped,
-            warnings: self.warnings,
-        })
-    }
-
-    fn write_track(
-        &mut self,
-        track: Track,
-        folder: &Path,
-        meta: &InputMeta<'_>,
-        outputs: &mut Vec<OutputSummary>,
-    ) -> Result<(), ConvertError> {
-        let key = track.key;
-        if let Some(ticking) = track.ticking() {
-            let edges =
-                ticking.edges(self.config).map_err(|source| depth_error(self.path, key, source))?;
-            let mut parts = track.parts;
-            parts.sort_by_key(|part| part.day);
-            for part in parts {
-                let spool = &mut self.spool;
-                outputs.push(write_ticks(folder, meta, self.config, key, part, &edges, spool)?);
-            }
-            return Ok(());
-        }
-        let Some((step, off_step)) = track.step() else { return Ok(()) };
-        let edges = Edges::of(&track.parts, self.config)
-            .map_err(|source| depth_error(self.path, key, source))?;
-        let mut parts = track.parts;
-        parts.sort_by_key(|part| part.day);
-        for part in parts {
-            let id = key.instrument_id;
-            let symbol =
-                self.stream.symbol(id, part.ts).map_or_else(|| id.to_string(), str::to_owned);
-            let instrument = (key, step, symbol);
-            let output =
-                write_part(folder, meta, self.config, instrument, part, &edges, &mut self.spool)?;
-            outputs.push(output);
-        }
-        if track.guessed_step.is_some() {
-            self.warnings.push(format!(
-                "`{}`: instrument `{}` shows too few prices to be sure of its price step; `{step}` \
-                 was taken; give it with --price-step",
-                self.path.display(),
-                key.instrument_id
-            ));
-        }
-        if off_step > 0 {
-            self.warnings.push(format!(
-                "`{}`: instrument `{}`: {off_step} best prices are no multiple of the price step \
-                 `{step}` and were rounded; give a finer one with --price-step",
-                self.path.display(),
-                key.instrument_id
-            ));
-        }
-        Ok(())
-    }
-
-    /// A sound feed replays without any of these.
-    fn warn_of_replay(&mut self) {
-        let stats = self.stream.replay_stats();
-        for (n, what) in [
-            (stats.unknown_cancels, "cancels of unknown orders"),
-            (stats.unknown_modifies, "modifies of unknown orders"),
-            (stats.duplicate_adds, "adds of orders that rest already"),
-            (stats.oversized_cancels, "cancels of more than an order has"),
-        ] {
-            if n > 0 {
-                let path = self.path.display();
-                self.warnings.push(format!("`{path}`: the replay met {n} {what}"));
-            }
-        }
     }
 }
 
@@ -332,11 +269,12 @@ fn find_track(
     index: &mut FxHashMap<Key, usize>,
     tracks: &mut Vec<Track>,
     config: &ConvertConfig,
+    increment: impl FnOnce() -> Option<i64>,
 ) -> Result<usize, DepthError> {
     let next = tracks.len();
     let at = *index.entry(key).or_insert(next);
     if at == next {
-        tracks.push(Track::new(key, config)?);
+        tracks.push(Track::new(key, config, increment())?);
     }
     Ok(at)
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ClassReport;
+
 /// The account of a conversion: what went in, what came out, and what was left out and why.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ConvertSummary {
@@ -17,6 +19,8 @@ pub struct ConvertSummary {
     pub samples: u64,
     /// Records or updates left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// How the samples spread over the classes; `None` without labels.
+    pub classes: Option<ClassReport>,
     /// Files written.
     pub outputs: Vec<OutputSummary>,
     /// Files read.
@@ -44,6 +48,9 @@ pub struct OutputSummary {
     pub day: String,
     /// One price step in 1e-9 price units; 1 for ticks, whose prices are in these units.
     pub price_step: i64,
+    /// Where it comes from; `None` for ticks.
+    #[serde(default)]
+    pub price_step_from: Option<PriceStepSource>,
     /// Bins, or updates in the layout of ticks.
     pub rows: u64,
     /// Bins with a class label.
@@ -56,13 +63,31 @@ pub struct OutputSummary {
     pub class_counts: Vec<u64>,
 }
 
+/// Where the price step of an instrument comes from, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceStepSource {
+    /// It was given, for all instruments.
+    Given,
+    /// The instrument's definition record.
+    Definition,
+    /// The greatest common divisor of the prices seen.
+    Detected,
+    /// Too few prices to be sure: a power of ten that divides them, or their sparse divisor.
+    Guessed,
+}
+
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputSummary {
     /// Path as given or found.
     pub path: PathBuf,
-    /// SHA-256 of the content, lower-case hex; `None` if hashing was switched off.
+    /// SHA-256 of the content, lower-case hex; `None` if another hash was
+    /// asked for or none.
     pub sha256: Option<String>,
+    /// XXH3 of 128 bits of the content in hex, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xxh3: Option<String>,
     /// Records read.
     pub records: u64,
     /// Size of the file in bytes.
@@ -76,6 +101,13 @@ pub struct InputSummary {
     pub resumed: bool,
 }
 
+impl InputSummary {
+    /// What the content is known by.
+    pub(crate) fn content(&self) -> Option<&str> {
+        self.xxh3.as_deref().or(self.sha256.as_deref())
+    }
+}
+
 impl ConvertSummary {
     /// Adds what one input gave.
     pub(crate) fn add(&mut self, outcome: InputOutcome) {
@@ -85,6 +117,8 @@ impl ConvertSummary {
             self.rows += output.rows;
             self.samples += output.samples;
         }
+        let counts = outcome.outputs.iter().map(|output| output.class_counts.as_slice());
+        self.classes = ClassReport::of_all(self.classes.take(), counts);
         for (reason, n) in outcome.skipped {
             *self.skipped.entry(reason).or_default() += n;
         }

@@ -12,9 +12,9 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    ConvertError,
-    convert::hash_file,
+    ConvertError, InputHash,
     decode::{FramesEnd, Source, ZSTD_MAGIC, book_schema, read_full, read_header, walk_frames},
+    hash::hash_file,
 };
 
 /// Defects listed one by one; the rest is only counted.
@@ -182,8 +182,8 @@ impl VerifyReport {
 /// The file cannot be read at all; whatever is wrong with its content stands in the report.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, ConvertError> {
     let path = path.as_ref();
-    let mut report =
-        VerifyReport { path: path.to_owned(), sha256: hash_file(path)?, ..VerifyReport::default() };
+    let sha256 = hash_file(path, InputHash::Sha256)?.sha256.unwrap_or_default();
+    let mut report = VerifyReport { path: path.to_owned(), sha256, ..VerifyReport::default() };
     let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
     report.bytes = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
     let mut magic = [0; 4];

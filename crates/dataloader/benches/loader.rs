@@ -1,5 +1,5 @@
-//! Serving shuffled batches of 402×500 images, beside the bound: filling and copying the same
-//! buffers.
+//! Serving shuffled batches of 402×500 images, beside the bound: filling and copying as many batch
+//! buffers as the loader has, on one thread and on two.
 //!
 //! A slowdown means that training waits for data. `LOBLAB_BENCH_BINS` sets the size of the store
 //! (default 400,000 bins: 322 GB of images).
@@ -9,7 +9,12 @@
 #[path = "../../store/benches/support/walk.rs"]
 mod walk;
 
-use std::{hint::black_box, path::Path, sync::Arc, time::Instant};
+use std::{
+    hint::black_box,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lob_dataloader::{Dataset, Epoch, Loader, LoaderConfig, Scratch, Shuffle, WindowSpec};
@@ -28,9 +33,16 @@ fn total_bins() -> u64 {
 
 fn store() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a scratch folder");
+    let path = |file: u64| folder.path().join(partition_path("2023-11-14", file as u32));
+    // Two files written, the others links to them: a large store without a large disk.
     for file in 0..total_bins().div_ceil(FILE_BINS) {
-        let path = folder.path().join(partition_path("2023-11-14", file as u32));
-        walk::write(&path, FILE_BINS, file, WriterOptions::default());
+        match file {
+            0 | 1 => drop(walk::write(&path(file), FILE_BINS, file, WriterOptions::default())),
+            _ => {
+                std::fs::create_dir_all(path(file).parent().expect("a folder")).expect("scratch");
+                std::fs::hard_link(path(file % 2), path(file)).expect("a file system with links");
+            }
+        }
     }
     folder
 }
@@ -90,20 +102,58 @@ fn batches(c: &mut Criterion, folder: &Path) {
                 });
             }
         }
-        let mut buffer = vec![0.0_f32; BATCH * dataset.sample_len()];
-        let source = vec![1.0_f32; buffer.len()];
-        let mut value = 0.0;
-        group.bench_function(format!("{name}/bound_fill"), |b| {
-            b.iter(|| {
-                value += 1.0;
-                black_box(&mut buffer).fill(black_box(value));
+        let len = BATCH * dataset.sample_len();
+        let source = vec![1.0_f32; len];
+        for threads in [1, 2] {
+            let n_buffers = LoaderConfig::default().prefetch_batches(dataset.sample_len()) + 1;
+            let mut sets: Vec<Buffers> =
+                (0..threads).map(|_| Buffers::new(n_buffers.div_ceil(threads), len)).collect();
+            group.bench_function(format!("{name}/bound_fill/threads_{threads}"), |b| {
+                b.iter_custom(|n| {
+                    side_by_side(&mut sets, n, |to| black_box(to).fill(black_box(0.5)))
+                });
             });
-        });
-        group.bench_function(format!("{name}/bound_copy"), |b| {
-            b.iter(|| black_box(&mut buffer).copy_from_slice(black_box(&source)));
-        });
+            group.bench_function(format!("{name}/bound_copy/threads_{threads}"), |b| {
+                b.iter_custom(|n| {
+                    side_by_side(&mut sets, n, |to| {
+                        black_box(to).copy_from_slice(black_box(&source));
+                    })
+                });
+            });
+        }
     }
     group.finish();
+}
+
+/// As many batch buffers as a loader keeps, written in turn.
+struct Buffers {
+    all: Vec<Vec<f32>>,
+    next: usize,
+}
+
+impl Buffers {
+    fn new(n: usize, len: usize) -> Self {
+        Self { all: vec![vec![1.0; len]; n], next: 0 }
+    }
+
+    fn turn(&mut self) -> &mut [f32] {
+        self.next = (self.next + 1) % self.all.len();
+        &mut self.all[self.next]
+    }
+}
+
+/// How long `n` batches take that threads write image by image, each to its own buffers: what any
+/// loader with as many workers could reach at most.
+fn side_by_side(sets: &mut [Buffers], n: u64, write: impl Fn(&mut [f32]) + Sync) -> Duration {
+    let share = n.div_ceil(sets.len() as u64);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for set in &mut *sets {
+            scope.spawn(|| (0..share).for_each(|_| write(set.turn())));
+        }
+    });
+    // An odd batch too many is taken off again.
+    start.elapsed().mul_f64(n as f64 / (share * sets.len() as u64) as f64)
 }
 
 /// One sample at a random place: without our cache, and with it warm.

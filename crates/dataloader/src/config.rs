@@ -1,5 +1,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
+use lob_depth::{Dtype, RenderSpec};
+
 use crate::{LoaderError, order::Order};
 
 /// Most worker threads accepted.
@@ -80,6 +82,10 @@ pub struct LoaderConfig {
     pub shard_tail: ShardTail,
     /// Keep the worker threads from one epoch to the next.
     pub persistent_workers: bool,
+    /// Number format of the images in a batch.
+    pub dtype: Dtype,
+    /// Lock the batch buffers in physical memory, see [`PageStaging`](crate::PageStaging).
+    pub pin_memory: bool,
 }
 
 impl Default for LoaderConfig {
@@ -98,6 +104,8 @@ impl Default for LoaderConfig {
             world_size: 1,
             shard_tail: ShardTail::Pad,
             persistent_workers: true,
+            dtype: Dtype::F32,
+            pin_memory: false,
         }
     }
 }
@@ -149,16 +157,36 @@ impl LoaderConfig {
         Ok(())
     }
 
+    /// Checks that the images' values fit the number format.
+    pub(crate) fn check_dtype(&self, render: &RenderSpec) -> Result<(), LoaderError> {
+        let Err(source) = render.check_bounded() else { return Ok(()) };
+        match self.dtype {
+            Dtype::U8 => Err(LoaderError::Config {
+                option: "dtype",
+                found: Dtype::U8.to_string(),
+                expected: format!("another format: {source}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of a full batch of `sample_len` values a sample.
+    pub fn batch_bytes(&self, sample_len: usize) -> usize {
+        let sample_bytes = sample_len.saturating_mul(self.dtype.size_bytes());
+        self.batch_size.saturating_mul(sample_bytes)
+    }
+
     /// Batches of `sample_len` values a sample that may be made ahead: as many as the prefetch
     /// budget holds and the prefetch factor allows, at least 1.
     pub fn prefetch_batches(&self, sample_len: usize) -> usize {
-        let batch_bytes = self.batch_size.saturating_mul(sample_len).saturating_mul(4);
+        let batch_bytes = self.batch_bytes(sample_len);
         let by_factor = self.prefetch_factor.unwrap_or(MAX_PREFETCH_BATCHES);
         let most = by_factor.saturating_mul(self.workers.max(1)).clamp(1, MAX_PREFETCH_BATCHES);
         (self.prefetch_bytes / batch_bytes.max(1)).clamp(1, most)
     }
 
-    /// For a machine with 8 GB: batches of 32, 4 workers, a tenth of the samples.
+    /// For a machine with 8 GB: batches of 32, 4 workers, a tenth of the samples. Seed document 000
+    /// also pins memory there; set `pin_memory` where `RLIMIT_MEMLOCK` allows it.
     pub fn optimal_8gb() -> Self {
         Self { workers: 4, sample_fraction: 0.1, ..Self::default() }
     }

@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use lob_depth::{BinColumns, Feature, RenderSpec, Renderer};
+use lob_depth::{BinColumns, BinSlice, DepthError, Dtype, Feature, RenderSpec, Renderer};
 use lob_store::{BinFile, Planes, Store};
 
 use crate::{LoaderError, cache::BlockCache};
@@ -233,13 +233,38 @@ impl Dataset {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<SampleMeta, LoaderError> {
+        self.load(index, scratch, |renderer, spec, bins| renderer.render(spec, bins, out))
+    }
+
+    /// Renders sample `index` to the bytes of a number format, as [`Renderer::render_bytes`] does.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_bytes(
+        &self,
+        index: u64,
+        scratch: &mut Scratch,
+        dtype: Dtype,
+        out: &mut [u8],
+    ) -> Result<SampleMeta, LoaderError> {
+        self.load(index, scratch, |renderer, spec, bins| {
+            renderer.render_bytes(spec, bins, dtype, out)
+        })
+    }
+
+    fn load(
+        &self,
+        index: u64,
+        scratch: &mut Scratch,
+        render: impl FnOnce(&mut Renderer, &RenderSpec, BinSlice<'_>) -> Result<(), DepthError>,
+    ) -> Result<SampleMeta, LoaderError> {
         let columns = self.bins(index, &mut scratch.columns)?;
         #[cfg(test)]
         assert_ne!(self.panic_at, Some(index), "a made-up fault");
         let (file, row) = columns;
         let _scope = lob_profiler::scope!("render");
         let bins = scratch.columns.as_slice(0..self.window.n_bins);
-        let rendered = scratch.renderer.render(&self.render, bins, out);
+        let rendered = render(&mut scratch.renderer, &self.render, bins);
         rendered.map_err(|source| self.sample_error(file, row, source))?;
         self.meta(file, row)
     }

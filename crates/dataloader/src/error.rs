@@ -73,6 +73,16 @@ pub enum LoaderError {
         /// The batch waited for.
         batch: u64,
     },
+    /// There was no memory of the kind wanted for a batch.
+    #[error(
+        "cannot get `{n_bytes}` bytes for a batch: {source}\nhint: use smaller batches; for locked memory raise the limit (`ulimit -l`)"
+    )]
+    Staging {
+        /// Bytes asked for.
+        n_bytes: usize,
+        /// Cause.
+        source: std::io::Error,
+    },
     /// The operating system refused a thread.
     #[error("cannot start loader worker `{worker}`: {source}")]
     Spawn {

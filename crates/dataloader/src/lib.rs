@@ -24,7 +24,9 @@ pub use crate::{
     config::{LoaderConfig, LoaderState, Sampler, ShardTail, Shuffle},
     dataset::{Dataset, SampleMeta, Scratch, WindowSpec},
     error::LoaderError,
-    loader::{Batch, Epoch, Loader, LoaderStats, RecentStats},
+    loader::{
+        Batch, Cells, Epoch, Loader, LoaderStats, PageStaging, RecentStats, Staging, StagingBuffer,
+    },
     split::{SplitSpec, Splits},
 };
 

@@ -1,4 +1,5 @@
 mod batch;
+mod staging;
 mod stats;
 mod worker;
 
@@ -14,14 +15,16 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use sha2::{Digest, Sha256};
 
-pub use self::{
-    batch::Batch,
-    stats::{LoaderStats, RecentStats},
-};
 use self::{
-    batch::{Maker, Pool},
+    batch::Maker,
+    staging::Pool,
     stats::Counters,
     worker::{Job, Workers},
+};
+pub use self::{
+    batch::{Batch, Cells},
+    staging::{PageStaging, Staging, StagingBuffer},
+    stats::{LoaderStats, RecentStats},
 };
 use crate::{
     Dataset, LoaderConfig, LoaderError, LoaderState, Scratch,
@@ -48,13 +51,27 @@ impl Loader {
     /// # Errors
     /// An option is out of range, no batch would come of it, or a label cannot be read.
     pub fn new(dataset: Arc<Dataset>, config: LoaderConfig) -> Result<Self, LoaderError> {
+        let staging = PageStaging { lock: config.pin_memory };
+        Self::with_staging(dataset, config, Box::new(staging))
+    }
+
+    /// The same with the batches in memory of another kind; `config.pin_memory` is not looked at.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new). Memory is asked for when the first batches are made.
+    pub fn with_staging(
+        dataset: Arc<Dataset>,
+        config: LoaderConfig,
+        staging: Box<dyn Staging>,
+    ) -> Result<Self, LoaderError> {
         let pick = Pick::new(&config.sampler, &dataset)?;
         config.check(pick.len())?;
+        config.check_dtype(dataset.render_spec())?;
         let slots = config.prefetch_batches(dataset.sample_len());
         let bytes_before = dataset.store().bytes_read();
         Ok(Self {
             // One more than is made ahead: the batch in the consumer's hands comes back too.
-            pool: Arc::new(Pool::new(slots + 1)),
+            pool: Arc::new(Pool::new(staging, slots + 1, config.batch_bytes(dataset.sample_len()))),
             counters: Arc::default(),
             idle: Arc::default(),
             dataset,
@@ -122,6 +139,7 @@ impl Loader {
             dataset: Arc::clone(&self.dataset),
             order,
             batch_size: self.config.batch_size as u64,
+            dtype: self.config.dtype,
             position: state.position,
             pool: Arc::clone(&self.pool),
         };
@@ -131,6 +149,7 @@ impl Loader {
             n_batches,
             pending: BTreeMap::new(),
             counters: Arc::clone(&self.counters),
+            watch: Watch(Arc::clone(&self.dataset)),
             source: Source::Nothing,
         };
         if n_batches > 0 {
@@ -225,7 +244,23 @@ pub struct Epoch {
     /// Batches that came before their turn.
     pending: BTreeMap<u64, Result<Batch, LoaderError>>,
     counters: Arc<Counters>,
+    watch: Watch,
     source: Source,
+}
+
+/// Tells the profiler's trace about each batch.
+#[derive(Debug)]
+struct Watch(Arc<Dataset>);
+
+impl Watch {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    fn tell(&self, depth: usize) {
+        let (hits, misses) = self.0.cache_hits_and_misses();
+        lob_profiler::scope_field("queue_depth", depth as f64);
+        lob_profiler::scope_field("cache_hits", hits as f64);
+        lob_profiler::scope_field("cache_misses", misses as f64);
+        lob_profiler::scope_field("bytes_read", self.0.store().bytes_read() as f64);
+    }
 }
 
 #[derive(Debug)]
@@ -321,6 +356,7 @@ impl Iterator for Epoch {
                     self.delivered += 1;
                     self.state.position += (batch.n + batch.skipped) as u64;
                     self.counters.count(batch, depth);
+                    self.watch.tell(depth);
                 }
                 Err(_) => self.delivered = self.n_batches,
             }

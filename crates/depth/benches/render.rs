@@ -1,8 +1,9 @@
 //! Rendering 402 x 500 images from cached bins, beside filling and copying the same buffers.
 //!
-//! `batch` cases walk through the 32 images of a batch, as a loader does; the others write one
-//! image again and again, which then stays in the cache. A slower `render/volume_batch` means that
-//! the loader can no longer keep up with memory: it should take at most twice `bound/fill_batch`.
+//! `pool` cases walk through the images of as many batches as a loader keeps with its default
+//! budget (256 MiB made ahead), `batch` cases through those of one batch, which fits some caches;
+//! the others write one image again and again. A slower `render/volume_pool` means that a loader can
+//! no longer keep up with memory: it should take at most twice `bound/fill_pool`.
 
 use std::hint::black_box;
 
@@ -14,6 +15,8 @@ use lob_depth::{
 const N_BINS: usize = 500;
 /// Images of a batch.
 const N_BATCH: usize = 32;
+/// Images of the eleven batches a loader's buffers hold.
+const N_POOL: usize = 11 * N_BATCH;
 
 /// Bins of a drifting market; with `wild`, thin and crossed columns that take the general path.
 fn bins(wild: bool) -> BinColumns {
@@ -61,36 +64,40 @@ fn run<C: Cell>(criterion: &mut Criterion, name: &str, bins: &BinColumns, spec: 
     });
 }
 
-/// Fills, copies and renders the images of a batch in turn.
-fn batch(criterion: &mut Criterion, bins: &BinColumns, spec: &RenderSpec) {
-    let len = spec.len();
-    let mut images = vec![0.0_f32; N_BATCH * len];
+/// Fills, copies and renders `n_images` in turn; a case of each feature set.
+fn turns(criterion: &mut Criterion, bins: &BinColumns, name: &str, n_images: usize) {
+    let volume = RenderSpec { n_bins: N_BINS, ..RenderSpec::default() };
+    let len = volume.len();
+    let mut images = vec![0.0_f32; n_images * len];
     let source = vec![1.0_f32; len];
     let mut next = 0;
-    let mut turn = move || {
-        next = (next + 1) % N_BATCH;
-        next * len..(next + 1) * len
+    let mut turn = move |n_planes: usize| {
+        let start = if (next + n_planes) * len > n_images * len { 0 } else { next };
+        next = start + n_planes;
+        start * len..next * len
     };
-    let bytes = Throughput::Bytes(std::mem::size_of_val(&source[..]) as u64);
     let mut group = criterion.benchmark_group("bound");
-    group.throughput(bytes.clone());
-    group.bench_function("fill_batch", |b| {
-        b.iter(|| black_box(&mut images[turn()]).fill(black_box(0.5)));
+    group.throughput(Throughput::Bytes(std::mem::size_of_val(&source[..]) as u64));
+    group.bench_function(format!("fill_{name}"), |b| {
+        b.iter(|| black_box(&mut images[turn(1)]).fill(black_box(0.5)));
     });
-    group.bench_function("copy_batch", |b| {
-        b.iter(|| black_box(&mut images[turn()]).copy_from_slice(black_box(&source)));
+    group.bench_function(format!("copy_{name}"), |b| {
+        b.iter(|| black_box(&mut images[turn(1)]).copy_from_slice(black_box(&source)));
     });
     group.finish();
     let mut renderer = Renderer::default();
     let window = bins.as_slice(0..N_BINS);
     let mut group = criterion.benchmark_group("render");
-    group.throughput(bytes);
-    group.bench_function("volume_batch", |b| {
-        b.iter(|| {
-            let out = black_box(&mut images[turn()]);
-            renderer.render(spec, black_box(window), out).expect("valid");
+    for (features, n) in [("volume", 1), ("two_features", 2), ("three_features", 3)] {
+        let spec = RenderSpec { features: Feature::DEPTH[..n].to_vec(), ..volume.clone() };
+        group.throughput(Throughput::Bytes((n * len * Dtype::F32.size_bytes()) as u64));
+        group.bench_function(format!("{features}_{name}"), |b| {
+            b.iter(|| {
+                let out = black_box(&mut images[turn(n)]);
+                renderer.render(&spec, black_box(window), out).expect("valid");
+            });
         });
-    });
+    }
     group.finish();
 }
 
@@ -109,7 +116,8 @@ fn render(criterion: &mut Criterion) {
         b.iter(|| black_box(&mut out[..]).copy_from_slice(black_box(&source)));
     });
     group.finish();
-    batch(criterion, &calm, &volume);
+    turns(criterion, &calm, "batch", N_BATCH);
+    turns(criterion, &calm, "pool", N_POOL);
 
     run::<f32>(criterion, "volume", &calm, &volume);
     run::<f32>(criterion, "two_features", &calm, &two);

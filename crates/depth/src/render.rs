@@ -1,12 +1,15 @@
 //! Bins to images.
 
+mod direct;
 mod plan;
 mod scale;
 mod sparse;
 
 use crate::{
-    BinSlice, Cell, DepthError, Feature, Geometry, NO_PRICE, PriceAxis, ROWS, RenderSpec, SLOTS,
+    BinSlice, Cell, DepthError, Dtype, Feature, Geometry, NO_PRICE, PriceAxis, ROWS, RenderSpec,
+    SLOTS, bf16_bits, f16_bits, quantise,
 };
+use direct::Direct;
 use plan::Plan;
 use sparse::Sparse;
 
@@ -18,14 +21,25 @@ use sparse::Sparse;
 /// [`Feature::OrderFlowImbalance`] and [`Feature::Microprice`] are not sums over rows; their own
 /// documentation defines them.
 ///
+/// Books that are not ten orderly levels a side are drawn as they are:
+/// - *thin*: a level without a price adds nothing;
+/// - *one-sided*: the missing side is zero, and the window's mid is that of its latest bin with
+///   both sides;
+/// - *locked or crossed*: A and B are summed independently, so rows between the best ask and the
+///   best bid hold both;
+/// - *empty*: a bin without levels is a column of zeros; a window without any two-sided bin has no
+///   mid and is [`DepthError::EmptyBook`].
+///
 /// The renderer holds scratch memory only; an image depends on the spec and the window alone.
 /// After the first image of a size nothing is allocated.
 ///
-/// A column is a step function of at most 20 levels. Its steps are sorted by row for all columns
-/// at once, which also gives the largest value, and then each cell is written once: a row is a
-/// copy of the row above with the steps of that row put in.
+/// A column is a step function of at most 20 levels, so its largest value is known before a cell is
+/// written. Where all columns are deep, orderly and near each other, rows are copied whole and only
+/// the cells between the first and last step of a column are written again. Elsewhere the steps are
+/// sorted by row for all columns at once: a row is a copy of the row above with its steps put in.
 #[derive(Debug, Clone, Default)]
 pub struct Renderer {
+    direct: Direct,
     plan: Plan,
     /// D after each step, 20 a bin, in the order of the plan.
     values: Vec<f64>,
@@ -69,28 +83,90 @@ impl Renderer {
         bins: BinSlice<'_>,
         out: &mut [C],
     ) -> Result<(), DepthError> {
-        spec.validate()?;
-        if C::BOUNDED && !spec.normalise.is_bounded() {
-            return Err(DepthError::InvalidSpec {
-                reason: format!(
-                    "8-bit cells need values in -1..=1, which normalisation `{}` does not give; \
-                     use `max` or `signed-log`",
-                    spec.normalise
-                ),
-            });
+        self.draw(spec, bins, out, C::BOUNDED, C::from_f32)
+    }
+
+    /// Renders to the bytes of a number format, in this machine's byte order: what a batch buffer
+    /// holds whose format is chosen at run time. `out` holds [`RenderSpec::len`] cells of
+    /// [`Dtype::size_bytes`] each and needs no alignment.
+    ///
+    /// ```
+    /// use lob_depth::{BinColumns, Dtype, LEVELS, NO_PRICE, RenderSpec, Renderer, SLOTS};
+    /// let mut bins = BinColumns {
+    ///     px: vec![NO_PRICE; SLOTS],
+    ///     size: vec![1.0; SLOTS],
+    ///     last_bid: vec![99],
+    ///     last_ask: vec![100],
+    ///     ..BinColumns::default()
+    /// };
+    /// (bins.px[0], bins.px[LEVELS]) = (99, 100);
+    /// let spec = RenderSpec { n_bins: 1, ..RenderSpec::default() };
+    /// let mut out = vec![0; 402 * Dtype::F16.size_bytes()];
+    /// Renderer::default().render_bytes(&spec, bins.as_slice(0..1), Dtype::F16, &mut out)?;
+    /// assert_eq!(out[..2], 0x3C00_u16.to_ne_bytes(), "one, in half precision");
+    /// # Ok::<(), lob_depth::DepthError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Renderer::render_into`]; lengths are told in bytes if `out` holds no whole cells.
+    pub fn render_bytes(
+        &mut self,
+        spec: &RenderSpec,
+        bins: BinSlice<'_>,
+        dtype: Dtype,
+        out: &mut [u8],
+    ) -> Result<(), DepthError> {
+        match dtype {
+            Dtype::F32 => self.draw(spec, bins, whole(spec, out)?, false, f32::to_ne_bytes),
+            Dtype::F16 => {
+                let cell = |value| f16_bits(value).to_ne_bytes();
+                self.draw(spec, bins, whole(spec, out)?, false, cell)
+            }
+            Dtype::Bf16 => {
+                let cell = |value| bf16_bits(value).to_ne_bytes();
+                self.draw(spec, bins, whole(spec, out)?, false, cell)
+            }
+            Dtype::U8 => self.draw(spec, bins, out, true, quantise),
         }
-        let axis = self.lay_out(spec, &bins, out.len())?;
+    }
+
+    /// Renders to cells that `cell` makes; `bounded` ones only take values in -1..=1.
+    fn draw<C: Copy>(
+        &mut self,
+        spec: &RenderSpec,
+        bins: BinSlice<'_>,
+        out: &mut [C],
+        bounded: bool,
+        cell: impl Fn(f32) -> C,
+    ) -> Result<(), DepthError> {
+        spec.validate()?;
+        if bounded {
+            spec.check_bounded()?;
+        }
+        let (axis, is_direct) = self.lay_out(spec, &bins, out.len())?;
         for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
             let sizes = column(&bins, feature);
             if let Some(largest) = self.sparse.collect(feature, axis, &bins, spec.n_bins) {
                 self.sparse.scale(spec.normalise, largest);
-                self.sparse.paint_scaled(plane, C::from_f32);
+                self.sparse.paint_scaled(plane, &cell);
+                continue;
+            }
+            if is_direct {
+                let largest = self.direct.evaluate(sizes);
+                let scaled = &mut self.scaled_values;
+                self.direct.paint(sizes, plane, |values, cells| {
+                    scaled.resize(values.len(), 0.0);
+                    scale::scale(spec.normalise, largest, values, scaled);
+                    cells.iter_mut().zip(&*scaled).for_each(|(to, value)| *to = cell(*value));
+                });
                 continue;
             }
             let largest = self.plan.evaluate(sizes, &mut self.values, &mut self.first);
+            self.scaled_values.resize(self.values.len(), 0.0);
+            self.scaled_first.resize(self.first.len(), 0.0);
             scale::scale(spec.normalise, largest, &self.values, &mut self.scaled_values);
             scale::scale(spec.normalise, largest, &self.first, &mut self.scaled_first);
-            paint(&self.plan, &self.scaled_first, &self.scaled_values, plane, C::from_f32);
+            paint(&self.plan, &self.scaled_first, &self.scaled_values, plane, &cell);
         }
         Ok(())
     }
@@ -108,11 +184,16 @@ impl Renderer {
         out: &mut [f64],
     ) -> Result<(), DepthError> {
         spec.validate()?;
-        let axis = self.lay_out(spec, &bins, out.len())?;
+        let (axis, is_direct) = self.lay_out(spec, &bins, out.len())?;
         for (feature, plane) in spec.planes().zip(out.chunks_exact_mut(spec.plane_len())) {
             let sizes = column(&bins, feature);
             if self.sparse.collect(feature, axis, &bins, spec.n_bins).is_some() {
                 self.sparse.paint(plane);
+                continue;
+            }
+            if is_direct {
+                self.direct.evaluate(sizes);
+                self.direct.paint(sizes, plane, |values, cells| cells.copy_from_slice(values));
                 continue;
             }
             self.plan.evaluate(sizes, &mut self.values, &mut self.first);
@@ -121,23 +202,26 @@ impl Renderer {
         Ok(())
     }
 
-    /// Checks a window and makes the plan of its columns.
+    /// Checks a window and makes the plan of its columns; also says whether `direct` holds it.
     fn lay_out(
         &mut self,
         spec: &RenderSpec,
         bins: &BinSlice<'_>,
         n_out: usize,
-    ) -> Result<PriceAxis, DepthError> {
+    ) -> Result<(PriceAxis, bool), DepthError> {
         check_lengths(spec, bins, n_out)?;
         if bins.last_bid == NO_PRICE || bins.last_ask == NO_PRICE {
             return Err(DepthError::EmptyBook);
         }
         let axis = PriceAxis::new(spec.geometry, bins.last_bid, bins.last_ask);
+        if self.direct.lay_out(axis, bins.px) {
+            return Ok((axis, true));
+        }
         let drawn = self.plan.lay_out(axis, bins.px);
         if !drawn && spec.geometry == Geometry::Contiguous {
             return Err(DepthError::OffAxis { bid: bins.last_bid, ask: bins.last_ask });
         }
-        Ok(axis)
+        Ok((axis, false))
     }
 }
 
@@ -165,6 +249,18 @@ fn paint<S: Copy + Default, C: Copy>(
             cells[step / SLOTS] = cell(values[step]);
         }
     }
+}
+
+/// The bytes of an image as cells of `N` bytes.
+fn whole<'a, const N: usize>(
+    spec: &RenderSpec,
+    out: &'a mut [u8],
+) -> Result<&'a mut [[u8; N]], DepthError> {
+    let (found, expected) = (out.len(), spec.len().saturating_mul(N));
+    if found != expected {
+        return Err(DepthError::Length { what: "the output image in bytes", expected, found });
+    }
+    Ok(out.as_chunks_mut().0)
 }
 
 /// The numbers a feature is drawn from.

@@ -128,6 +128,23 @@ impl RenderSpec {
         Feature::ALL.into_iter().filter(|feature| self.features.contains(feature))
     }
 
+    /// Checks that every cell is sure to lie in -1..=1, as 8-bit cells need it.
+    ///
+    /// # Errors
+    /// [`DepthError::InvalidSpec`] if the normalisation does not keep to that.
+    pub fn check_bounded(&self) -> Result<(), DepthError> {
+        if self.normalise.is_bounded() {
+            return Ok(());
+        }
+        Err(DepthError::InvalidSpec {
+            reason: format!(
+                "8-bit cells need values in -1..=1, which normalisation `{}` does not give; use \
+                 `max` or `signed-log`",
+                self.normalise
+            ),
+        })
+    }
+
     /// Checks that the image can be drawn.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{benjamini_hochberg, mann_whitney_u};
-use crate::{Direction, Measurement, MetricsError, Run, Unit};
+use crate::{Direction, Measurement, MetricsError, Run, Unit, exact_tolerance};
 
 /// Fewer samples than this on either side and no rank test is made.
 const MIN_TESTED: usize = 4;
@@ -12,7 +12,8 @@ const MIN_TESTED: usize = 4;
 /// Settings of [`compare`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CompareConfig {
-    /// Relative change that counts; the usual figures are 0.10 and 0.20.
+    /// Relative change that counts; the usual figures are 0.10 and 0.20. Figures that repeat
+    /// exactly are held to their own, see [`exact_tolerance`].
     pub threshold: f64,
     /// Compare runs of different machines too.
     pub force: bool,
@@ -64,6 +65,8 @@ pub struct Change {
     /// Rank test of the samples, adjusted for the number of metrics tested; `None` when too few
     /// samples are stored.
     pub q_value: Option<f64>,
+    /// The relative change above which the verdict was given.
+    pub threshold: f64,
     /// The verdict by threshold.
     pub verdict: ChangeVerdict,
 }
@@ -140,6 +143,7 @@ fn change(
     q_value: Option<f64>,
 ) -> Option<Change> {
     let shown = after.or(before)?;
+    let threshold = exact_tolerance(&shown.metric).map_or(threshold, |own| own.min(threshold));
     let value = |m: Option<&Measurement>| m.and_then(|m| m.value).filter(|v| v.is_finite());
     let (base, current) = (value(before), value(after));
     let same_kind =
@@ -161,6 +165,7 @@ fn change(
         current,
         relative: relative.filter(|_| same_kind),
         q_value: q_value.filter(|_| same_kind),
+        threshold,
         verdict,
     })
 }
@@ -231,6 +236,29 @@ mod tests {
                 expected,
                 "{direction:?} {base:?} {current:?}"
             );
+        }
+    }
+
+    #[test]
+    fn counts_are_held_to_the_last_one() {
+        for (metric, current, expected) in [
+            ("memory.render.allocations", 101.0, ChangeVerdict::Regression),
+            ("memory.render.allocations", 99.0, ChangeVerdict::Improvement),
+            ("memory.render.allocations", 100.0, ChangeVerdict::Unchanged),
+            ("convert.bins.peak_rss", 104.0, ChangeVerdict::Unchanged),
+            ("convert.bins.peak_rss", 106.0, ChangeVerdict::Regression),
+            ("render.volume", 106.0, ChangeVerdict::Unchanged),
+        ] {
+            let run = |value: f64| {
+                let mut run = Run::sample();
+                run.scenarios.truncate(1);
+                let lower = Direction::LowerIsBetter;
+                run.scenarios[0].measurements =
+                    vec![Measurement::measured(metric, Unit::Count, lower, &[value])];
+                run
+            };
+            let changes = compare(&run(100.0), &run(current), &CompareConfig::default()).unwrap();
+            assert_eq!(changes[0].verdict, expected, "{metric} {current}");
         }
     }
 

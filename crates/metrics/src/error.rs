@@ -44,6 +44,14 @@ pub enum MetricsError {
         /// Fingerprint of the current run.
         current: String,
     },
+    /// A line of a history file is not an entry.
+    #[error("line {line} of the history is no entry: {problem}; remove the line or the file")]
+    HistoryLine {
+        /// Number of the line, from one.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The threshold is not a share.
     #[error("threshold `{found}` is not a share above 0; 0.1 means 10 %")]
     Threshold {

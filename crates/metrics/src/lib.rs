@@ -11,9 +11,12 @@
 //! assert_eq!(gpu.value, None);
 //! ```
 
+mod ab;
 mod compare;
 mod error;
+mod exact;
 mod finding;
+mod history;
 mod measurement;
 mod nan;
 mod run;
@@ -24,9 +27,17 @@ mod summary;
 mod target;
 mod unit;
 
+pub use ab::{
+    AbConfig, AbLook, AbMetric, AbOutcome, AbResult, AbSamples, SimulatedSitting, Sitting,
+    judge_metrics, run_ab,
+};
 pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
 pub use error::MetricsError;
+pub use exact::exact_tolerance;
 pub use finding::{Finding, Recommendation, Severity};
+pub use history::{
+    HISTORY_VERSION, HistoryEntry, HistoryValue, REFERENCE, TrendLine, read_history, trends,
+};
 pub use measurement::{Direction, Measurement, Provenance};
 pub use run::{
     Artifact, Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status,

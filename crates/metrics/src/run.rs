@@ -32,7 +32,11 @@ pub struct Run {
     pub roof: Roof,
     /// Files read.
     pub inputs: Vec<Input>,
-    /// The scenarios, in the order they ran.
+    /// The settings of the launch; `order` lists the scenarios as they ran, `order_seed` draws that
+    /// order again.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Value>,
+    /// The scenarios, in the order of the suite's list.
     pub scenarios: Vec<Scenario>,
     /// Targets judged.
     pub targets: Vec<TargetResult>,

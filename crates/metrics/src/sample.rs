@@ -35,6 +35,7 @@ impl Run {
                 schema: "mbo".to_owned(),
                 mbp10_updates: Some(159_120),
             }],
+            settings: BTreeMap::from([("quick".to_owned(), json!(true)), ("order_seed".to_owned(), json!(7))]),
             scenarios: vec![convert(), render(), load(), train(), gpu(), verify()],
             targets: Vec::new(),
             recommendations: vec![

@@ -25,7 +25,7 @@ pub fn run_schema() -> Value {
             ("recommendations", array(object(&[("text", string()), ("evidence", string())], &[]))),
             ("overhead", overhead()),
         ],
-        &[("notes", array(string()))],
+        &[("notes", array(string())), ("settings", json!({"type": "object"}))],
     );
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("loblab Run document");

@@ -1,16 +1,22 @@
 //! Statistics as pure functions over slices. Each names the source of its formula.
 
+mod binomial;
 mod bootstrap;
+mod change_point;
 mod false_discovery;
+mod noise;
 mod normal;
 mod paired;
 mod rank_test;
 mod rng;
 mod trend;
 
+pub use binomial::binomial_tail;
 pub(crate) use bootstrap::median_ci_sorted;
 pub use bootstrap::{bootstrap_ci, bootstrap_median_ci};
+pub use change_point::{ChangePoint, change_point};
 pub use false_discovery::benjamini_hochberg;
+pub use noise::{NoiseModel, NoiseSource};
 pub use paired::{PairedConfig, PairedResult, PairedVerdict, paired_test};
 pub use rank_test::{RankTest, mann_whitney_u};
 pub use rng::SplitMix64;

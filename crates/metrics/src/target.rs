@@ -159,6 +159,36 @@ mod tests {
     }
 
     #[test]
+    fn a_required_metric_without_a_value_fails_the_run() {
+        let unavailable =
+            Measurement::unavailable("sample_s", Unit::Seconds, Direction::LowerIsBetter, "no GPU");
+        let gone = measured(Unit::Seconds, f64::NAN);
+        let no_limit = |required| Target { hard_limit: None, ..latency(required) };
+        // What a scenario left of the metric, required or not, and the verdict.
+        for (left, required, expected) in [
+            (None, true, Verdict::Fail),
+            (None, false, Verdict::NotMeasured),
+            (Some(unavailable.clone()), true, Verdict::Fail),
+            (Some(unavailable), false, Verdict::NotMeasured),
+            (Some(gone), true, Verdict::Fail),
+            (Some(measured(Unit::Seconds, 0.001)), true, Verdict::Pass),
+        ] {
+            let mut run = Run::sample();
+            run.scenarios[0].measurements.extend(left.clone());
+            for target in [latency(required), no_limit(required)] {
+                let result = judge_all(&[target], &run).remove(0);
+                assert_eq!(result.verdict, expected, "{left:?}, required: {required}");
+                assert_eq!(result.reason.is_none(), expected == Verdict::Pass, "{left:?}");
+            }
+        }
+        let read: Target = serde_json::from_str(
+            r#"{"metric": "m", "unit": "s", "direction": "lower_is_better", "goal": 1.0}"#,
+        )
+        .unwrap();
+        assert!(!read.required, "a metric is required only where the file says so");
+    }
+
+    #[test]
     fn another_unit_is_not_compared() {
         let result = latency(true).judge(Some(&measured(Unit::Bytes, 0.001)));
         assert_eq!((result.verdict, result.value), (Verdict::Fail, None));

@@ -1,5 +1,5 @@
 //! A program that behaves badly on request, to try `profile_command` on:
-//! `cargo run --example behave -- leak|spin|sleep|sync|write|family|names|fail`.
+//! `cargo run --example behave -- leak|spin|sleep|sync|write|pipe|family|names|nvtx|fail`.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "printing is a program's right")]
 
@@ -16,13 +16,15 @@ fn main() -> std::io::Result<ExitCode> {
         Some("sleep") => sleep(Duration::from_millis(150)),
         Some("sync") => write(1000, 4096, true)?,
         Some("write") => write(8, 1 << 20, false)?,
+        Some("pipe") => pipe()?,
+        Some("nvtx") => nvtx(),
         Some("family") => {
             Command::new(std::env::current_exe()?).arg("spin").status()?;
         }
         Some("names") => names(),
         Some("fail") => return Ok(ExitCode::from(3)),
         _ => {
-            eprintln!("say one of leak, spin, sleep, sync, write, family, names, fail");
+            eprintln!("say one of leak, spin, sleep, sync, write, pipe, family, names, nvtx, fail");
             return Ok(ExitCode::from(2));
         }
     }
@@ -58,6 +60,33 @@ fn names() {
     for warning in lob_profiler::profiler_warnings() {
         println!("{}", warning.text);
     }
+}
+
+/// Waits for a slow writer.
+fn pipe() -> std::io::Result<()> {
+    let (mut reader, mut writer) = std::io::pipe()?;
+    let slow = std::thread::spawn(move || {
+        (0..5).try_for_each(|_| {
+            sleep(Duration::from_millis(40));
+            writer.write_all(b"x")
+        })
+    });
+    std::io::copy(&mut reader, &mut std::io::sink())?;
+    slow.join().unwrap_or(Ok(()))
+}
+
+/// Ranges of its own and ranges of scopes, if anybody listens.
+fn nvtx() {
+    if let Err(missing) = lob_profiler::nvtx_scopes(true) {
+        println!("{missing}");
+    }
+    lob_profiler::enable(true);
+    let _pipeline = lob_profiler::NvtxRange::enter("trading_pipeline");
+    for name in ["features", "model", "signals"] {
+        let _scope = lob_profiler::scope(name);
+    }
+    let long = "\u{e9}".repeat(100);
+    let _long = lob_profiler::NvtxRange::enter(&long);
 }
 
 fn write(blocks: u32, bytes: usize, sync: bool) -> std::io::Result<()> {

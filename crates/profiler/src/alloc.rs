@@ -8,6 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
+use crate::{Unavailable, stacks};
+
 /// Slots in all; 64 KiB of zero pages that cost nothing until used.
 const SLOTS: usize = 1024;
 /// Slots that belong to one thread; the rest is shared by all later ones.
@@ -130,6 +132,9 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: the block came from `System` with this layout, by the caller's contract.
         let moved = unsafe { System.realloc(block, layout, new_size) };
         if !moved.is_null() {
+            if stacks::sites_are_tracked() {
+                stacks::note_alloc(new_size.saturating_sub(layout.size()));
+            }
             let (old, new) = (layout.size() as u64, new_size as u64);
             update(|add, slot| {
                 add(&slot.reallocations, 1);
@@ -144,6 +149,9 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
 #[inline]
 fn count_alloc(bytes: usize) {
+    if stacks::sites_are_tracked() {
+        stacks::note_alloc(bytes);
+    }
     update(|add, slot| {
         add(&slot.allocations, 1);
         add(&slot.allocated, bytes as u64);
@@ -243,6 +251,11 @@ fn sum(slots: &[Slot]) -> AllocStats {
 /// Whether the hook has ever run, which is whether it is the program's global allocator.
 pub(crate) fn is_installed() -> bool {
     NEXT_SLOT.load(Ordering::Relaxed) > 0
+}
+
+/// Why there are no counts where it is not.
+pub(crate) fn not_installed() -> Unavailable {
+    Unavailable::new("`CountingAllocator` is not the global allocator of this program")
 }
 
 /// Blocks allocated, bytes allocated and bytes freed by the calling thread; `None` where it has no

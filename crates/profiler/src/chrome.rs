@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::{Trace, TraceEvent, TraceKind};
+use crate::{CommandProfile, Trace, TraceEvent, TraceKind};
 
 impl Trace {
     /// The trace as one JSON document that `ui.perfetto.dev` and `chrome://tracing` open.
@@ -31,6 +31,45 @@ impl Trace {
             out.push_str(separator);
             write_event(&mut out, pid, event);
             separator = ",\n";
+        }
+        out.push_str("\n]}\n");
+        out
+    }
+}
+
+impl CommandProfile {
+    /// The run of the program as a document for the same viewers: the program as one event, its
+    /// series (memory, CPU share, disk traffic, threads) as counters, the findings as marks at its
+    /// end.
+    #[must_use]
+    pub fn to_chrome_json(&self) -> String {
+        let (scenario, name) = (&self.scenario, json_string(&self.scenario.title));
+        let end_us = scenario.elapsed_s * 1e6;
+        let mut out = format!(
+            "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n\
+             {{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"tid\":1,\"args\":{{\"name\":{name}}}}},\n\
+             {{\"ph\":\"X\",\"name\":{name},\"cat\":\"lob\",\"pid\":1,\"tid\":1,\"ts\":0.000,\
+             \"dur\":{end_us:.3}}}"
+        );
+        for series in &scenario.timeline {
+            let name = json_string(&series.metric);
+            for (t_s, value) in series.t_s.iter().zip(&series.values) {
+                let _ = write!(
+                    out,
+                    ",\n{{\"ph\":\"C\",\"name\":{name},\"pid\":1,\"tid\":1,\"ts\":{:.3},\
+                     \"args\":{{\"value\":{}}}}}",
+                    t_s * 1e6,
+                    json_number(*value)
+                );
+            }
+        }
+        for finding in &scenario.findings {
+            let _ = write!(
+                out,
+                ",\n{{\"ph\":\"i\",\"s\":\"p\",\"name\":{},\"cat\":\"lob\",\"pid\":1,\"tid\":1,\
+                 \"ts\":{end_us:.3}}}",
+                json_string(&finding.text)
+            );
         }
         out.push_str("\n]}\n");
         out

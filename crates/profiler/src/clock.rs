@@ -47,6 +47,16 @@ pub(crate) fn start_ticks() -> u64 {
     ANCHOR.get().map_or(0, |anchor| anchor.ticks)
 }
 
+/// The wall clock when the clock was started, in nanoseconds since 1970.
+#[cfg(feature = "otlp")]
+pub(crate) fn start_unix_ns() -> u64 {
+    start();
+    let since = ANCHOR.get().map_or(Duration::ZERO, |anchor| anchor.instant.elapsed());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let start = now.unwrap_or_default().saturating_sub(since);
+    u64::try_from(start.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Reads the clock. The unit is the machine's own; see [`seconds_per_tick`].
 #[inline]
 pub(crate) fn ticks() -> u64 {

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use lob_metrics::{Direction, Measurement, Scenario, Status, Timeline, Unit};
 
 use crate::profile::measurement;
+use crate::stacks::ChildSampler;
 use crate::{
-    LeakConfig, LeakReport, ProfilerError, Unavailable, cores, leak_report, thread_cpu_time_s,
+    HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
+    Unavailable, cores, leak_report, thread_cpu_time_s,
 };
 use tree::{Sample, Tree};
 pub use verdict::Bound;
@@ -23,6 +25,11 @@ use wait::Usage;
 const MAX_POINTS: usize = 4096;
 /// Shortest interval accepted.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
+/// Stacks sampled per second of CPU time; not a divisor of a thousand, so that nothing periodic in
+/// the program keeps step with it.
+const STACKS_HZ: u32 = 499;
+/// Longest time the sampled stacks may gather before they are taken.
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// What [`profile_command`] found.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +40,10 @@ pub struct CommandProfile {
     pub bound: Bound,
     /// Whether its memory grew to the end.
     pub leak: LeakReport,
+    /// Which lines its CPU time in user mode went to, or why that is not known.
+    pub lines: Result<LineProfile, Unavailable>,
+    /// Which lines touched new memory first, half a megabyte a sample, or why that is not known.
+    pub memory_lines: Result<LineProfile, Unavailable>,
     /// Everything measured, for a [`lob_metrics::Run`]. Failed if the program did.
     pub scenario: Scenario,
 }
@@ -42,7 +53,9 @@ pub struct CommandProfile {
 ///
 /// Totals (CPU time, faults, switches) are the kernel's own accounts and exact; peaks and shares of
 /// memory, threads and waits are sampled, so a program that ends within a few intervals shows
-/// little of them. Descendants that leave the family (daemons) count while they are first seen
+/// little of them. With the feature `lines`, and where the kernel allows performance events, the
+/// stacks are sampled too, 499 times per second of CPU time: lines with more than
+/// [`crate::HOT_LINE`] of the samples are among the findings. Descendants that leave the family (daemons) count while they are first seen
 /// inside it. The program's standard streams are the caller's: inherit or redirect them, since
 /// nobody reads a pipe here.
 ///
@@ -64,22 +77,32 @@ pub fn profile_command(
 ) -> Result<CommandProfile, ProfilerError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let cpu_before = thread_cpu_time_s();
+    // All wait for the next program this thread starts.
+    let mut stacks = [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)];
+    let counters = HardwareCounters::of_next_program();
     let start = Instant::now();
     let mut child = command
         .spawn()
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
     drop(child.stdin.take());
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
-    let (samples, wall_s) = watch(&child, start, interval).map_err(waiting)?;
+    let (samples, wall_s) = watch(&child, start, interval, &mut stacks).map_err(waiting)?;
     let usage = wait::reap(child).map_err(waiting)?;
     // What watching has cost: the sampling is done on this thread.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
-    let ended = Ended { wall_s, usage, samples, watching };
+    let hardware = counters.read();
+    let [memory_lines, lines] = stacks.map(|sampler| sampler.map(ChildSampler::finish));
+    let ended = Ended { wall_s, usage, samples, watching, hardware, lines, memory_lines };
     Ok(ended.profile(&program, &command))
 }
 
 /// Samples until the child has ended, which it may not be told of yet.
-fn watch(child: &Child, start: Instant, interval: Duration) -> std::io::Result<(Vec<Sample>, f64)> {
+fn watch(
+    child: &Child,
+    start: Instant,
+    interval: Duration,
+    stacks: &mut [Result<ChildSampler, Unavailable>],
+) -> std::io::Result<(Vec<Sample>, f64)> {
     let pid = child.id();
     let (tell, ended) = mpsc::channel();
     let waiter = std::thread::Builder::new()
@@ -89,13 +112,23 @@ fn watch(child: &Child, start: Instant, interval: Duration) -> std::io::Result<(
     let mut interval = interval.max(MIN_INTERVAL);
     let mut tree = Tree::new(pid);
     let mut samples: Vec<Sample> = Vec::new();
+    let mut due = Instant::now();
     loop {
-        samples.extend(tree.sample(start.elapsed().as_secs_f64()));
-        if samples.len() >= MAX_POINTS {
-            samples = samples.into_iter().skip(1).step_by(2).collect();
-            interval *= 2;
+        let now = Instant::now();
+        if now >= due {
+            samples.extend(tree.sample(start.elapsed().as_secs_f64()));
+            if samples.len() >= MAX_POINTS {
+                samples = samples.into_iter().skip(1).step_by(2).collect();
+                interval *= 2;
+            }
+            due = now + interval;
         }
-        match ended.recv_timeout(interval) {
+        let mut pause = due.saturating_duration_since(Instant::now());
+        for stacks in stacks.iter_mut().flatten() {
+            stacks.drain();
+            pause = pause.min(DRAIN);
+        }
+        match ended.recv_timeout(pause) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(end) => return Ok((samples, end?.duration_since(start).as_secs_f64())),
             // The thread always sends before it ends, unless it panicked.
@@ -112,6 +145,9 @@ struct Ended {
     usage: Usage,
     samples: Vec<Sample>,
     watching: Result<f64, Unavailable>,
+    hardware: HardwareReading,
+    lines: Result<LineProfile, Unavailable>,
+    memory_lines: Result<LineProfile, Unavailable>,
 }
 
 impl Ended {
@@ -124,7 +160,8 @@ impl Ended {
             self.samples.iter().filter_map(|s| Some((s.t_s, s.anon_rss?))).unzip();
         let leak = leak_report(&t_s, &anon, LeakConfig::default());
         let mut findings = vec![verdict::finding(bound, cpu_share.as_ref().ok(), &shares)];
-        findings.extend(verdict::leak_finding(&leak));
+        findings.extend(verdict::leak_findings(&leak, &self.memory_lines));
+        findings.extend(verdict::line_findings(bound, &self.lines));
         let status = self.usage.status;
         let argument = |arg: &std::ffi::OsStr| arg.to_string_lossy().into_owned().into();
         let arguments: Vec<serde_json::Value> = command.get_args().map(argument).collect();
@@ -140,19 +177,26 @@ impl Ended {
             status: if status.success() { Status::Passed } else { Status::Failed },
             reason: (!status.success()).then(|| format!("`{program}` ended with {status}")),
             elapsed_s: self.wall_s,
-            measurements: self.measurements(cpu_s, cpu_share, &shares),
+            measurements: self.measurements(cpu_s, &cpu_share, &shares),
             scopes: Vec::new(),
             timeline: timelines(&self.samples),
             findings,
             artifacts: Vec::new(),
         };
-        CommandProfile { status, bound, leak, scenario }
+        CommandProfile {
+            status,
+            bound,
+            leak,
+            lines: self.lines,
+            memory_lines: self.memory_lines,
+            scenario,
+        }
     }
 
     fn measurements(
         &self,
         cpu_s: Result<f64, Unavailable>,
-        cpu_share: Result<f64, Unavailable>,
+        cpu_share: &Result<f64, Unavailable>,
         shares: &verdict::Shares,
     ) -> Vec<Measurement> {
         use Unit::{Bytes, Count, Fraction, Seconds};
@@ -167,7 +211,7 @@ impl Ended {
         add("cpu_time", Seconds, cpu_s);
         add("user_time", Seconds, usage.user_s.clone());
         add("system_time", Seconds, usage.system_s.clone());
-        add("cpu_share", Fraction, cpu_share);
+        add("cpu_share", Fraction, cpu_share.clone());
         add("peak_rss", Bytes, self.peak(|s| s.rss));
         add("peak_process_rss", Bytes, usage.max_rss_bytes.clone());
         add("threads", Count, self.peak(|s| Some(s.threads)));
@@ -184,6 +228,11 @@ impl Ended {
         for (name, share) in shares.by_name() {
             add(&format!("waiting.{name}"), Fraction, share);
         }
+        for (name, count) in self.hardware.clone().by_name() {
+            add(name, Count, count.map(|count| count as f64));
+        }
+        let taken = self.lines.as_ref().map(|lines| lines.samples as f64);
+        add("stack_samples", Count, taken.map_err(Clone::clone));
         add("profiler_cpu_time", Seconds, self.watching.clone());
         out
     }

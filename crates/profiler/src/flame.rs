@@ -1,5 +1,6 @@
 //! Flame graphs and folded stacks from the call tree.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use lob_metrics::{ScopeStat, Unit};
@@ -40,6 +41,28 @@ pub fn folded_stacks(scopes: &[ScopeStat]) -> String {
 /// itself; they are then drawn narrower, in proportion.
 #[must_use]
 pub fn flame_graph_svg(scopes: &[ScopeStat], title: &str) -> String {
+    let seconds = |value: f64| Unit::Seconds.format(value);
+    let hint = |scope: &ScopeStat, share: f64| {
+        format!(
+            "{}: {} ({:.1} %), self {}, {} calls, p95 {}",
+            scope.path,
+            seconds(scope.total_s),
+            share * 100.0,
+            seconds(scope.self_s),
+            scope.calls,
+            seconds(scope.p95_s)
+        )
+    };
+    draw(scopes, title, "no scope was recorded", hint)
+}
+
+/// Draws a tree of scopes; `hint` gives the text shown over a box, from the scope and its share.
+pub(crate) fn draw(
+    scopes: &[ScopeStat],
+    title: &str,
+    nothing: &str,
+    hint: impl Fn(&ScopeStat, f64) -> String,
+) -> String {
     let frames = layout(scopes);
     let rows = frames.iter().map(|frame| frame.depth + 1).max().unwrap_or(0);
     let height = TITLE_PX + rows as f64 * ROW_PX + MARGIN_PX;
@@ -51,10 +74,10 @@ pub fn flame_graph_svg(scopes: &[ScopeStat], title: &str) -> String {
         escape(title)
     );
     if frames.is_empty() {
-        let _ = writeln!(out, "<text x=\"{MARGIN_PX}\" y=\"40\">no scope was recorded</text>");
+        let _ = writeln!(out, "<text x=\"{MARGIN_PX}\" y=\"40\">{nothing}</text>");
     }
     for frame in frames.iter().filter(|frame| frame.width >= MIN_WIDTH_PX) {
-        write_frame(&mut out, frame);
+        write_frame(&mut out, frame, &hint(frame.scope, frame.share));
     }
     out.push_str("</svg>\n");
     out
@@ -78,6 +101,7 @@ fn layout(scopes: &[ScopeStat]) -> Vec<Frame<'_>> {
     let mut open: Vec<(&str, f64, f64)> = Vec::new();
     let mut top = (MARGIN_PX, if all_s > 0.0 { (WIDTH_PX - 2.0 * MARGIN_PX) / all_s } else { 0.0 });
     let mut frames = Vec::with_capacity(scopes.len());
+    let inner_s = inner_seconds(scopes);
     for scope in scopes {
         let is_below =
             |path: &str| scope.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
@@ -90,8 +114,7 @@ fn layout(scopes: &[ScopeStat]) -> Vec<Frame<'_>> {
         };
         let (x, width) = (*next, scope.total_s * scale);
         *next += width;
-        let inner_s: f64 = children(scopes, &scope.path).map(|child| child.total_s).sum();
-        let longest = scope.total_s.max(inner_s);
+        let longest = inner_s.get(scope.path.as_str()).copied().unwrap_or(0.0).max(scope.total_s);
         let depth = open.len();
         open.push((&scope.path, x, if longest > 0.0 { width / longest } else { 0.0 }));
         let name = scope.path.rsplit('/').next().unwrap_or(&scope.path);
@@ -101,31 +124,25 @@ fn layout(scopes: &[ScopeStat]) -> Vec<Frame<'_>> {
     frames
 }
 
-fn children<'a>(scopes: &'a [ScopeStat], path: &str) -> impl Iterator<Item = &'a ScopeStat> {
-    scopes.iter().filter(move |scope| {
-        let rest = scope.path.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
-        rest.is_some_and(|rest| !rest.contains('/'))
-    })
+/// Time of the direct children, by path.
+fn inner_seconds(scopes: &[ScopeStat]) -> BTreeMap<&str, f64> {
+    let mut sums = BTreeMap::new();
+    for scope in scopes {
+        if let Some((parent, _)) = scope.path.rsplit_once('/') {
+            *sums.entry(parent).or_insert(0.0) += scope.total_s;
+        }
+    }
+    sums
 }
 
-fn write_frame(out: &mut String, frame: &Frame<'_>) {
-    let Frame { scope, name, depth, x, width, share } = frame;
+fn write_frame(out: &mut String, frame: &Frame<'_>, hint: &str) {
+    let Frame { name, depth, x, width, .. } = frame;
     let y = TITLE_PX + *depth as f64 * ROW_PX;
-    let seconds = |value: f64| Unit::Seconds.format(value);
-    let hint = format!(
-        "{}: {} ({:.1} %), self {}, {} calls, p95 {}",
-        scope.path,
-        seconds(scope.total_s),
-        share * 100.0,
-        seconds(scope.self_s),
-        scope.calls,
-        seconds(scope.p95_s)
-    );
     let _ = writeln!(
         out,
         "<g><title>{}</title><rect x=\"{x:.2}\" y=\"{y}\" width=\"{width:.2}\" height=\"{}\" \
          fill=\"{}\" stroke=\"#ffffff\" stroke-width=\"0.5\"/>",
-        escape(&hint),
+        escape(hint),
         ROW_PX - 1.0,
         colour(name)
     );

@@ -1,25 +1,45 @@
-//! Requests in production: latencies by label over a rolling hour, against a promise.
+//! Requests in production: latencies by label over rolling and clock hours, against a promise.
+
+mod log;
+mod replay;
+mod tail;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::prometheus::Page;
-use crate::sketch::Counts;
+use crate::{Alert, AlertEvent, AlertRule, process_cpu_time_s, rss_bytes, timestamp};
+use window::{Label, SLICE_S, SLICES, Slice};
+
+pub use log::{JsonLinesLog, LogLimits};
+pub use replay::LogReplay;
+pub use tail::JsonLinesTail;
+pub use window::{HourReport, RequestReport};
 
 /// Labels told apart; requests of further ones are recorded under [`OTHER_LABELS`].
 pub const MAX_LABELS: usize = 64;
 /// The label that takes what [`MAX_LABELS`] refuses.
 pub const OTHER_LABELS: &str = "(other labels)";
 
-/// The rolling hour is kept in this many slices, so a report covers 55 to 60 minutes.
-const SLICES: usize = 12;
-const SLICE: Duration = Duration::from_secs(300);
+/// Longest label or request id kept; the rest is cut off.
+const MAX_NAME_BYTES: usize = 256;
+/// How often, at most, memory, CPU and the alert are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The alert looks at the last five to ten minutes.
+const ALERT_SLICES: u64 = 2;
+/// The alert ends when the 95th percentile is below this share of the agreement.
+const CLEAR_SHARE: f64 = 0.9;
 
 /// Records request latencies and judges them against a service-level agreement.
 ///
-/// Bounded in memory: per label twelve sketches of five minutes each, at most [`MAX_LABELS`] + 1
-/// labels, whatever the number of requests. Shared between threads by reference.
+/// Bounded in memory: per label twelve sketches of five minutes, one of the current clock hour and
+/// the figures of the last 24, at most [`MAX_LABELS`] + 1 labels, whatever the number of requests.
+/// Shared between threads by reference. Time is the wall clock's at the start, moved on by the
+/// monotonic clock: a wall clock that is set meanwhile changes nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,56 +55,28 @@ const SLICE: Duration = Duration::from_secs(300);
 pub struct ProductionMonitor {
     sla: Duration,
     start: Instant,
+    start_unix: Duration,
     inner: Mutex<Inner>,
+    log: Option<Mutex<LogState>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     labels: BTreeMap<String, Label>,
     /// Requests whose label was refused.
     refused: u64,
+    alert: Alert,
+    alert_looked: Option<Duration>,
 }
 
 #[derive(Debug)]
-struct Label {
-    slices: Vec<Slice>,
-    requests: u64,
-    violations: u64,
-    total_s: f64,
-}
-
-/// Five minutes of one label.
-#[derive(Debug)]
-struct Slice {
-    /// Which five minutes since the monitor began.
-    epoch: u64,
-    /// Latencies in nanoseconds.
-    counts: Counts,
-    requests: u64,
-    violations: u64,
-    sum_s: f64,
-    max_s: f64,
-}
-
-/// Latencies of one label over about the last hour.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RequestReport {
-    /// The label.
-    pub label: String,
-    /// Requests finished.
-    pub requests: u64,
-    /// Requests that took longer than the agreement allows.
-    pub violations: u64,
-    /// Mean latency in seconds.
-    pub mean_s: f64,
-    /// Median latency in seconds, within 3.2 %, as the percentiles below.
-    pub p50_s: f64,
-    /// 95th percentile in seconds.
-    pub p95_s: f64,
-    /// 99th percentile in seconds.
-    pub p99_s: f64,
-    /// Longest latency in seconds.
-    pub max_s: f64,
+struct LogState {
+    log: JsonLinesLog,
+    errors: u64,
+    last_error: Option<String>,
+    looked: Option<(Duration, Option<f64>)>,
+    memory_mb: Option<f64>,
+    cpu_percent: Option<f64>,
 }
 
 /// A request under way; dropping it records its latency, also when the work panics.
@@ -93,12 +85,24 @@ pub struct RequestReport {
 pub struct RequestGuard<'a> {
     monitor: &'a ProductionMonitor,
     label: &'a str,
+    id: Option<String>,
     start: Instant,
+    user_facing: Option<Duration>,
+}
+
+impl RequestGuard<'_> {
+    /// Ends the request with the latency its user saw, queueing and network included, which the
+    /// agreement is about.
+    pub fn finish(mut self, user_facing: Duration) {
+        self.user_facing = Some(user_facing);
+    }
 }
 
 impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
-        self.monitor.record(self.label, self.start.elapsed());
+        let internal = self.start.elapsed();
+        let user_facing = self.user_facing.unwrap_or(internal);
+        self.monitor.record_request(self.label, self.id.as_deref(), internal, user_facing);
     }
 }
 
@@ -113,23 +117,129 @@ impl ProductionMonitor {
     /// A monitor with the longest latency the agreement allows.
     #[must_use]
     pub fn new(sla: Duration) -> Self {
-        Self { sla, start: Instant::now(), inner: Mutex::default() }
+        let rule = AlertRule::above("sla", sla.as_secs_f64(), sla.as_secs_f64() * CLEAR_SHARE)
+            .advise("the 95th percentile breaks the agreement: see which label is slow");
+        let inner = Inner {
+            labels: BTreeMap::new(),
+            refused: 0,
+            alert: Alert::new(rule),
+            alert_looked: None,
+        };
+        let (start, start_unix) = (Instant::now(), timestamp::now());
+        Self { sla, start, start_unix, inner: Mutex::new(inner), log: None }
+    }
+
+    /// The same monitor with a log that gets a line per request and per change of the alert.
+    #[must_use]
+    pub fn with_log(mut self, log: JsonLinesLog) -> Self {
+        self.log = Some(Mutex::new(LogState {
+            log,
+            errors: 0,
+            last_error: None,
+            looked: None,
+            memory_mb: None,
+            cpu_percent: None,
+        }));
+        self
+    }
+
+    /// The longest latency the agreement allows.
+    #[must_use]
+    pub fn sla(&self) -> Duration {
+        self.sla
     }
 
     /// Begins a request. Labels name kinds of requests, not single ones.
     pub fn request<'a>(&'a self, label: &'a str) -> RequestGuard<'a> {
-        RequestGuard { monitor: self, label, start: Instant::now() }
+        self.begin(label, None)
+    }
+
+    /// Begins a request with an id, which only the log gets to see.
+    pub fn request_with_id<'a>(
+        &'a self,
+        label: &'a str,
+        id: impl Into<String>,
+    ) -> RequestGuard<'a> {
+        self.begin(label, Some(id.into()))
+    }
+
+    fn begin<'a>(&'a self, label: &'a str, id: Option<String>) -> RequestGuard<'a> {
+        RequestGuard { monitor: self, label, id, start: Instant::now(), user_facing: None }
     }
 
     /// Records a finished request.
     pub fn record(&self, label: &str, latency: Duration) {
-        self.record_at(label, latency, self.start.elapsed());
+        self.record_request(label, None, latency, latency);
+    }
+
+    /// Records a finished request with its id, the time it took here and the time its user saw;
+    /// the latter is judged.
+    pub fn record_request(
+        &self,
+        label: &str,
+        id: Option<&str>,
+        internal: Duration,
+        user_facing: Duration,
+    ) {
+        let at = self.now();
+        let event = self.record_at(label, user_facing, at);
+        let Some(log) = &self.log else { return };
+        // As for the other lock: a line is written whole or cut off.
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.look(at);
+        let line = json!({
+            "timestamp": timestamp::rfc3339(at),
+            "request_id": id.map(shortened),
+            "label": shortened(label),
+            "internal_latency": internal.as_secs_f64(),
+            "user_facing_latency": user_facing.as_secs_f64(),
+            "memory_mb": log.memory_mb,
+            "cpu_percent": log.cpu_percent,
+            "sla_violation": user_facing > self.sla,
+        });
+        log.append(&line);
+        let (state, p95_s) = match event {
+            Some(AlertEvent::Raised(p95_s)) => ("raised", p95_s),
+            Some(AlertEvent::Cleared(p95_s)) => ("cleared", p95_s),
+            None => return,
+        };
+        let timestamp = timestamp::rfc3339(at);
+        log.append(&json!({
+            "timestamp": timestamp, "alert": "sla", "state": state, "p95_latency": p95_s,
+        }));
     }
 
     /// Latencies of about the last hour, a line per label, in the order of the labels.
     #[must_use]
     pub fn last_hour(&self) -> Vec<RequestReport> {
-        self.report_at(self.start.elapsed())
+        self.last(Duration::from_secs(3600))
+    }
+
+    /// Latencies of the last `window` (up to an hour, in steps of five minutes, the current five
+    /// included), a line per label with requests, in the order of the labels.
+    #[must_use]
+    pub fn last(&self, window: Duration) -> Vec<RequestReport> {
+        self.report_at(self.now(), window)
+    }
+
+    /// All labels together over the last `window`, as for [`Self::last`]; `None` without requests.
+    #[must_use]
+    pub fn overall(&self, window: Duration) -> Option<RequestReport> {
+        overall_at(&self.inner(), self.now(), slices_of(window))
+    }
+
+    /// Latencies per label and clock hour: the last 24 hours with requests, and the current one.
+    #[must_use]
+    pub fn hourly(&self) -> Vec<HourReport> {
+        let now = self.now();
+        self.inner().labels.iter().flat_map(|(name, label)| label.hours(name, now)).collect()
+    }
+
+    /// The alert on the 95th percentile of all requests of the last five to ten minutes. It is
+    /// looked at when a request ends, at most ten times a second.
+    #[must_use]
+    pub fn alert(&self) -> Alert {
+        self.inner().alert.clone()
     }
 
     /// Requests recorded under [`OTHER_LABELS`] because their own label was one too many.
@@ -138,10 +248,23 @@ impl ProductionMonitor {
         self.inner().refused
     }
 
+    /// Lines the log could not take, with the last reason. A full disk never fails a request.
+    #[must_use]
+    pub fn log_errors(&self) -> (u64, Option<String>) {
+        let Some(log) = &self.log else { return (0, None) };
+        let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        (log.errors, log.last_error.clone())
+    }
+
     /// The figures as Prometheus text: counters since the start, percentiles of the last hour.
     #[must_use]
     pub fn prometheus_text(&self) -> String {
         let mut page = Page::default();
+        self.write_page(&mut page);
+        page.finish()
+    }
+
+    pub(crate) fn write_page(&self, page: &mut Page) {
         let name = "lob_request_seconds";
         let help = "Latency of requests; percentiles over the last hour.";
         for report in self.last_hour() {
@@ -162,12 +285,18 @@ impl ProductionMonitor {
         }
         let help = "Longest latency the agreement allows.";
         page.add("lob_request_sla_seconds", "gauge", help, &[], self.sla.as_secs_f64());
-        page.finish()
+        page.alert(&self.alert());
+        let help = "Lines the request log could not take.";
+        page.add("lob_request_log_errors_total", "counter", help, &[], self.log_errors().0 as f64);
     }
 
-    fn record_at(&self, label: &str, latency: Duration, since_start: Duration) {
+    fn now(&self) -> Duration {
+        self.start_unix + self.start.elapsed()
+    }
+
+    fn record_at(&self, label: &str, latency: Duration, at: Duration) -> Option<AlertEvent> {
         let late = latency > self.sla;
-        let epoch = since_start.as_secs() / SLICE.as_secs();
+        let label = shortened(label);
         let mut inner = self.inner();
         let known = inner.labels.contains_key(label);
         let label = if known || inner.labels.len() < MAX_LABELS {
@@ -177,29 +306,17 @@ impl ProductionMonitor {
             OTHER_LABELS
         };
         if !inner.labels.contains_key(label) {
-            let fresh = Label { slices: Vec::new(), requests: 0, violations: 0, total_s: 0.0 };
-            inner.labels.insert(label.to_owned(), fresh);
+            inner.labels.insert(label.to_owned(), Label::new());
         }
-        let Some(state) = inner.labels.get_mut(label) else { return };
-        state.requests += 1;
-        state.violations += u64::from(late);
-        state.total_s += latency.as_secs_f64();
-        let slice = state.slice(epoch);
-        slice.requests += 1;
-        slice.violations += u64::from(late);
-        slice.sum_s += latency.as_secs_f64();
-        slice.max_s = slice.max_s.max(latency.as_secs_f64());
-        slice.counts.record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        if let Some(state) = inner.labels.get_mut(label) {
+            state.record(label, at, latency, late);
+        }
+        inner.look_at_alert(at)
     }
 
-    fn report_at(&self, since_start: Duration) -> Vec<RequestReport> {
-        let now = since_start.as_secs() / SLICE.as_secs();
-        let inner = self.inner();
-        let report = |(label, state): (&String, &Label)| {
-            let recent = state.slices.iter().filter(|s| s.epoch + (SLICES as u64) > now);
-            state_report(label, recent)
-        };
-        inner.labels.iter().filter_map(report).collect()
+    fn report_at(&self, at: Duration, window: Duration) -> Vec<RequestReport> {
+        let recent = |(name, label): (&String, &Label)| label.recent(name, at, slices_of(window));
+        self.inner().labels.iter().filter_map(recent).collect()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -208,125 +325,55 @@ impl ProductionMonitor {
     }
 }
 
-impl Label {
-    /// The slice of these five minutes; the place of the oldest is used again.
-    fn slice(&mut self, epoch: u64) -> &mut Slice {
-        let found = self.slices.iter().position(|slice| slice.epoch == epoch);
-        let index = found.unwrap_or_else(|| {
-            if self.slices.len() < SLICES {
-                self.slices.push(Slice::new(epoch));
-                return self.slices.len() - 1;
-            }
-            let oldest = (0..SLICES).min_by_key(|i| self.slices[*i].epoch).unwrap_or(0);
-            self.slices[oldest].restart(epoch);
-            oldest
+impl Inner {
+    fn look_at_alert(&mut self, at: Duration) -> Option<AlertEvent> {
+        if self.alert_looked.is_some_and(|then| at >= then && at - then < LOOK_EVERY) {
+            return None;
+        }
+        self.alert_looked = Some(at);
+        let p95_s = overall_at(self, at, ALERT_SLICES).map(|report| report.p95_s);
+        self.alert.observe(at, p95_s)
+    }
+}
+
+impl LogState {
+    /// Memory and CPU of this process, for the lines of the next tenth of a second.
+    fn look(&mut self, at: Duration) {
+        let then = self.looked;
+        if then.is_some_and(|(then, _)| at.saturating_sub(then) < LOOK_EVERY) {
+            return;
+        }
+        let cpu_s = process_cpu_time_s().ok();
+        self.memory_mb = rss_bytes().ok().map(|bytes| bytes as f64 * 1e-6);
+        self.cpu_percent = then.and_then(|(then, before)| {
+            let passed = at.saturating_sub(then).as_secs_f64();
+            (passed > 0.0).then_some((cpu_s? - before?) / passed * 100.0)
         });
-        &mut self.slices[index]
+        self.looked = Some((at, cpu_s));
+    }
+
+    fn append(&mut self, line: &Value) {
+        if let Err(error) = self.log.append(line) {
+            self.errors += 1;
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            self.last_error = Some(format!("{error}: {}", cause.unwrap_or_default()));
+        }
     }
 }
 
-impl Slice {
-    fn new(epoch: u64) -> Self {
-        let counts = Counts::new();
-        Self { epoch, counts, requests: 0, violations: 0, sum_s: 0.0, max_s: 0.0 }
-    }
-
-    fn restart(&mut self, epoch: u64) {
-        self.counts.clear();
-        (self.epoch, self.requests, self.violations) = (epoch, 0, 0);
-        (self.sum_s, self.max_s) = (0.0, 0.0);
-    }
-}
-
-fn state_report<'a>(label: &str, slices: impl Iterator<Item = &'a Slice>) -> Option<RequestReport> {
+fn overall_at(inner: &Inner, at: Duration, slices: u64) -> Option<RequestReport> {
     let mut sum = Slice::new(0);
-    for slice in slices {
-        sum.counts.add(&slice.counts);
-        sum.requests += slice.requests;
-        sum.violations += slice.violations;
-        sum.sum_s += slice.sum_s;
-        sum.max_s = sum.max_s.max(slice.max_s);
-    }
-    // Without a request there is no latency to report, not one of zero.
-    let quantile = |q| Some((sum.counts.quantile(q)? * 1e-9).min(sum.max_s));
-    Some(RequestReport {
-        label: label.to_owned(),
-        requests: sum.requests,
-        violations: sum.violations,
-        mean_s: sum.sum_s / sum.requests as f64,
-        p50_s: quantile(0.50)?,
-        p95_s: quantile(0.95)?,
-        p99_s: quantile(0.99)?,
-        max_s: sum.max_s,
-    })
+    inner.labels.values().for_each(|label| label.add_recent(&mut sum, at, slices));
+    sum.report("")
+}
+
+fn slices_of(window: Duration) -> u64 {
+    window.as_secs().div_ceil(SLICE_S).clamp(1, SLICES as u64)
+}
+
+fn shortened(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn percentiles_are_those_of_the_last_hour() {
-        let monitor = ProductionMonitor::default();
-        monitor.record_at("a", Duration::from_secs(50), Duration::ZERO);
-        for ms in 1..=1000 {
-            monitor.record_at("a", Duration::from_millis(ms), 62 * MINUTE);
-        }
-        let report = &monitor.report_at(63 * MINUTE)[0];
-        assert_eq!((report.requests, report.violations), (1000, 0));
-        for (got, expected) in
-            [(report.p50_s, 0.5), (report.p95_s, 0.95), (report.p99_s, 0.99), (report.max_s, 1.0)]
-        {
-            assert!((got - expected).abs() <= 0.032 * expected, "{got} against {expected}");
-        }
-        assert!((report.mean_s - 0.5005).abs() < 1e-9);
-        // What has been, stays counted.
-        let text = monitor.prometheus_text();
-        assert!(text.contains("lob_request_seconds_count{label=\"a\"} 1001"), "{text}");
-        assert!(text.contains("lob_request_sla_violations_total{label=\"a\"} 1"), "{text}");
-    }
-
-    #[test]
-    fn an_hour_without_requests_reports_nothing() {
-        let monitor = ProductionMonitor::default();
-        monitor.record_at("a", Duration::from_secs(1), Duration::ZERO);
-        assert_eq!(monitor.report_at(MINUTE).len(), 1);
-        assert_eq!(monitor.report_at(61 * MINUTE), []);
-    }
-
-    #[test]
-    fn days_of_requests_take_the_room_of_an_hour() {
-        let monitor = ProductionMonitor::default();
-        for n in 0..1000 {
-            monitor.record_at("a", Duration::from_millis(5), n * 5 * MINUTE);
-        }
-        assert_eq!(monitor.inner().labels["a"].slices.len(), SLICES);
-        assert_eq!(monitor.report_at(999 * 5 * MINUTE)[0].requests, SLICES as u64);
-    }
-
-    #[test]
-    fn labels_are_limited() {
-        let monitor = ProductionMonitor::default();
-        for n in 0..2 * MAX_LABELS {
-            monitor.record(&format!("request {n}"), Duration::from_millis(1));
-        }
-        let report = monitor.last_hour();
-        assert_eq!(report.len(), MAX_LABELS + 1);
-        let other = report.iter().find(|r| r.label == OTHER_LABELS).unwrap();
-        assert_eq!(other.requests, MAX_LABELS as u64);
-        assert_eq!(monitor.labels_refused(), MAX_LABELS as u64);
-    }
-
-    #[test]
-    fn a_panicking_request_is_recorded() {
-        let monitor = ProductionMonitor::new(Duration::ZERO);
-        let caught = std::panic::catch_unwind(|| {
-            let _request = monitor.request("panics");
-            std::panic::resume_unwind(Box::new("on purpose"));
-        });
-        assert!(caught.is_err());
-        assert_eq!(monitor.last_hour()[0].requests, 1);
-    }
-}
+mod tests;

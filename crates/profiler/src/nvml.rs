@@ -23,6 +23,8 @@ pub struct GpuReading {
     pub total_bytes: Result<u64, Unavailable>,
     /// Memory in use by this process, in bytes; 0 when the driver lists others only.
     pub process_bytes: Result<u64, Unavailable>,
+    /// Processes that compute on the GPU.
+    pub processes: Result<Vec<GpuProcess>, Unavailable>,
     /// Share of the last sampling period in which a kernel ran, 0..=1.
     pub utilisation: Result<f64, Unavailable>,
     /// Power drawn, in watts.
@@ -35,6 +37,15 @@ pub struct GpuReading {
     pub sm_clock_hz: Result<f64, Unavailable>,
     /// Clock of the memory in hertz.
     pub memory_clock_hz: Result<f64, Unavailable>,
+}
+
+/// A process that computes on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuProcess {
+    /// Its number, as the driver sees it; inside a container that may be another one.
+    pub pid: u32,
+    /// Memory it uses on this GPU, in bytes; some drivers do not tell.
+    pub bytes: Result<u64, Unavailable>,
 }
 
 /// The machine's NVIDIA GPUs; empty when the driver knows none. The library is loaded by the first
@@ -74,7 +85,7 @@ mod imp {
     use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
     use std::sync::OnceLock;
 
-    use super::{Gpu, GpuReading, Unavailable};
+    use super::{Gpu, GpuProcess, GpuReading, Unavailable};
 
     const LIBRARY: &CStr = c"libnvidia-ml.so.1";
     const SUCCESS: c_int = 0;
@@ -151,11 +162,13 @@ mod imp {
         let utilisation = library.fill::<Utilisation>(device, c"nvmlDeviceGetUtilizationRates");
         let clock =
             |kind| library.number_of(device, c"nvmlDeviceGetClockInfo", kind).map(|mhz| mhz * 1e6);
+        let processes = library.processes(device);
         let energy = library.fill::<c_ulonglong>(device, c"nvmlDeviceGetTotalEnergyConsumption");
         Ok(GpuReading {
             used_bytes: memory.as_ref().map(|m| m.used).map_err(Clone::clone),
             total_bytes: memory.map(|m| m.total),
-            process_bytes: library.process_bytes(device),
+            process_bytes: processes.clone().and_then(|processes| own_bytes(&processes)),
+            processes,
             utilisation: utilisation.map(|u| f64::from(u.gpu) / 100.0),
             power_w: library.number(device, c"nvmlDeviceGetPowerUsage").map(|mw| mw * 1e-3),
             energy_j: energy.map(|mj| mj as f64 * 1e-3),
@@ -279,9 +292,8 @@ mod imp {
             check(name, code).map(|()| f64::from(value))
         }
 
-        /// Memory of this process. Zero where the driver does not list it; that is its way of
-        /// saying that it uses none.
-        fn process_bytes(&self, device: Device) -> Result<u64, Unavailable> {
+        /// Processes that compute on a GPU.
+        fn processes(&self, device: Device) -> Result<Vec<GpuProcess>, Unavailable> {
             type Get = unsafe extern "C" fn(Device, *mut c_uint, *mut Process) -> c_int;
             let name = c"nvmlDeviceGetComputeRunningProcesses_v3";
             let mut processes = vec![Process::default(); 64];
@@ -297,14 +309,27 @@ mod imp {
                 }
                 check(name, code)?;
                 let listed = processes.iter().take(count as usize);
-                let mine = listed.filter(|p| p.pid == std::process::id()).map(|p| p.used_memory);
-                let told = mine.map(|bytes| (bytes != NOT_AVAILABLE).then_some(bytes));
-                let bytes: Option<u64> = told.sum();
-                return bytes.ok_or_else(|| {
-                    Unavailable::new("the driver does not tell the memory of single processes")
-                });
+                return Ok(listed.map(Process::told).collect());
             }
         }
+    }
+
+    impl Process {
+        fn told(&self) -> GpuProcess {
+            let bytes = if self.used_memory == NOT_AVAILABLE {
+                Err(Unavailable::new("the driver does not tell the memory of single processes"))
+            } else {
+                Ok(self.used_memory)
+            };
+            GpuProcess { pid: self.pid, bytes }
+        }
+    }
+
+    /// Memory of this process. Zero where the driver does not list it; that is its way of saying
+    /// that it uses none.
+    fn own_bytes(processes: &[GpuProcess]) -> Result<u64, Unavailable> {
+        let mine = processes.iter().filter(|process| process.pid == std::process::id());
+        mine.map(|process| process.bytes.clone()).sum()
     }
 }
 

@@ -9,10 +9,10 @@ use lob_metrics::{
 
 use crate::scope::trace_lost_total;
 use crate::{
-    LeakConfig, LeakVerdict, OTHER_NAMES, Sampler, ScopeAllocs, Unavailable, context_switches,
-    dynamic_names_refused, enable, is_enabled, leak_report, page_faults, peak_rss_bytes,
-    process_cpu_time_s, process_io, reset_peak_rss, scope_named, scopes_dropped, take_scope_allocs,
-    take_scopes,
+    HardwareCounters, LeakConfig, LeakVerdict, MemoryScope, OTHER_NAMES, Sampler, ScopeAllocs,
+    ScopeMemory, Unavailable, context_switches, dynamic_names_refused, enable, is_enabled,
+    leak_report, page_faults, process_cpu_time_s, process_io, scope_named, scopes_dropped,
+    take_scope_allocs, take_scopes,
 };
 
 /// What [`profile`] found.
@@ -23,7 +23,9 @@ pub struct Profile {
     /// Wall time in seconds.
     pub wall_s: f64,
     /// `wall_time`, `cpu_time`, `cpu_share`, `peak_rss`, `page_faults.minor`, `page_faults.major`,
-    /// `context_switches`, `disk_read` and `disk_written`: a value or the reason for none.
+    /// `context_switches`, `disk_read`, `disk_written` and, of the calling thread and of those it
+    /// started meanwhile, `instructions`, `cycles`, `cache_misses` and `branch_misses`: a value or
+    /// the reason for none.
     pub measurements: Vec<Measurement>,
     /// Scopes entered meanwhile in the whole process, parents first.
     pub scopes: Vec<ScopeStat>,
@@ -46,7 +48,8 @@ pub fn profile<R>(name: &str, interval: Duration, work: impl FnOnce() -> R) -> (
     enable(true);
     let _ = (take_scopes(), take_scope_allocs());
     // Without permission the peak is that of the whole process, which is then said.
-    let own_peak = reset_peak_rss();
+    let memory = MemoryScope::enter();
+    let counters = HardwareCounters::start();
     let sampler = Sampler::start(interval);
     let before = Counters::read();
     let start = Instant::now();
@@ -56,10 +59,15 @@ pub fn profile<R>(name: &str, interval: Duration, work: impl FnOnce() -> R) -> (
     };
     let wall_s = start.elapsed().as_secs_f64();
     let after = Counters::read();
+    let (hardware, memory) = (counters.read(), memory.finish());
     let timeline = sampler.stop();
     enable(was_on);
     let mut measurements = after.since(&before, wall_s);
-    measurements.push(peak(own_peak));
+    measurements.push(peak(memory));
+    for (name, count) in hardware.by_name() {
+        let count = count.map(|count| count as f64);
+        measurements.push(measurement(name, Unit::Count, Direction::LowerIsBetter, count));
+    }
     let findings = findings(&timeline);
     let (scopes, allocs) = (take_scopes(), take_scope_allocs().unwrap_or_default());
     let name = name.to_owned();
@@ -179,10 +187,10 @@ pub(crate) fn measurement(
     }
 }
 
-fn peak(own: Result<(), Unavailable>) -> Measurement {
-    let bytes = peak_rss_bytes().map(|bytes| bytes as f64);
+fn peak(memory: ScopeMemory) -> Measurement {
+    let bytes = memory.peak_rss_bytes.map(|bytes| bytes as f64);
     let mut peak = measurement("peak_rss", Unit::Bytes, Direction::LowerIsBetter, bytes);
-    if let (Err(why), Some(_)) = (own, peak.value) {
+    if let (Err(why), Some(_)) = (memory.own_peak, peak.value) {
         peak.reason = Some(format!("peak since the process began: {}", why.reason));
     }
     peak

@@ -1,11 +1,15 @@
 //! The text format Prometheus scrapes ("Exposition formats", text format 0.0.4).
 
+mod parse;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use lob_metrics::{Measurement, ScopeStat};
 
-use crate::Profile;
+use crate::{Alert, ProductionMonitor, Profile, SensorValue, SystemMonitor, Watch};
+
+pub use parse::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 
 /// A profile as Prometheus text. Seconds and bytes, as that format wants them; measurements that
 /// are unavailable are left out, since a gauge cannot say why.
@@ -41,6 +45,22 @@ pub fn prometheus_text(profile: &Profile) -> String {
         let bytes = allocs.allocated_bytes as f64;
         page.add("lob_scope_allocated_bytes_total", "counter", help, &labels, bytes);
     }
+    page.finish()
+}
+
+/// One page from several sources, as `/metrics` serves it: each metric family once.
+#[must_use]
+pub fn metrics_page(
+    system: Option<&SystemMonitor>,
+    requests: &[&ProductionMonitor],
+    watches: &[&Watch],
+) -> String {
+    let mut page = Page::default();
+    if let Some(system) = system {
+        system.write_page(&mut page);
+    }
+    requests.iter().for_each(|monitor| monitor.write_page(&mut page));
+    watches.iter().for_each(|watch| watch.write_page(&mut page));
     page.finish()
 }
 
@@ -97,6 +117,36 @@ impl Page {
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}");
             out
         })
+    }
+
+    /// A sensor's value as a gauge, or its reason as a label: a gauge cannot say why it is absent.
+    pub(crate) fn sensor(&mut self, sensor: &SensorValue) {
+        let gpu = sensor.gpu.map(|gpu| gpu.to_string());
+        let gpu_label = gpu.as_deref().map(|gpu| ("gpu", gpu));
+        match &sensor.value {
+            Ok(value) => {
+                let labels: Vec<(&str, &str)> = gpu_label.into_iter().collect();
+                let help = format!("The sensor `{}`.", sensor.name);
+                self.add(&sensor.prometheus_name(), "gauge", &help, &labels, *value);
+            }
+            Err(why) => {
+                let labels: Vec<(&str, &str)> = [("sensor", sensor.name)]
+                    .into_iter()
+                    .chain(gpu_label)
+                    .chain([("reason", why.reason.as_str())])
+                    .collect();
+                let help = "A sensor that has no value here, and why.";
+                self.add("lob_sensor_unavailable_info", "gauge", help, &labels, 1.0);
+            }
+        }
+    }
+
+    pub(crate) fn alert(&mut self, alert: &Alert) {
+        let labels = [("alert", alert.rule().name)];
+        let active = if alert.is_active() { 1.0 } else { 0.0 };
+        self.add("lob_alert_active", "gauge", "Whether the alert is raised.", &labels, active);
+        let (help, raised) = ("Times the alert was raised.", alert.raised_total() as f64);
+        self.add("lob_alert_raised_total", "counter", help, &labels, raised);
     }
 
     fn measurement(&mut self, profile: &str, measurement: &Measurement) {

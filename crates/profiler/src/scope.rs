@@ -39,6 +39,9 @@ const COUNTER: u32 = 2;
 const TRACE: u32 = 4;
 /// Allocations are charged to scopes.
 const ALLOCS: u32 = 8;
+/// Scopes are NVTX ranges too.
+#[cfg(feature = "nvtx")]
+const NVTX: u32 = 16;
 /// The common case, which one comparison finds.
 const PLAIN: u32 = ENABLED | COUNTER;
 
@@ -71,6 +74,18 @@ fn set_flag(flag: u32, on: bool) {
 #[inline]
 fn flags() -> u32 {
     if cfg!(feature = "compile-out") { 0 } else { FLAGS.load(Ordering::Relaxed) }
+}
+
+/// Whether single calls are recorded.
+#[cfg(feature = "tracing")]
+#[inline]
+pub(crate) fn is_tracing() -> bool {
+    flags() & TRACE != 0
+}
+
+#[cfg(feature = "nvtx")]
+pub(crate) fn set_nvtx(on: bool) {
+    set_flag(NVTX, on);
 }
 
 /// Whether scopes are recorded.
@@ -207,6 +222,10 @@ fn close_out_of_order(current: Option<&'static Node>, node: &'static Node) {
 #[inline(never)]
 fn open_with_extras(name: &'static str, flags: u32) -> Option<Open> {
     let open = open(name, clock::ticks())?;
+    #[cfg(feature = "nvtx")]
+    if flags & NVTX != 0 {
+        crate::nvtx::open_scope(name);
+    }
     if flags & ALLOCS != 0 {
         open.node.allocs.open();
     }
@@ -220,7 +239,31 @@ fn close_with_extras(open: &Open, flags: u32) {
         open.node.allocs.close();
     }
     close(open, now);
+    #[cfg(feature = "nvtx")]
+    if flags & NVTX != 0 {
+        crate::nvtx::close_scope();
+    }
     if flags & TRACE != 0 {
         trace::record_scope(open.node, open.start, elapsed(open.start, now));
+    }
+}
+
+#[cfg(all(test, feature = "compile-out"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiled_out_nothing_is_recorded_and_no_switch_changes_that() {
+        enable(true);
+        enable_trace(10);
+        {
+            let _outer = scope("outer");
+            let _named = scope_named("named");
+            scope_field("rows", 1.0);
+            Flow::start("flow").end();
+        }
+        assert!(!is_enabled());
+        assert!(take_scopes().is_empty() && take_trace().events.is_empty());
+        assert_eq!((scope_calls_total(), calibrate_scope_cost()), (0, 0.0));
     }
 }

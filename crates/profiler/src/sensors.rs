@@ -4,12 +4,16 @@
 //! the kernel's; take two readings and subtract.
 
 mod energy;
+mod memory;
+mod process;
 mod thermal;
 mod usage;
 
 use crate::{Unavailable, procfs};
 
 pub use energy::{EnergyReading, co2_g, energy};
+pub use memory::{SystemMemory, system_memory};
+pub use process::{ProcessReading, process_reading};
 pub use thermal::{cpu_frequency_hz, temperature_celsius};
 pub(crate) use usage::parse_io;
 pub use usage::{
@@ -100,6 +104,14 @@ impl CpuTimes {
         self.user_s + self.system_s + self.idle_s + self.iowait_s + self.steal_s
     }
 
+    /// Share of the time since `before` that the hypervisor gave to other machines, 0..=1; `None`
+    /// when no time has passed.
+    #[must_use]
+    pub fn steal_share_since(&self, before: &Self) -> Option<f64> {
+        let passed = self.total_s() - before.total_s();
+        (passed > 0.0).then(|| ((self.steal_s - before.steal_s) / passed).clamp(0.0, 1.0))
+    }
+
     /// Share of the time since `before` spent waiting for a disk, 0..=1; `None` when no time has
     /// passed.
     #[must_use]
@@ -140,6 +152,19 @@ fn parse_cpu_times(text: &str, ticks_per_s: f64) -> Option<CpuTimes> {
         iowait_s: iowait,
         steal_s: steal,
     })
+}
+
+/// Context switches of the whole system since it started.
+///
+/// # Errors
+/// Where `/proc/stat` cannot be read.
+pub fn system_context_switches() -> Result<u64, Unavailable> {
+    let path = "/proc/stat";
+    parse_switches(&procfs::read(path)?).ok_or_else(|| unknown(path))
+}
+
+fn parse_switches(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("ctxt "))?.trim().parse().ok()
 }
 
 /// Bytes in and out since the system started.
@@ -227,6 +252,8 @@ mod tests {
         let expected = Pressure { some_avg10: 0.125, some_total_s: 2.5, full_avg10: Some(0.01) };
         assert_eq!(parse_pressure(psi), Some(expected));
         assert_eq!(parse_pressure(""), None);
+        assert_eq!(parse_switches("cpu 1\nctxt 4711\n"), Some(4711));
+        assert_eq!(parse_switches("cpu 1\n"), None);
     }
 
     #[test]

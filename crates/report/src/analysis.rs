@@ -22,7 +22,7 @@ pub(crate) fn is_stage(scenario: &Scenario) -> bool {
 
 /// Figures of the process of a scenario, which every scenario has: no stage is judged by them.
 pub(crate) fn is_process(metric: &str) -> bool {
-    [".peak_rss", ".cpu_time", ".elapsed"].iter().any(|end| metric.ends_with(end))
+    [".peak_rss", ".cpu_time", ".elapsed", ".reference"].iter().any(|end| metric.ends_with(end))
 }
 
 /// A scope that works: names that begin with `wait` only stand and wait for others.

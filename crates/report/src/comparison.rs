@@ -147,7 +147,7 @@ pub fn render_runs(runs: &[&Run]) -> Rendered {
     Rendered { file_name: "comparison_of_runs.md".to_owned(), bytes: out.join("\n").into_bytes() }
 }
 
-const fn word(verdict: ChangeVerdict) -> &'static str {
+pub(crate) const fn word(verdict: ChangeVerdict) -> &'static str {
     match verdict {
         ChangeVerdict::Regression => "**regression**",
         ChangeVerdict::Lost => "**lost**",

@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
-use lob_metrics::{MetricsError, Run};
+use lob_metrics::{HistoryEntry, MetricsError, Run};
 
 use crate::baseline::Baseline;
 use crate::escape::slug;
-use crate::{chart, extract, html, junit, markdown, regression, render_comparison, summary, text};
+use crate::{
+    chart, extract, history, html, junit, markdown, regression, render_comparison, summary, text,
+};
 
 /// What can be rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +118,32 @@ pub fn render_all_with_baseline(
     baseline: Option<&Run>,
     formats: &[Format],
 ) -> Result<Vec<Rendered>, ReportError> {
-    let baseline = baseline.map(|base| Baseline::new(base, run)).transpose()?;
+    render_all_beside(run, &Beside { baseline, history: &[] }, formats)
+}
+
+/// What is known of earlier runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The run to hold this one against.
+    pub baseline: Option<&'a Run>,
+    /// The history up to and with this run, oldest first; empty where none is kept.
+    pub history: &'a [HistoryEntry],
+}
+
+/// As [`render_all_with_baseline`], and with a history: the page draws trend lines, `history.md`
+/// lists them.
+///
+/// # Errors
+/// As [`render_all`].
+pub fn render_all_beside(
+    run: &Run,
+    beside: &Beside<'_>,
+    formats: &[Format],
+) -> Result<Vec<Rendered>, ReportError> {
+    let trends = (!beside.history.is_empty())
+        .then(|| history::in_order(run, lob_metrics::trends(beside.history)));
+    let trends = trends.as_deref();
+    let baseline = beside.baseline.map(|base| Baseline::new(base, run)).transpose()?;
     let baseline = baseline.as_ref();
     let suites = suites(run);
     let mut files = Vec::new();
@@ -135,12 +162,15 @@ pub fn render_all_with_baseline(
                 }
             }
             Format::Html => {
-                file("report.html", html::page(run, baseline));
+                file("report.html", html::page(run, baseline, trends));
                 file("reports/performance_report.html", html::pointer(run));
             }
             Format::Md => {
                 file("report.md", markdown::report(run, baseline));
                 file("reports/performance_summary.md", summary::summary(run, baseline));
+                if let Some(trends) = trends {
+                    file("history.md", history::table(trends));
+                }
                 for (suite, name) in &suites {
                     file(&format!("suites/{name}_report.md"), markdown::suite_report(run, suite));
                 }

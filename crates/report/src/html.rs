@@ -4,12 +4,13 @@ mod base64;
 mod changes;
 mod first_screen;
 mod flame;
+mod history;
 mod machine;
 mod performance;
 mod scenario;
 mod table;
 
-use lob_metrics::{Run, Unit};
+use lob_metrics::{Run, TrendLine, Unit};
 
 use crate::analysis::{verdict_lines, when};
 use crate::baseline::Baseline;
@@ -33,13 +34,17 @@ struct Detail {
 }
 
 /// Renders the page with as much detail as 2 MiB hold.
-pub(crate) fn page(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
+pub(crate) fn page(
+    run: &Run,
+    baseline: Option<&Baseline<'_>>,
+    trends: Option<&[TrendLine]>,
+) -> String {
     let levels =
         [(4000, 400, true, 4000), (1500, 60, true, 400), (400, 15, false, 100), (60, 2, false, 40)];
     let mut page = String::new();
     for (measurements, scopes_per_scenario, charts, max_text) in levels {
-        page =
-            render(run, baseline, Detail { measurements, scopes_per_scenario, charts, max_text });
+        let detail = Detail { measurements, scopes_per_scenario, charts, max_text };
+        page = render(run, baseline, trends, detail);
         if page.len() <= MAX_BYTES {
             break;
         }
@@ -47,7 +52,12 @@ pub(crate) fn page(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
     page
 }
 
-fn render(run: &Run, baseline: Option<&Baseline<'_>>, detail: Detail) -> String {
+fn render(
+    run: &Run,
+    baseline: Option<&Baseline<'_>>,
+    trends: Option<&[TrendLine]>,
+    detail: Detail,
+) -> String {
     let title = e(&run.title);
     let verdict = if run.passed() { "Passed" } else { "Failed" };
     let mut body = vec![
@@ -56,6 +66,7 @@ fn render(run: &Run, baseline: Option<&Baseline<'_>>, detail: Detail) -> String 
         first_screen::render(run, baseline),
         table::targets(run),
         baseline.map_or_else(String::new, changes::table),
+        trends.map_or_else(String::new, history::render),
         table::measurements(run, detail),
         performance::render(run, detail),
         scenario::all(run, detail),

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `Json` | `run.json` (the document); small extracts of it: `benchmark_results.json` (every headline value), `comprehensive_benchmark_results.json` (timings, memory, settings, errors), `memory_profile.json` (peaks and series), `suites/{suite}_raw.json` (one suite with its samples) |
 //! | `Html` | `report.html` (everything, one file); `reports/performance_report.html` (the verdict, and the way to `report.html`) |
-//! | `Md` | `report.md`, `reports/performance_summary.md`, `suites/{suite}_report.md`, and with a baseline `comparison.md` |
+//! | `Md` | `report.md`, `reports/performance_summary.md`, `suites/{suite}_report.md`, with a baseline `comparison.md`, with a history `history.md` |
 //! | `Txt` | `optimization_recommendations.txt`, `regression_test_results.log` |
 //! | `Junit` | `junit.xml` |
 //! | `Png` | `performance_charts.png`, `latency.png`, `memory.png`, `throughput.png`, `training_performance.png`, `scalability_analysis.png`, `hardware_optimization.png`; the last three also under `plots/`; `suites/{suite}_plots.png`; one file a depth image |
@@ -36,6 +36,7 @@ mod escape;
 mod extract;
 mod format;
 mod hardware;
+mod history;
 mod html;
 mod junit;
 mod markdown;
@@ -45,4 +46,7 @@ mod sweep;
 mod text;
 
 pub use comparison::{render_comparison, render_runs};
-pub use format::{Format, Rendered, ReportError, render_all, render_all_with_baseline};
+pub use format::{
+    Beside, Format, Rendered, ReportError, render_all, render_all_beside, render_all_with_baseline,
+};
+pub use summary::pull_request_summary;

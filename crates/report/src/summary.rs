@@ -6,11 +6,67 @@ use crate::analysis::{
     bottleneck, condition, limits, percent, slowest, stage_rates, status_word, tally, value,
     verdict_lines, verdict_word, when,
 };
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, signed};
+use crate::comparison::word;
 use crate::escape::{code, markdown, markdown_ticked};
 
 /// Limits and pieces of advice shown.
 const MAX_ITEMS: usize = 8;
+
+/// Changed metrics listed in a pull request.
+const MAX_CHANGES: usize = 30;
+
+/// The decider's page of a run, and what changed since a baseline, as Markdown for a pull request:
+/// below the 65,536 characters a comment holds, whatever the run.
+///
+/// # Errors
+/// [`MetricsError`](lob_metrics::MetricsError) when the two runs cannot be compared.
+///
+/// ```
+/// use lob_metrics::Run;
+/// let text = lob_report::pull_request_summary(&Run::sample(), Some(&Run::sample()))?;
+/// assert!(text.starts_with("# Performance summary"));
+/// # Ok::<(), lob_metrics::MetricsError>(())
+/// ```
+pub fn pull_request_summary(
+    run: &Run,
+    baseline: Option<&Run>,
+) -> Result<String, lob_metrics::MetricsError> {
+    const MOST: usize = 65_000;
+    let baseline = baseline.map(|base| Baseline::new(base, run)).transpose()?;
+    let mut text = summary(run, baseline.as_ref());
+    if let Some(baseline) = &baseline {
+        let loud = baseline.loud();
+        text.push_str("\n## Changes\n\n");
+        if loud.is_empty() {
+            text.push_str("Every metric is within its tolerance.\n");
+        } else {
+            text.push_str("| Metric | Scenario | Base | Current | Change | Verdict |\n");
+            text.push_str("|---|---|--:|--:|--:|---|\n");
+        }
+        for c in loud.iter().take(MAX_CHANGES) {
+            text.push_str(&format!(
+                "| {} | {} | {} | {} | {} | {} |\n",
+                code(&c.metric),
+                code(&c.scenario),
+                value(c.unit, c.base),
+                value(c.unit, c.current),
+                signed(c.relative),
+                word(c.verdict)
+            ));
+        }
+        if let Some(hidden) = loud.len().checked_sub(MAX_CHANGES).filter(|n| *n > 0) {
+            text.push_str(&format!("\n{hidden} more stand in comparison.md.\n"));
+        }
+        text.push_str("\nAdvisory: two stored runs see a different machine; `lob ab` decides.\n");
+    }
+    if text.len() > MOST {
+        let end = (0..=MOST).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("\n\n(cut here: a comment holds no more)\n");
+    }
+    Ok(text)
+}
 
 pub(crate) fn summary(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
     let mut out = vec![format!("# Performance summary: {}", markdown(&run.title)), String::new()];

@@ -1,7 +1,7 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::real;
 use crate::rolling::RollingMoments;
+use crate::{Real, SignalError};
 
 /// One value of [`bollinger`]; all fields are NaN while it is null.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,9 +60,9 @@ impl Bollinger {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0 or a `k` that is negative or not finite.
-pub fn bollinger(prices: &[f64], period: usize, k: f64) -> Result<Vec<Bands>, SignalError> {
+pub fn bollinger<T: Real>(prices: &[T], period: usize, k: f64) -> Result<Vec<Bands>, SignalError> {
     let mut twin = Bollinger::new(period, k)?;
-    Ok(prices.iter().map(|&price| twin.update(price)).collect())
+    Ok(prices.iter().map(|&price| twin.update(price.to_f64())).collect())
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
         let flat = bollinger(&[0.1; 5], 3, 2.0).unwrap();
         assert_eq!(flat[4], Bands { lower: 0.1, middle: 0.1, upper: 0.1 });
         assert_eq!(flat[4].percent_b(0.1), 0.5);
-        assert!(bollinger(&[], 3, 2.0).unwrap().is_empty());
+        assert!(bollinger::<f64>(&[], 3, 2.0).unwrap().is_empty());
         assert!(bollinger(&[1.0], 3, 2.0).unwrap()[0].upper.is_nan());
         assert!(bollinger(&[1.0], 3, -1.0).is_err() && bollinger(&[1.0], 0, 1.0).is_err());
     }

@@ -72,6 +72,20 @@ impl<'a> Quotes<'a> {
         }
     }
 
+    /// The quotes of a range of places.
+    ///
+    /// # Panics
+    /// When the range does not lie within the quotes, as slices do.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        Self {
+            bid_px: &self.bid_px[range.clone()],
+            ask_px: &self.ask_px[range.clone()],
+            bid_sz: &self.bid_sz[range.clone()],
+            ask_sz: &self.ask_sz[range],
+        }
+    }
+
     /// The quotes in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Quote> + 'a {
         let Self { bid_px, ask_px, bid_sz, ask_sz } = *self;
@@ -96,8 +110,48 @@ pub fn microprice(quote: Quote) -> f64 {
     finite_or_null((bid_px * ask_sz + ask_px * bid_sz) / total)
 }
 
-/// Book imbalance `(bid - ask) / (bid + ask)`, `-1..=1` (Gould and Bonart, 2016, at the best level;
-/// pass sums over levels for the deep one).
+/// Micro-price of every quote, see [`microprice`].
+#[must_use]
+pub fn microprices(quotes: Quotes<'_>) -> Vec<f64> {
+    quotes.iter().map(microprice).collect()
+}
+
+/// Quoted spread of every quote, see [`spread`].
+#[must_use]
+pub fn spreads(quotes: Quotes<'_>) -> Vec<f64> {
+    quotes.iter().map(spread).collect()
+}
+
+/// Queue imbalance of every quote, see [`queue_imbalance`].
+#[must_use]
+pub fn queue_imbalances(quotes: Quotes<'_>) -> Vec<f64> {
+    quotes.iter().map(queue_imbalance).collect()
+}
+
+/// Order-book imbalance of every row from the sizes displayed on all levels, see [`imbalance`].
+///
+/// # Errors
+/// [`SignalError::Length`] when the columns differ in length.
+pub fn book_imbalances(
+    bid_depth_sz: &[f64],
+    ask_depth_sz: &[f64],
+) -> Result<Vec<f64>, SignalError> {
+    check_length("the ask depth column", bid_depth_sz.len(), ask_depth_sz.len())?;
+    Ok(bid_depth_sz.iter().zip(ask_depth_sz).map(|(&bid, &ask)| imbalance(bid, ask)).collect())
+}
+
+/// Queue imbalance: [`imbalance`] of the sizes at the best prices (Gould and Bonart, 2016).
+///
+/// Null when a size is missing or both are 0.
+#[inline]
+#[must_use]
+pub fn queue_imbalance(quote: Quote) -> f64 {
+    imbalance(quote.bid_sz, quote.ask_sz)
+}
+
+/// Imbalance `(bid - ask) / (bid + ask)` of two sizes, `-1..=1`: the queue imbalance for sizes at
+/// the best prices, the order-book imbalance for sums over levels (Cartea, Donnelly and Jaimungal,
+/// 2018).
 ///
 /// Null when a size is missing or both are 0.
 #[inline]
@@ -106,7 +160,8 @@ pub fn imbalance(bid_sz: f64, ask_sz: f64) -> f64 {
     finite_or_null((bid_sz - ask_sz) / (bid_sz + ask_sz))
 }
 
-/// Quoted spread `ask - bid`, negative in a crossed book; null when a side is absent.
+/// Quoted spread `ask - bid` (Harris, *Trading and Exchanges*, 2003, chapter 14), negative in a
+/// crossed book; null when a side is absent.
 #[inline]
 #[must_use]
 pub fn spread(quote: Quote) -> f64 {

@@ -16,19 +16,23 @@ impl OrderFlow {
     /// Takes the next quote.
     #[inline]
     pub fn update(&mut self, quote: Quote) -> f64 {
-        let Quote { bid_px, ask_px, bid_sz, ask_sz } = quote;
         let Some(old) = self.previous.replace(quote) else { return f64::NAN };
-        let sum = bid_px + ask_px + bid_sz + ask_sz;
-        let old_sum = old.bid_px + old.ask_px + old.bid_sz + old.ask_sz;
-        if !(sum.is_finite() && old_sum.is_finite()) {
-            return f64::NAN;
-        }
-        let when = |condition: bool, size: f64| if condition { size } else { 0.0 };
-        when(bid_px >= old.bid_px, bid_sz)
-            - when(bid_px <= old.bid_px, old.bid_sz)
-            - when(ask_px <= old.ask_px, ask_sz)
-            + when(ask_px >= old.ask_px, old.ask_sz)
+        between(old, quote)
     }
+}
+
+/// The flow from one quote to the next; NaN unless both are whole.
+#[inline]
+pub(crate) fn between(old: Quote, new: Quote) -> f64 {
+    let Quote { bid_px, ask_px, bid_sz, ask_sz } = new;
+    let sum = bid_px + ask_px + bid_sz + ask_sz;
+    let old_sum = old.bid_px + old.ask_px + old.bid_sz + old.ask_sz;
+    let when = |condition: bool, size: f64| if condition { size } else { 0.0 };
+    let flow = when(bid_px >= old.bid_px, bid_sz)
+        - when(bid_px <= old.bid_px, old.bid_sz)
+        - when(ask_px <= old.ask_px, ask_sz)
+        + when(ask_px >= old.ask_px, old.ask_sz);
+    if sum.is_finite() && old_sum.is_finite() { flow } else { f64::NAN }
 }
 
 /// Order-flow imbalance of each quote update, in size units (Cont, Kukanov and Stoikov, 2014,

@@ -1,3 +1,5 @@
+use crate::Real;
+
 /// An indicator fed one value at a time.
 pub trait Indicator {
     /// Takes the next value and gives the indicator at it; NaN is null.
@@ -5,8 +7,12 @@ pub trait Indicator {
 }
 
 /// The indicator at every value of a series.
-pub(crate) fn series(mut indicator: impl Indicator, values: &[f64]) -> Vec<f64> {
-    values.iter().map(|&value| indicator.update(value)).collect()
+pub(crate) fn series<T: Real>(mut indicator: impl Indicator, values: &[T]) -> Vec<T> {
+    let mut out = vec![T::NULL; values.len()];
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = T::from_f64(indicator.update(value.to_f64()));
+    }
+    out
 }
 
 /// A count as a number to calculate with.

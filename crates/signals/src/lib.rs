@@ -10,7 +10,7 @@
 //! (EMA, RSI, EWMA) gives null for a null input and goes on from its last state.
 //!
 //! ```
-//! let prices = [1.0, 2.0, 3.0, 4.0, 5.0, 4.0];
+//! let prices = [1.0_f64, 2.0, 3.0, 4.0, 5.0, 4.0];
 //! let rsi = lob_signals::rsi(&prices, 2)?;
 //! assert!(rsi[1].is_nan() && rsi[4] == 100.0);
 //! assert_eq!(rsi[5], 50.0); // average gain 0.5, average loss 0.5
@@ -19,6 +19,7 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact results"))]
 
+mod batch;
 mod bollinger;
 mod book;
 mod error;
@@ -28,14 +29,24 @@ mod macd;
 mod momentum;
 mod moving_average;
 mod pipeline;
+mod real;
 mod rolling;
 mod rsi;
+mod study;
+#[cfg(feature = "burn")]
+mod tensor;
 mod trade;
 mod volatility;
 
+#[cfg(feature = "burn")]
+pub use crate::tensor::{DeviceWindows, TensorDevice, TickTensors};
 pub use crate::{
+    batch::time_major,
     bollinger::{Bands, Bollinger, bollinger},
-    book::{Quote, Quotes, imbalance, microprice, spread},
+    book::{
+        Quote, Quotes, book_imbalances, imbalance, microprice, microprices, queue_imbalance,
+        queue_imbalances, spread, spreads,
+    },
     error::SignalError,
     flow::{OrderFlow, order_flow_imbalance},
     indicator::Indicator,
@@ -43,10 +54,13 @@ pub use crate::{
     momentum::{Momentum, RateOfChange, momentum, rate_of_change},
     moving_average::{Ema, Sma, ema, sma},
     pipeline::{
-        FEATURE_NAMES, FeatureConfig, FeatureExtractor, FeatureMatrix, GateConfig, LogisticModel,
-        Model, N_FEATURES, Signal, SignalGate, SignalPipeline, StageTimes, Stance,
+        BoxError, EmbeddingModel, Encode, FEATURE_NAMES, FeatureConfig, FeatureExtractor,
+        FeatureMatrix, FeatureScale, GateConfig, LinearHead, LogisticModel, Model, N_FEATURES,
+        Signal, SignalGate, SignalPipeline, StageTimes, Stance, windows_ending_at,
     },
+    real::Real,
     rsi::{Rsi, rsi},
+    study::{Study, StudyStream, Tick, Ticks},
     trade::{Atr, KyleLambda, Vwap, atr, kyle_lambda, vwap},
     volatility::{EwmaVolatility, Volatility, ewma_volatility, volatility},
 };

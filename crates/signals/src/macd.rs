@@ -1,7 +1,7 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::Indicator;
 use crate::moving_average::Ema;
+use crate::{Real, SignalError};
 
 /// One value of [`macd`]; each field is NaN while it is null.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,14 +71,14 @@ impl Macd {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0 or a slow period not above the fast one.
-pub fn macd(
-    prices: &[f64],
+pub fn macd<T: Real>(
+    prices: &[T],
     fast: usize,
     slow: usize,
     signal: usize,
 ) -> Result<Vec<MacdValue>, SignalError> {
     let mut twin = Macd::new(fast, slow, signal)?;
-    Ok(prices.iter().map(|&price| twin.update(price)).collect())
+    Ok(prices.iter().map(|&price| twin.update(price.to_f64())).collect())
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
         let [line, signal, _] = columns(&[4.0; 6], 2, 3, 2);
         check(&line, &[NULL, NULL, 0.0, 0.0, 0.0, 0.0]);
         check(&signal, &[NULL, NULL, NULL, 0.0, 0.0, 0.0]);
-        assert!(macd(&[], 12, 26, 9).unwrap().is_empty());
+        assert!(macd::<f64>(&[], 12, 26, 9).unwrap().is_empty());
         assert!(macd(&[1.0], 12, 26, 9).unwrap()[0].line.is_nan());
         assert!(macd(&[1.0], 26, 12, 9).is_err() && macd(&[1.0], 0, 12, 9).is_err());
         let [line, ..] = columns(&[1.0, 2.0, NULL, 3.0, 6.0], 1, 3, 1);

@@ -1,7 +1,7 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::Indicator;
 use crate::rolling::Ring;
+use crate::{Real, SignalError};
 
 /// Price change over a lag, streaming twin of [`momentum`].
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ fn finite_or_null(x: f64) -> f64 {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
-pub fn momentum(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn momentum<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     check_period("momentum period", period, 1)?;
     Ok(lagged(prices, period, |now, old| now - old))
 }
@@ -77,17 +77,17 @@ pub fn momentum(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> 
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
-pub fn rate_of_change(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn rate_of_change<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     check_period("rate of change period", period, 1)?;
     Ok(lagged(prices, period, |now, old| (now - old) / old))
 }
 
 /// The slice form needs no ring, so the compiler makes vector code of it.
-fn lagged(prices: &[f64], period: usize, f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
-    let mut out = vec![f64::NAN; prices.len()];
+fn lagged<T: Real>(prices: &[T], period: usize, f: impl Fn(f64, f64) -> f64) -> Vec<T> {
+    let mut out = vec![T::NULL; prices.len()];
     if let Some(later) = prices.get(period..) {
         for ((o, &now), &old) in out[period..].iter_mut().zip(later).zip(prices) {
-            *o = finite_or_null(f(now, old));
+            *o = T::from_f64(finite_or_null(f(now.to_f64(), old.to_f64())));
         }
     }
     out

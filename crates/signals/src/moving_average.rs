@@ -1,7 +1,7 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::{Indicator, real, series};
 use crate::rolling::RollingSum;
+use crate::{Real, SignalError};
 
 /// Simple moving average, streaming twin of [`sma`].
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ pub struct Ema {
     period: usize,
     n_seen: usize,
     weight: f64,
+    keep: f64,
     mean: f64,
 }
 
@@ -44,7 +45,8 @@ impl Ema {
     /// [`SignalError::Parameter`] for a period of 0.
     pub fn new(period: usize) -> Result<Self, SignalError> {
         check_period("ema period", period, 1)?;
-        Ok(Self { period, n_seen: 0, weight: 2.0 / real(period.saturating_add(1)), mean: 0.0 })
+        let weight = 2.0 / real(period.saturating_add(1));
+        Ok(Self { period, n_seen: 0, weight, keep: 1.0 - weight, mean: 0.0 })
     }
 }
 
@@ -62,19 +64,21 @@ impl Indicator for Ema {
                 return f64::NAN;
             }
         } else {
-            self.mean += (value - self.mean) * self.weight;
+            // Two operations on the way from mean to mean; `m += (x - m) · w` has three.
+            self.mean = self.mean * self.keep + value * self.weight;
         }
         self.mean
     }
 }
 
-/// Simple moving average of the last `period` values.
+/// Simple moving average of the last `period` values, `Σ x / period` (TA-Lib's SMA; Murphy,
+/// *Technical Analysis of the Financial Markets*, 1999, chapter 9).
 ///
 /// The first `period - 1` values are null, and so is every value with a null in its window.
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
-pub fn sma(values: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn sma<T: Real>(values: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     Ok(series(Sma::new(period)?, values))
 }
 
@@ -85,8 +89,25 @@ pub fn sma(values: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
-pub fn ema(values: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
-    Ok(series(Ema::new(period)?, values))
+pub fn ema<T: Real>(values: &[T], period: usize) -> Result<Vec<T>, SignalError> {
+    let mut twin = Ema::new(period)?;
+    let mut out = vec![T::NULL; values.len()];
+    let mut places = out.iter_mut().zip(values);
+    while twin.n_seen < period
+        && let Some((out, value)) = places.next()
+    {
+        *out = T::from_f64(twin.update(value.to_f64()));
+    }
+    // Warm: what `update` does then, with all of its state in registers.
+    let (weight, keep, mut mean) = (twin.weight, twin.keep, twin.mean);
+    for (out, value) in places {
+        let value = value.to_f64();
+        if value.is_finite() {
+            mean = mean * keep + value * weight;
+            *out = T::from_f64(mean);
+        }
+    }
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -104,7 +125,7 @@ mod tests {
 
     #[test]
     fn special_series() {
-        for f in [sma, ema] {
+        for f in [sma::<f64>, ema::<f64>] {
             check(&f(&[], 3).unwrap(), &[]);
             check(&f(&[5.0], 1).unwrap(), &[5.0]);
             check(&f(&[5.0], 2).unwrap(), &[NULL]);
@@ -121,7 +142,7 @@ mod tests {
             values in proptest::collection::vec(prop_oneof![9 => -1e6..1e6, 1 => Just(f64::NAN)], 0..80),
             period in 1_usize..9,
         ) {
-            let out = sma(&values, period).unwrap();
+            let out: Vec<f64> = sma(&values, period).unwrap();
             for i in 0..values.len() {
                 let window = (i + 1).checked_sub(period).map(|from| &values[from..=i]);
                 match window {

@@ -1,10 +1,14 @@
+mod embedding;
 mod features;
 mod gate;
+mod head;
 mod model;
 
+pub use embedding::{EmbeddingModel, Encode, FeatureScale, windows_ending_at};
 pub use features::{FEATURE_NAMES, FeatureConfig, FeatureExtractor, FeatureMatrix, N_FEATURES};
 pub use gate::{GateConfig, Signal, SignalGate, Stance};
-pub use model::{LogisticModel, Model};
+pub use head::LinearHead;
+pub use model::{BoxError, LogisticModel, Model};
 
 use std::time::Instant;
 
@@ -59,9 +63,15 @@ impl<M: Model> SignalPipeline<M> {
         })
     }
 
+    /// Puts another model in the place of the one that is there; everything else goes on.
+    pub fn set_model(&mut self, model: M) {
+        self.model = model;
+    }
+
     /// Forgets all quotes and goes flat.
     pub fn reset(&mut self) {
         self.features.reset();
+        self.model.reset();
         self.gate.reset();
     }
 
@@ -94,9 +104,7 @@ impl<M: Model> SignalPipeline<M> {
                 .predict(&self.complete_rows, &mut self.answers)
                 .map_err(SignalError::Model)?;
         }
-        if let Some(bad) = self.answers.iter().find(|p| !(0.0..=1.0).contains(*p)) {
-            return Err(SignalError::Model(format!("`{bad}` is no probability").into()));
-        }
+        self.answers.iter().try_for_each(|p| check_probability(*p))?;
         let mut answers = self.answers.iter();
         out.clear();
         out.extend(features.rows().map(|row| {
@@ -142,22 +150,46 @@ impl<M: Model> SignalPipeline<M> {
         Ok((signals, times))
     }
 
-    /// All three stages for one live quote, without allocation.
+    /// All three stages for one live quote; the pipeline itself allocates nothing.
     ///
     /// # Errors
     /// [`SignalError::Model`] when the model fails or leaves `0..=1`.
     pub fn update(&mut self, quote: Quote) -> Result<Signal, SignalError> {
-        let row = self.features.update(quote);
-        let mut probability = [f32::NAN];
-        if is_complete(&row) {
-            self.model.predict(&row, &mut probability).map_err(SignalError::Model)?;
-            if !(0.0..=1.0).contains(&probability[0]) {
-                let text = format!("`{}` is no probability", probability[0]);
-                return Err(SignalError::Model(text.into()));
-            }
-        }
-        Ok(self.gate.update(&row, probability[0]))
+        let row = self.feature_row(quote);
+        let probability = self.probability(&row)?;
+        Ok(self.signal(&row, probability))
     }
+
+    /// Stage `feature_calculation` for one live quote.
+    pub fn feature_row(&mut self, quote: Quote) -> [f32; N_FEATURES] {
+        self.features.update(quote)
+    }
+
+    /// Stage `model_inference` for one live row; NaN where a feature is null.
+    ///
+    /// # Errors
+    /// [`SignalError::Model`] when the model fails or leaves `0..=1`.
+    pub fn probability(&mut self, row: &[f32; N_FEATURES]) -> Result<f32, SignalError> {
+        let mut probability = [f32::NAN];
+        if is_complete(row) {
+            self.model.predict(row, &mut probability).map_err(SignalError::Model)?;
+            check_probability(probability[0])?;
+        }
+        Ok(probability[0])
+    }
+
+    /// Stage `signal_generation` for one live row.
+    pub fn signal(&mut self, row: &[f32; N_FEATURES], probability: f32) -> Signal {
+        self.gate.update(row, probability)
+    }
+}
+
+/// NaN is a model's "no answer yet".
+fn check_probability(p: f32) -> Result<(), SignalError> {
+    if p.is_nan() || (0.0..=1.0).contains(&p) {
+        return Ok(());
+    }
+    Err(SignalError::Model(format!("`{p}` is no probability").into()))
 }
 
 fn is_complete(row: &[f32]) -> bool {

@@ -1,12 +1,14 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::{Indicator, real, series};
+use crate::{Real, SignalError};
 
 /// Relative strength index, streaming twin of [`rsi`].
 #[derive(Debug, Clone)]
 pub struct Rsi {
     period: usize,
     n_changes: usize,
+    weight: f64,
+    keep: f64,
     previous: f64,
     gain: f64,
     loss: f64,
@@ -19,7 +21,9 @@ impl Rsi {
     /// [`SignalError::Parameter`] for a period of 0.
     pub fn new(period: usize) -> Result<Self, SignalError> {
         check_period("rsi period", period, 1)?;
-        Ok(Self { period, n_changes: 0, previous: f64::NAN, gain: 0.0, loss: 0.0 })
+        let weight = 1.0 / real(period);
+        let (keep, previous) = (1.0 - weight, f64::NAN);
+        Ok(Self { period, n_changes: 0, weight, keep, previous, gain: 0.0, loss: 0.0 })
     }
 }
 
@@ -42,9 +46,8 @@ impl Indicator for Rsi {
                 return f64::NAN;
             }
         } else {
-            let weight = 1.0 / real(self.period);
-            self.gain += (gain - self.gain) * weight;
-            self.loss += (loss - self.loss) * weight;
+            self.gain = self.gain * self.keep + gain * self.weight;
+            self.loss = self.loss * self.keep + loss * self.weight;
         }
         let sum = self.gain + self.loss;
         // In this order a ratio of at most 1 cannot round to above 100.
@@ -60,7 +63,7 @@ impl Indicator for Rsi {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
-pub fn rsi(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn rsi<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     Ok(series(Rsi::new(period)?, prices))
 }
 

@@ -1,13 +1,15 @@
-use crate::SignalError;
 use crate::error::{check_length, check_period};
 use crate::indicator::real;
 use crate::rolling::{RollingMoments, RollingSum};
+use crate::{Real, SignalError};
 
 /// Average true range, streaming twin of [`atr`].
 #[derive(Debug, Clone)]
 pub struct Atr {
     period: usize,
     n_ranges: usize,
+    weight: f64,
+    keep: f64,
     previous_close: f64,
     mean: f64,
 }
@@ -19,7 +21,9 @@ impl Atr {
     /// [`SignalError::Parameter`] for a period of 0.
     pub fn new(period: usize) -> Result<Self, SignalError> {
         check_period("atr period", period, 1)?;
-        Ok(Self { period, n_ranges: 0, previous_close: f64::NAN, mean: 0.0 })
+        let weight = 1.0 / real(period);
+        let (keep, previous_close) = (1.0 - weight, f64::NAN);
+        Ok(Self { period, n_ranges: 0, weight, keep, previous_close, mean: 0.0 })
     }
 
     /// Takes the high, low and close of the next bar.
@@ -40,7 +44,7 @@ impl Atr {
                 return f64::NAN;
             }
         } else {
-            self.mean += (range - self.mean) / real(self.period);
+            self.mean = self.mean * self.keep + range * self.weight;
         }
         self.mean
     }
@@ -51,16 +55,19 @@ impl Atr {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0, [`SignalError::Length`] for unequal columns.
-pub fn atr(
-    high: &[f64],
-    low: &[f64],
-    close: &[f64],
+pub fn atr<T: Real>(
+    high: &[T],
+    low: &[T],
+    close: &[T],
     period: usize,
-) -> Result<Vec<f64>, SignalError> {
+) -> Result<Vec<T>, SignalError> {
     check_length("the low column", high.len(), low.len())?;
     check_length("the close column", high.len(), close.len())?;
     let mut twin = Atr::new(period)?;
-    Ok((0..high.len()).map(|i| twin.update(high[i], low[i], close[i])).collect())
+    let bars = high.iter().zip(low).zip(close);
+    Ok(bars
+        .map(|((h, l), c)| T::from_f64(twin.update(h.to_f64(), l.to_f64(), c.to_f64())))
+        .collect())
 }
 
 /// Volume-weighted average price, streaming twin of [`vwap`].
@@ -94,10 +101,10 @@ impl Vwap {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0, [`SignalError::Length`] for unequal columns.
-pub fn vwap(prices: &[f64], volumes: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn vwap<T: Real>(prices: &[T], volumes: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     check_length("the volume column", prices.len(), volumes.len())?;
     let mut twin = Vwap::new(period)?;
-    Ok(prices.iter().zip(volumes).map(|(&p, &v)| twin.update(p, v)).collect())
+    Ok(pairwise(prices, volumes, |p, v| twin.update(p, v)))
 }
 
 /// Kyle's lambda, streaming twin of [`kyle_lambda`].
@@ -107,6 +114,10 @@ pub struct KyleLambda {
     sum: RollingMoments,
     difference: RollingMoments,
     flow: RollingMoments,
+    period: usize,
+    last_volume: f64,
+    /// Equal volumes in a row: a running sum of squares may keep a residue of earlier ones.
+    n_equal: usize,
 }
 
 impl KyleLambda {
@@ -117,7 +128,8 @@ impl KyleLambda {
     pub fn new(period: usize) -> Result<Self, SignalError> {
         check_period("kyle lambda period", period, 2)?;
         let moments = || RollingMoments::new(period);
-        Ok(Self { sum: moments(), difference: moments(), flow: moments() })
+        let (sum, difference, flow) = (moments(), moments(), moments());
+        Ok(Self { sum, difference, flow, period, last_volume: f64::NAN, n_equal: 0 })
     }
 
     /// Takes the next price change and the signed volume that came with it.
@@ -126,7 +138,13 @@ impl KyleLambda {
         let (_, sum) = self.sum.push(price_change + signed_volume);
         let (_, difference) = self.difference.push(price_change - signed_volume);
         let (_, flow) = self.flow.push(signed_volume);
-        if flow > 0.0 { 0.25 * (sum - difference) / flow } else { f64::NAN }
+        let last = std::mem::replace(&mut self.last_volume, signed_volume);
+        self.n_equal = if last - signed_volume == 0.0 { self.n_equal + 1 } else { 1 };
+        if flow > 0.0 && self.n_equal < self.period {
+            0.25 * (sum - difference) / flow
+        } else {
+            f64::NAN
+        }
     }
 }
 
@@ -137,14 +155,18 @@ impl KyleLambda {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period below 2, [`SignalError::Length`] for unequal columns.
-pub fn kyle_lambda(
-    price_changes: &[f64],
-    signed_volumes: &[f64],
+pub fn kyle_lambda<T: Real>(
+    price_changes: &[T],
+    signed_volumes: &[T],
     period: usize,
-) -> Result<Vec<f64>, SignalError> {
+) -> Result<Vec<T>, SignalError> {
     check_length("the signed volume column", price_changes.len(), signed_volumes.len())?;
     let mut twin = KyleLambda::new(period)?;
-    Ok(price_changes.iter().zip(signed_volumes).map(|(&p, &v)| twin.update(p, v)).collect())
+    Ok(pairwise(price_changes, signed_volumes, |p, v| twin.update(p, v)))
+}
+
+fn pairwise<T: Real>(a: &[T], b: &[T], mut f: impl FnMut(f64, f64) -> f64) -> Vec<T> {
+    a.iter().zip(b).map(|(a, b)| T::from_f64(f(a.to_f64(), b.to_f64()))).collect()
 }
 
 #[cfg(test)]
@@ -159,7 +181,7 @@ mod tests {
         let low = [8.0, 11.0, 10.0, 6.0];
         let close = [9.0, 11.0, 11.0, 7.0];
         check(&atr(&high, &low, &close, 2).unwrap(), &[NULL, NULL, 2.5, 3.75]);
-        check(&atr(&[], &[], &[], 2).unwrap(), &[]);
+        check(&atr::<f64>(&[], &[], &[], 2).unwrap(), &[]);
         check(&atr(&[1.0; 3], &[1.0; 3], &[1.0; 3], 1).unwrap(), &[NULL, 0.0, 0.0]);
         assert!(atr(&[1.0], &[], &[1.0], 2).is_err());
     }

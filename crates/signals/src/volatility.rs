@@ -1,7 +1,7 @@
-use crate::SignalError;
 use crate::error::check_period;
 use crate::indicator::{Indicator, real, series};
 use crate::rolling::RollingMoments;
+use crate::{Real, SignalError};
 
 /// Log return from one price to the next; NaN unless both are finite and above 0.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ impl Indicator for EwmaVolatility {
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period below 2.
-pub fn volatility(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError> {
+pub fn volatility<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     Ok(series(Volatility::new(period)?, prices))
 }
 
@@ -106,7 +106,7 @@ pub fn volatility(prices: &[f64], period: usize) -> Result<Vec<f64>, SignalError
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a `lambda` outside `0..1`.
-pub fn ewma_volatility(prices: &[f64], lambda: f64) -> Result<Vec<f64>, SignalError> {
+pub fn ewma_volatility<T: Real>(prices: &[T], lambda: f64) -> Result<Vec<T>, SignalError> {
     Ok(series(EwmaVolatility::new(lambda)?, prices))
 }
 

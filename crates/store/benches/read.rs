@@ -68,7 +68,9 @@ fn open(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let path = folder.path().join("a.parquet");
     walk::write(&path, BINS, 1, WriterOptions::default());
-    c.bench_function("open_and_read_first_window", |b| {
+    let mut group = c.benchmark_group("open_and_read");
+    group.throughput(Throughput::Elements(WINDOW));
+    group.bench_function("first_window", |b| {
         b.iter(|| {
             let file = BinFile::open(&path).expect("a file just written");
             let mut bins = BinColumns::default();
@@ -76,6 +78,7 @@ fn open(c: &mut Criterion) {
             black_box(bins)
         });
     });
+    group.finish();
 }
 
 /// Encoding bins, fsync included.

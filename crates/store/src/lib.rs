@@ -4,6 +4,7 @@
 //! is one tick bin; columns are flat, scalar and named, so any Parquet reader can use them.
 //! [`BinWriter`] writes one file, [`BinFile`] reads one at random, and [`Store`] opens a folder.
 //! [`TickWriter`] writes the other layout, one row for each book update, for tables elsewhere.
+//! [`TableWriter`] writes any table of numbers and text: signals, embeddings.
 //!
 //! Every page carries a CRC-32 that is checked before its values are used; a damaged file is an
 //! error that names the row and the column, never a wrong number.
@@ -21,6 +22,7 @@ mod meta;
 mod page;
 mod schema;
 mod store;
+mod table;
 mod thrift;
 mod ticks;
 mod writer;
@@ -30,6 +32,9 @@ pub use crate::{
     file::{BinFile, LabelColumns, Planes, RowLabel},
     meta::{FORMAT_VERSION, LabelMeta, SegmentMeta, SourceMeta, StoreMeta},
     store::{Store, partition_path},
+    table::{Cells, Column, ColumnKind, TableWriter},
     ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
-    writer::{BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions},
+    writer::{
+        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions, write_file,
+    },
 };

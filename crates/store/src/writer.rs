@@ -18,6 +18,7 @@ use parquet::{
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
+pub use self::atomic::write_file;
 pub(crate) use self::{
     atomic::AtomicFile,
     chunk::{ChunkWriter, Values},

@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("lob-store", &["lob-depth"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-store", "lob-profiler"]),
     ("lob-dataloader", &["lob-depth", "lob-store", "lob-profiler"]),
-    ("lob-contrastive", &["lob-dataloader", "lob-profiler"]),
+    ("lob-contrastive", &["lob-dataloader", "lob-depth", "lob-profiler", "lob-store"]),
     ("lob-bench", &["*"]),
     ("lob-cli", &["*"]),
 ];

@@ -1,14 +1,18 @@
 //! `lob bench`.
 
-use std::path::PathBuf;
+mod lines;
+mod self_test;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use lob_bench::{Device, Options, Progress, Selection, Spec};
-use lob_metrics::{Scenario, Status, Unit};
+use lob_bench::{Device, Options, Selection};
 
 use crate::{interrupt, output};
+use lines::Lines;
 
 /// Run the benchmark suite and write its reports
 #[derive(clap::Args)]
@@ -16,11 +20,15 @@ use crate::{interrupt, output};
 Examples:
   lob bench --quick
   lob bench --quick --input day.mbo.dbn.zst --out results/mine
-  lob bench --suite dataloader,depth
+  lob bench --suite dataloader,depth --batch-sizes 16,32,64,128 --workers 2
+  lob bench --type features --device cpu
+  lob bench --quick --history results/history.jsonl --summary summary.md
   lob bench --list
+  lob bench --self-test --quick
 
-The last line on stdout is the path of the HTML report.
-Exit codes: 0 good, 1 missed target, 2 a scenario failed")]
+The last line on stdout is the path of the HTML report. Ctrl-C ends the launch with what was done
+by then; run.json is whole at every moment.
+Exit codes: 0 good, 1 missed target or broken promise of the self-test, 2 a scenario failed")]
 pub(crate) struct Args {
     /// Shorter work, same targets
     #[arg(long)]
@@ -38,8 +46,11 @@ pub(crate) struct Args {
     #[arg(long)]
     list: bool,
     /// Comma-separated suites or scenario ids; what they need runs too
-    #[arg(long, alias = "type", value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
     suite: Vec<String>,
+    /// As --suite; also takes features, pipeline, throughput, conversion, loader, images, training
+    #[arg(long = "type", value_delimiter = ',', value_name = "NAME")]
+    kind: Vec<String>,
     /// Comma-separated categories: training, data, model, scalability, hardware
     #[arg(long, value_delimiter = ',')]
     test: Vec<String>,
@@ -52,9 +63,35 @@ pub(crate) struct Args {
     /// Where models run
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
-    /// Seed of everything random
+    /// Seed of everything random in the scenarios
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Seed of the order of the scenarios; drawn anew and written into the Run unless given
+    #[arg(long, value_name = "N")]
+    order_seed: Option<u64>,
+    /// Stop every scenario after this many seconds, if its own cap is not lower
+    #[arg(long, value_name = "SECONDS")]
+    time_cap_s: Option<u64>,
+    /// Targets to judge by, in the layout of benches/targets.toml
+    #[arg(long, value_name = "FILE.toml")]
+    targets: Option<PathBuf>,
+    /// History to append this run to, one JSON line a run, and to draw trends from
+    #[arg(long, value_name = "FILE.jsonl")]
+    history: Option<PathBuf>,
+    /// Append a Markdown summary for a pull request to this file
+    #[arg(long, value_name = "FILE.md")]
+    summary: Option<PathBuf>,
+    /// Folder of criterion's results to harvest into the Run (see `cargo xtask bench --criterion`)
+    #[arg(long, value_name = "DIR")]
+    criterion: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    criterion_since_s: Option<u64>,
+    /// Inject known slow-downs into a scenario and print how often they are found
+    #[arg(long, conflicts_with_all = ["suite", "kind", "test", "list", "history", "summary"])]
+    self_test: bool,
+    /// Comparisons of each slow-down in the self-test
+    #[arg(long, requires = "self_test", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    trials: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,27 +118,22 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         args.batch_sizes.iter().all(|n| *n > 0),
         "`--batch-sizes` holds a 0\nhint: a batch has at least one sample"
     );
-    let options = Options {
-        quick: args.quick,
-        inputs: args.input.clone(),
-        device: match args.device {
-            DeviceArg::Auto => Device::Auto,
-            DeviceArg::Cpu => Device::Cpu,
-            DeviceArg::Cuda => Device::Cuda,
-        },
-        seed: args.seed,
-        baseline: args.baseline.clone(),
-        workers: args.workers,
-        batch_sizes: args.batch_sizes.clone(),
-        ..Options::full(args.out.clone())
-    };
-    let selection = Selection { suites: args.suite.clone(), tests: args.test.clone() };
+    let options = options(args);
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let stop = interrupt::watch()?;
+    if args.self_test {
+        return self_test::run(&executable, options, args.trials, quiet, stop);
+    }
+    let suites = [&args.suite[..], &args.kind[..]].concat();
+    let selection = Selection { suites, tests: args.test.clone() };
     let mut lines = Lines { quiet };
     let outcome = lob_bench::run_suite(&executable, &options, &selection, &mut lines, stop)?;
     if !quiet {
-        summary(&outcome.run);
+        lines::summary(&outcome.run);
+    }
+    if let Some(path) = &args.summary {
+        let baseline = args.baseline.as_deref().map(lob_bench::read_run).transpose()?;
+        append_summary(path, &outcome.run, baseline.as_ref())?;
     }
     for file in outcome.files.iter().filter(|f| **f == args.out.join("report.html")) {
         output::print_line(&file.display().to_string())?;
@@ -110,6 +142,44 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         eprintln!("interrupted: the reports hold what was done by then");
     }
     Ok(ExitCode::from(outcome.exit_code()))
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        quick: args.quick,
+        inputs: args.input.clone(),
+        device: match args.device {
+            DeviceArg::Auto => Device::Auto,
+            DeviceArg::Cpu => Device::Cpu,
+            DeviceArg::Cuda => Device::Cuda,
+        },
+        seed: args.seed,
+        order_seed: args.order_seed.unwrap_or_else(drawn_seed),
+        time_cap_s: args.time_cap_s,
+        targets: args.targets.clone(),
+        history: args.history.clone(),
+        criterion: args.criterion.clone(),
+        criterion_since_s: args.criterion_since_s,
+        baseline: args.baseline.clone(),
+        workers: args.workers,
+        batch_sizes: args.batch_sizes.clone(),
+        ..Options::full(args.out.clone())
+    }
+}
+
+/// A seed nobody chose; small enough to be typed again.
+fn drawn_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(since.subsec_nanos() ^ std::process::id())
+}
+
+/// Adds the summary of a run to a file that may hold others, as the step summaries of a CI do.
+pub(super) fn append_summary(
+    path: &Path,
+    run: &lob_metrics::Run,
+    baseline: Option<&lob_metrics::Run>,
+) -> Result<()> {
+    lob_bench::append_file(path, &lob_report::pull_request_summary(run, baseline)?)
 }
 
 pub(crate) fn run_child(args: &ChildArgs) -> Result<ExitCode> {
@@ -125,60 +195,4 @@ fn list() -> Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn summary(run: &lob_metrics::Run) {
-    for note in &run.notes {
-        eprintln!("note: {note}");
-    }
-    for target in run.targets.iter().filter(|t| t.verdict == lob_metrics::Verdict::Fail) {
-        let found = target.value.map_or("no value".to_owned(), |v| target.target.unit.format(v));
-        eprintln!("missed: {} is {found}", target.target.metric);
-    }
-    for advice in &run.recommendations {
-        eprintln!("advice: {} ({})", advice.text, advice.evidence);
-    }
-}
-
-/// One line a scenario on standard error.
-struct Lines {
-    quiet: bool,
-}
-
-impl Progress for Lines {
-    fn begin(&mut self, position: usize, total: usize, spec: &Spec) {
-        if !self.quiet {
-            eprint!("[{position}/{total}] {:<22}", spec.id);
-        }
-    }
-
-    fn end(&mut self, scenario: &Scenario) {
-        if self.quiet {
-            return;
-        }
-        let took = Unit::Seconds.format(scenario.elapsed_s);
-        match (scenario.status, &scenario.reason) {
-            (Status::Passed, _) => {
-                eprintln!("{took:>10}   {}", headline(scenario).unwrap_or_default());
-            }
-            (status, reason) => {
-                let reason = reason.as_deref().unwrap_or("no reason was given");
-                eprintln!("{took:>10}   {status:?}: {reason}");
-            }
-        }
-    }
-}
-
-/// The measurement that stands for its scenario: the one held against the machine's limit.
-fn headline(scenario: &Scenario) -> Option<String> {
-    let measurement = scenario
-        .measurements
-        .iter()
-        .find(|m| m.share_of_limit.is_some())
-        .or_else(|| scenario.measurements.iter().find(|m| m.value.is_some()))?;
-    let value = measurement.unit.format(measurement.value?);
-    let share = measurement.share_of_limit.zip(measurement.limit_name.as_deref());
-    let share =
-        share.map(|(s, name)| format!(", {:.0} % of {name}", s * 100.0)).unwrap_or_default();
-    Some(format!("{} {value}{share}", measurement.metric))
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use lob_convert::{ConvertError, ConvertSummary, Layout, PriceStepChoice, Shard};
+use lob_convert::{ConvertError, ConvertSummary, InputHash, Layout, PriceStepChoice, Shard};
 use lob_depth::SizeAggregate;
 use lob_metrics::Unit;
 
@@ -25,6 +25,7 @@ Examples:
   lob convert es.mbo.dbn.zst --price-step 0.25 --ticks-per-bin 50 --out store
   lob convert day.mbp-10.dbn.zst --layout ticks --out table
   lob convert data/ --config convert.toml --out store
+  lob convert new/ --label-edges store --out store-new
 
 Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
 names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
@@ -75,12 +76,16 @@ pub(crate) struct Args {
     /// No pause parts segments
     #[arg(long, conflicts_with = "gap")]
     no_gap: bool,
-    /// Files converted at the same time [default: 1]
+    /// Files converted at the same time, each on one thread [default: 1]
     #[arg(long)]
     jobs: Option<usize>,
-    /// Convert only this share of the inputs, counted from 0
+    /// Convert only this share of the inputs, counted from 0; shares are even in bytes, and several
+    /// may run at the same time
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Name of this run's journal, for many tasks that write one store at the same time
+    #[arg(long, value_name = "NAME")]
+    journal: Option<String>,
     /// Skip inputs that an earlier run finished
     #[arg(long)]
     resume: bool,
@@ -106,6 +111,31 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "X,...")]
     #[arg(conflicts_with = "label_thresholds")]
     label_volatility: Vec<f64>,
+    /// The same as pips, 1e-4 of the price, on both sides of no movement: 1,3 makes 5 classes; or
+    /// the word reference, for the table that goes with the classes
+    #[arg(long, value_name = "X,...|reference")]
+    #[arg(conflicts_with_all = ["label_thresholds", "label_volatility"])]
+    label_pips: Option<String>,
+    /// The class edges of another store, of one of its files, or of a JSON file: an object of
+    /// ascending numbers by symbol, `*` for all others
+    #[arg(long, value_name = "STORE|FILE")]
+    #[arg(conflicts_with_all = ["label_thresholds", "label_volatility", "label_pips"])]
+    label_edges: Option<PathBuf>,
+    /// Part of the movements, from the first on, that class edges are fitted on [default: the
+    /// first half, or all where that has fewer than 10 for each class]
+    #[arg(long, value_name = "0..1")]
+    fit_part: Option<f64>,
+    /// Files of definition records: their price increments are the price steps. Those in folders
+    /// among the inputs are used without being named
+    #[arg(long, value_delimiter = ',', value_name = "FILE,...")]
+    definitions: Vec<PathBuf>,
+    /// What the content of an input is known by: sha256, xxh3 (a tenth of the cost on files that
+    /// are not compressed; the summary then has no sha256), or none (no --resume) [default: sha256]
+    #[arg(long, value_name = "sha256|xxh3|none")]
+    input_hash: Option<InputHash>,
+    /// Convert a single input on one thread, as each of several is
+    #[arg(long)]
+    no_read_ahead: bool,
     /// Currency settings: AUDUSD, EURUSD, GBPUSD, USDJPY, EURJPY; explicit flags win
     #[arg(long)]
     preset: Option<String>,
@@ -167,6 +197,9 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
         Unit::Seconds.format(summary.elapsed_s),
         Unit::RecordsPerSecond.format(rate)
     );
+    if let Some(classes) = &summary.classes {
+        eprintln!("{classes}");
+    }
     for (reason, n) in &summary.skipped {
         eprintln!("skipped {n}: {reason}");
     }

@@ -61,7 +61,11 @@ fn print_store(found: &StoreInspection) -> Result<()> {
     fact("bins", &found.rows.to_string())?;
     fact("labelled", &found.samples.to_string())?;
     fact("book updates", &found.updates.to_string())?;
-    fact("classes", &format!("{:?}", found.class_counts))?;
+    let verdict = found.class_verdict.zip(found.class_deviation_points);
+    let verdict = verdict.map_or_else(String::new, |(word, points)| {
+        format!(": {word}, at most {points:.1} points from equal shares")
+    });
+    fact("classes", &format!("{:?}{verdict}", found.class_counts))?;
     for file in &found.files {
         let step = file.price_step as f64 / lob_depth::PRICE_SCALE as f64;
         print_line(&format!(
@@ -72,6 +76,12 @@ fn print_store(found: &StoreInspection) -> Result<()> {
             file.bin_rule,
             file.longest_segment,
             file.source_schema
+        ))?;
+    }
+    for journal in &found.journals {
+        print_line(&format!(
+            "  journal {}: {} inputs, {} records, {} rows",
+            journal.writer, journal.inputs, journal.records, journal.rows
         ))?;
     }
     for line in &found.health {

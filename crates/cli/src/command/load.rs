@@ -1,5 +1,6 @@
 //! `lob load`.
 
+mod leak;
 mod monitor;
 
 use std::path::PathBuf;
@@ -12,10 +13,12 @@ use clap::ValueEnum;
 use lob_dataloader::{
     Dataset, Epoch, Loader, LoaderConfig, LoaderState, LoaderStats, Sampler, Shuffle, WindowSpec,
 };
-use lob_depth::{Feature, RenderSpec};
+use lob_depth::{Dtype, Feature, Normalise, RenderSpec};
 use lob_metrics::{Summary, Unit};
+use lob_profiler::{LeakReport, LeakVerdict};
 
 use crate::{interrupt, output};
+use leak::LeakWatch;
 use monitor::Monitor;
 
 /// Serve a store in batches and measure it
@@ -25,9 +28,11 @@ Examples:
   lob load store --batch-size 32 --workers 2 --shuffle --batches 100
   lob load store --preset throughput --balanced --monitor-every 100
   lob load store --shuffle --resume-state epoch=0,position=640,seed=0
-  lob load store --features volume,variance,trade_counts --json
+  lob load store --features volume,variance,trade_counts --dtype f16 --json
+  lob load store --shuffle --epochs 10
 
-The state printed at the end resumes exactly after the last batch.")]
+The state printed at the end resumes exactly after the last batch. With --epochs the memory is
+watched: if it grows to the end, the exit code is 1.")]
 pub(crate) struct Args {
     /// A store, or one of its files
     store: PathBuf,
@@ -49,6 +54,12 @@ pub(crate) struct Args {
     /// Comma-separated: volume, variance, trade_counts, order_flow_imbalance, microprice
     #[arg(long, value_delimiter = ',', default_value = "volume")]
     features: Vec<Feature>,
+    /// Cell type of the images: f32, f16, bf16 or u8
+    #[arg(long, default_value = "f32")]
+    dtype: Dtype,
+    /// max, none, signed-log or constant=X
+    #[arg(long, default_value = "max")]
+    normalise: Normalise,
     /// A new permutation each epoch
     #[arg(long)]
     shuffle: bool,
@@ -70,6 +81,9 @@ pub(crate) struct Args {
     /// Batches to serve, over as many epochs as that takes; one epoch by default
     #[arg(long)]
     batches: Option<u64>,
+    /// Whole epochs to serve, with a check for leaks of memory
+    #[arg(long, value_name = "N", conflicts_with = "batches")]
+    epochs: Option<u64>,
     /// Part of the samples to use, in (0, 1] [default: the preset's, 1]
     #[arg(long)]
     sample_fraction: Option<f64>,
@@ -82,6 +96,15 @@ pub(crate) struct Args {
     /// Number of such processes
     #[arg(long, default_value_t = 1)]
     world_size: u64,
+    /// Lock the batch buffers in physical memory
+    #[arg(long)]
+    pin_memory: bool,
+    /// End the worker threads after each epoch
+    #[arg(long)]
+    no_persistent_workers: bool,
+    /// Limit of decoded bins kept, in bytes; 0 for none [default: 128 MiB]
+    #[arg(long)]
+    cache_bytes: Option<usize>,
     /// Bins of an image
     #[arg(long, default_value_t = 500)]
     bins: usize,
@@ -132,6 +155,9 @@ impl Args {
             sample_fraction: self.sample_fraction.unwrap_or(preset.sample_fraction),
             rank: self.rank,
             world_size: self.world_size,
+            dtype: self.dtype,
+            pin_memory: self.pin_memory || preset.pin_memory,
+            persistent_workers: preset.persistent_workers && !self.no_persistent_workers,
             ..preset
         }
     }
@@ -139,10 +165,17 @@ impl Args {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let window = WindowSpec { n_bins: args.bins, stride: args.stride };
-    let spec =
-        RenderSpec { features: args.features.clone(), n_bins: args.bins, ..RenderSpec::default() };
-    let dataset = Arc::new(Dataset::open(&args.store, window, spec)?);
-    let loader = Loader::new(dataset, args.config())?;
+    let spec = RenderSpec {
+        features: args.features.clone(),
+        normalise: args.normalise,
+        n_bins: args.bins,
+        ..RenderSpec::default()
+    };
+    let mut dataset = Dataset::open(&args.store, window, spec)?;
+    if let Some(bytes) = args.cache_bytes {
+        dataset = dataset.with_cache_bytes(bytes);
+    }
+    let loader = Loader::new(Arc::new(dataset), args.config())?;
     if loader.n_batches() == 0 {
         bail!("no full batch\nhint: leave out --drop-last, or use a smaller --batch-size");
     }
@@ -159,7 +192,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     } else if !quiet {
         print(&loader.stats(), &served, &summary)?;
     }
-    Ok(ExitCode::SUCCESS)
+    let leaks = served.leak.as_ref().is_some_and(|report| report.verdict == LeakVerdict::Leak);
+    Ok(if leaks { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// What was served, and how fast.
@@ -168,6 +202,7 @@ struct Served {
     batch_s: Vec<f64>,
     elapsed_s: f64,
     state: LoaderState,
+    leak: Option<LeakReport>,
 }
 
 fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
@@ -179,11 +214,14 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
         Some(state) => loader.resume(state)?,
         None => loader.epoch(args.epoch),
     };
-    let mut served_before = 0;
+    let (mut served_before, mut epochs_left) = (0, args.epochs.unwrap_or(1));
+    let mut leak = args.epochs.map(|_| LeakWatch::new(loader.n_batches()));
     while args.batches.is_none_or(|wanted| (batch_s.len() as u64) < wanted) {
         let Some(batch) = epoch.next() else {
             // One epoch unless more was asked for; never on when an epoch gives nothing.
-            if args.batches.is_none() || batch_s.len() == served_before {
+            epochs_left = epochs_left.saturating_sub(1);
+            let is_enough = args.batches.is_none() && epochs_left == 0;
+            if is_enough || batch_s.len() == served_before {
                 break;
             }
             served_before = batch_s.len();
@@ -193,6 +231,9 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
         drop(batch?);
         batch_s.push(last.elapsed().as_secs_f64());
         last = Instant::now();
+        if let Some(leak) = &mut leak {
+            leak.after(batch_s.len() as u64);
+        }
         monitor.after(batch_s.len() as u64, loader);
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             bail!(
@@ -202,7 +243,8 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
             );
         }
     }
-    Ok(Served { batch_s, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state() })
+    let leak = leak.map(|leak| leak.report());
+    Ok(Served { batch_s, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state(), leak })
 }
 
 fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) -> serde_json::Value {
@@ -229,7 +271,16 @@ fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) ->
         "order_sha256": loader.order_sha256(epoch),
         "shuffle_quality": loader.shuffle_quality(epoch),
         "state": served.state.to_string(),
+        "dtype": loader.config().dtype.to_string(),
+        "image_bytes": image_bytes(loader),
+        "leak": served.leak.as_ref().map(leak::document),
     })
+}
+
+/// Bytes of all images of the data set, had they been stored.
+fn image_bytes(loader: &Loader) -> f64 {
+    let sample_bytes = loader.dataset().sample_len() * loader.config().dtype.size_bytes();
+    loader.dataset().len() as f64 * sample_bytes as f64
 }
 
 fn print(stats: &LoaderStats, served: &Served, summary: &Summary) -> Result<()> {
@@ -243,6 +294,9 @@ fn print(stats: &LoaderStats, served: &Served, summary: &Summary) -> Result<()> 
     ))?;
     if stats.skipped > 0 {
         output::print_line(&format!("skipped {} windows without a two-sided bin", stats.skipped))?;
+    }
+    if let Some(leak) = &served.leak {
+        output::print_line(&leak.text("epoch"))?;
     }
     output::print_line(&format!("state {}", served.state))?;
     Ok(())

@@ -20,6 +20,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Above this share of the cores in other programs' hands the figures are doubtful.
+const BUSY: f64 = 0.1;
+
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if !quiet && !args.json {
         eprintln!("measuring; leave the machine alone for a moment");
@@ -33,8 +36,13 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             .iter()
             .map(|(name, why)| (name.clone(), why.to_string().into()))
             .collect();
-        let document =
-            serde_json::json!({ "host": host, "roof": outcome.roof, "unavailable": missing });
+        let document = serde_json::json!({
+            "host": host,
+            "roof": outcome.roof,
+            "spread": outcome.spread,
+            "others_cpu_share": outcome.others_cpu.as_ref().ok(),
+            "unavailable": missing,
+        });
         output::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -42,16 +50,25 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let roof = serde_json::to_value(&outcome.roof).context("cannot encode the roof")?;
     for (name, value) in roof.as_object().into_iter().flatten() {
         let unit = match name.as_str() {
-            "fsync_s" => Unit::Seconds,
             name if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
-            _ => Unit::BytesPerSecond,
+            name if name.ends_with("_per_s") => Unit::BytesPerSecond,
+            _ => Unit::Seconds,
         };
         let text =
             value.as_f64().map(|v| unit.format(v)).unwrap_or_else(|| "not measured".to_owned());
-        output::print_line(&format!("{name:<26}{text}"))?;
+        let spread = outcome.spread.get(name);
+        let spread = spread.map_or(String::new(), |s| format!("  ±{:.1} %", s * 50.0));
+        output::print_line(&format!("{name:<26}{text:<14}{spread}"))?;
     }
     for (name, why) in &outcome.missing {
         output::print_line(&format!("{name:<26}unavailable: {why}"))?;
+    }
+    if let Ok(share) = outcome.others_cpu
+        && share > BUSY
+        && !quiet
+    {
+        let share = Unit::Fraction.format(share);
+        eprintln!("other programs used {share} of the cores meanwhile: the limits may be higher");
     }
     Ok(ExitCode::SUCCESS)
 }

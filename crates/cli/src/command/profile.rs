@@ -15,7 +15,9 @@ use crate::output;
 Example:
   lob profile --out results/train -- python train.py --epochs 3
 
-The program keeps the terminal. Exit code 2 when it fails; the reports are written all the same.")]
+The program keeps the terminal. Exit code 2 when it fails; the reports are written all the same.
+Beside them: trace.json for ui.perfetto.dev and, where the kernel lets stacks be sampled, flame.svg
+and profile.folded. Hot lines have names in programs built with debug information.")]
 pub(crate) struct Args {
     /// Milliseconds between samples
     #[arg(long, default_value_t = 20)]
@@ -34,8 +36,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     command.args(arguments);
     let found = lob_profiler::profile_command(command, Duration::from_millis(args.interval_ms))?;
     let title = format!("Profile of {}", args.command.join(" "));
+    let mut beside = vec![("trace.json", found.to_chrome_json())];
+    match &found.lines {
+        Ok(lines) => {
+            beside.push(("flame.svg", lines.flame_graph_svg(&title)));
+            beside.push(("profile.folded", lines.folded_stacks()));
+        }
+        Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
+        Err(_) => {}
+    }
     let run = lob_bench::run_of(found.scenario, &title, &args.out);
-    let files = lob_bench::write_reports(&run, None, &args.out)?;
+    let files = lob_bench::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
+    for (name, text) in beside {
+        lob_bench::write_file_into_new_folder(&args.out.join(name), text.as_bytes())?;
+    }
     if !quiet {
         for scenario in &run.scenarios {
             eprintln!(

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lob_bench::read_run;
+use lob_bench::{read_history_file, read_run};
 use lob_metrics::Run;
-use lob_report::{Format, Rendered};
+use lob_report::{Beside, Format, Rendered};
 
 use crate::output;
 
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Run document to show changes against (advisory)
     #[arg(long, value_name = "RUN.json")]
     baseline: Option<PathBuf>,
+    /// History file to draw trends from (see `lob bench --history`)
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Folder to write into
     #[arg(long, default_value = ".")]
     out: PathBuf,
@@ -34,10 +37,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let formats = if args.format.is_empty() { &Format::ALL[..] } else { &args.format[..] };
     let baseline = args.baseline.as_deref().map(read_run).transpose()?;
+    let history = args.history.as_deref().map(read_history_file).transpose()?.unwrap_or_default();
     let runs = args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<Run>>>()?;
     for (path, run) in args.runs.iter().zip(&runs) {
         let folder = if args.runs.len() == 1 { args.out.clone() } else { args.out.join(&run.id) };
-        let files = lob_report::render_all_with_baseline(run, baseline.as_ref(), formats)
+        let beside = Beside { baseline: baseline.as_ref(), history: &history };
+        let files = lob_report::render_all_beside(run, &beside, formats)
             .with_context(|| format!("cannot render `{}`", path.display()))?;
         write(&folder, files, quiet)?;
     }
@@ -51,11 +56,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
     for file in files {
         let target = folder.join(&file.file_name);
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent)
-                .with_context(|| format!("cannot make `{}`", parent.display()))?;
-        }
-        output::write_file(&target, &file.bytes)?;
+        lob_bench::write_file_into_new_folder(&target, &file.bytes)?;
         if !quiet {
             output::print_line(&target.display().to_string())?;
         }

@@ -1,43 +1,65 @@
 //! `lob signals`.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+mod columns;
+mod line;
+mod records;
+mod sheet;
+mod table;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use lob_convert::RecordStream;
-use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
-use lob_metrics::{Summary, Unit};
-use lob_signals::{
-    FEATURE_NAMES, FeatureConfig, FeatureExtractor, GateConfig, LogisticModel, Model, N_FEATURES,
-    Quote, Signal, SignalGate, Stance,
-};
+use clap::ValueEnum;
+use lob_signals::{GateConfig, Study};
+use serde_json::{Value, json};
 
-use crate::interrupt;
+use crate::output::print_json;
 
-/// Features, probabilities and positions for every book update, as CSV
+/// Indicators, probabilities and positions for every book update, as CSV or Parquet
 ///
-/// The model is a fixed rule on queue pressure until somebody fits one: it shows the pipeline, it
-/// promises no profit.
+/// SOURCE is a DBN file with order-book records, or a `.csv` table with any of the columns price,
+/// high, low, volume, signed_volume, bid_px, ask_px, bid_sz, ask_sz, bid_depth_sz, ask_depth_sz; a
+/// table gets the indicators only. `--model` says what turns features into the probability of a
+/// rise; all but `queue-pressure` are fitted to the first updates of each instrument and are silent
+/// until then. None promises a profit.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  lob signals day.mbo.dbn.zst --out signals.csv
+  lob signals day.mbo.dbn.zst --out signals.parquet
   lob signals day.mbp-10.dbn.zst --symbol ESM4 | head
+  lob signals day.mbp-10.dbn.zst --indicators rsi:14,macd,order_flow_imbalance --out s.csv
+  lob signals day.mbp-10.dbn.zst --model embedding --out s.parquet --json
+  lob signals prices.csv --indicators rsi:14,bollinger:20:2 --repeat 20 --out out.csv --json
 
-An empty cell is null: the indicator is still warming up, or a side of the book is absent.")]
+Indicators: rsi:14 momentum:10 rate_of_change:10 volatility:20 ewma_volatility:0.94 sma:20 ema:20
+macd:12:26:9 bollinger:20:2 atr:14 vwap:20 kyle_lambda:50 spread microprice queue_imbalance
+book_imbalance order_flow_imbalance; the settings shown are those a name alone takes. From DBN
+records, prices are mids, a bar is one update, volumes are trades.
+
+An empty cell (CSV) or a null (Parquet): the indicator is still warming up, or a side of the book is
+absent.")]
 pub(crate) struct Args {
-    /// DBN file
+    /// DBN file, or a .csv table
     source: PathBuf,
     /// Only this symbol or instrument id; all by default
     #[arg(long)]
     symbol: Option<String>,
-    /// Where to write; stdout by default
+    /// .csv or .parquet file to write; CSV on stdout by default
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Indicators to write in place of the model's ten features, as NAME or NAME:SETTING...
+    #[arg(long, value_delimiter = ',', value_parser = parse_study)]
+    indicators: Vec<Study>,
+    /// What turns features into probabilities
+    #[arg(long, value_enum, default_value_t = ModelName::QueuePressure)]
+    model: ModelName,
+    /// Updates of each instrument that a fitted model learns from, and is silent for
+    #[arg(long, default_value_t = 20_000)]
+    fit_rows: usize,
+    /// Contrastive training steps of the `embedding` model
+    #[arg(long, default_value_t = 50)]
+    fit_steps: usize,
     /// Probability of a rise from which to go long, and one minus it to go short
     #[arg(long, default_value_t = GateConfig::default().enter)]
     enter: f32,
@@ -47,158 +69,86 @@ pub(crate) struct Args {
     /// Largest position, either way
     #[arg(long, default_value_t = GateConfig::default().max_position)]
     max_position: u16,
+    /// Calculate the indicators of a table this often and report the time of each
+    #[arg(long, default_value_t = 1)]
+    repeat: usize,
+    /// One JSON document on stdout: rows, stage latencies, time of each indicator
+    #[arg(long)]
+    json: bool,
 }
 
-/// One instrument's pipeline.
-struct Line {
-    symbol: String,
-    is_wanted: bool,
-    features: FeatureExtractor,
-    gate: SignalGate,
+/// The models of `--model`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModelName {
+    /// A fixed rule: the book leans the way its queues and its order flow do
+    QueuePressure,
+    /// Logistic regression on the ten features
+    Logistic,
+    /// Medium contrastive encoder over 100 rows of features, and a linear head
+    Embedding,
 }
 
-impl Line {
-    /// Features, model and gate for one quote.
-    fn update(
-        &mut self,
-        model: &mut LogisticModel,
-        quote: Quote,
-    ) -> Result<([f32; N_FEATURES], Signal)> {
-        let row = self.features.update(quote);
-        let mut probability = [f32::NAN];
-        if row.iter().all(|x| x.is_finite()) {
-            model.predict(&row, &mut probability).map_err(anyhow::Error::from_boxed)?;
-        }
-        Ok((row, self.gate.update(&row, probability[0])))
-    }
+fn parse_study(text: &str) -> Result<Study, lob_signals::SignalError> {
+    text.parse()
+}
+
+/// What a source gave.
+struct Written {
+    rows: u64,
+    file: Option<sheet::OutputFile>,
+    /// What the source adds to the JSON document.
+    facts: Value,
+    /// The same for people.
+    words: String,
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
-    interrupt::watch()?;
-    let latencies = match &args.out {
-        None => write_signals(args, BufWriter::new(io::stdout().lock()))?,
-        Some(path) => {
-            let temporary = path.with_extension("csv.tmp");
-            let outcome = to_file(args, &temporary, path);
-            if outcome.is_err() {
-                // The error matters more than a temporary file that cannot be removed either.
-                let _ = std::fs::remove_file(&temporary);
-            }
-            outcome?
-        }
+    ensure!(
+        !(args.json && args.out.is_none()),
+        "`--json` and the signals both want stdout\nhint: give `--out FILE`"
+    );
+    let begun = std::time::Instant::now();
+    let written = if has_extension(&args.source, "csv") {
+        table::run(args)?
+    } else {
+        crate::interrupt::watch()?;
+        records::run(args)?
     };
-    if let Some(summary) = Summary::of(&latencies).filter(|_| !quiet) {
-        eprintln!(
-            "{} updates; features, model and signal: p50 {}, p99 {}",
-            summary.n,
-            Unit::Seconds.format(summary.median),
-            Unit::Seconds.format(summary.p99)
-        );
+    if args.json {
+        let mut document = json!({
+            "source": args.source.display().to_string(),
+            "rows": written.rows,
+            "elapsed_s": begun.elapsed().as_secs_f64(),
+            "output": written.file.as_ref().map(|file| json!({
+                "path": file.path.display().to_string(),
+                "bytes": file.bytes,
+                "sha256": file.sha256,
+            })),
+        });
+        if let (Value::Object(all), Value::Object(facts)) = (&mut document, written.facts) {
+            all.extend(facts);
+        }
+        print_json(&document)?;
+    } else if !quiet {
+        eprintln!("{} rows; {}", written.rows, written.words);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn to_file(args: &Args, temporary: &Path, path: &Path) -> Result<Vec<f64>> {
-    let file = File::create(temporary)
-        .with_context(|| format!("cannot write `{}`", temporary.display()))?;
-    let latencies = write_signals(args, BufWriter::new(&file))?;
-    file.sync_all()
-        .and_then(|()| std::fs::rename(temporary, path))
-        .with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(latencies)
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
-/// Streams the file once; returns the seconds each update took inside the pipeline.
-fn write_signals(args: &Args, mut out: impl Write) -> Result<Vec<f64>> {
-    /// Latencies kept: enough for a steady p99, bounded whatever the file.
-    const MOST: usize = 1_000_000;
-    let mut stream = RecordStream::open_unhashed(&args.source)?;
-    let mut lines: BTreeMap<u32, Line> = BTreeMap::new();
-    let mut model = LogisticModel::queue_pressure();
-    let mut latencies = Vec::new();
-    let mut n_written = 0u64;
-    writeln!(
-        out,
-        "ts_event,instrument_id,symbol,bid_px,ask_px,{},probability,stance,trade,position",
-        FEATURE_NAMES.join(",")
-    )?;
-    while let Some(update) = stream.next()? {
-        let (id, ts_event, best) =
-            (update.hd.instrument_id, update.hd.ts_event, update.levels[0].clone());
-        ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
-        let line = match lines.entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let symbol =
-                    stream.symbol(id, ts_event).map_or_else(|| id.to_string(), str::to_owned);
-                entry.insert(new_line(args, id, symbol)?)
-            }
-        };
-        if !line.is_wanted {
-            continue;
-        }
-        let quote = Quote {
-            bid_px: price(best.bid_px),
-            ask_px: price(best.ask_px),
-            bid_sz: f64::from(best.bid_sz),
-            ask_sz: f64::from(best.ask_sz),
-        };
-        let begun = Instant::now();
-        let (row, signal) = line.update(&mut model, quote)?;
-        if latencies.len() < MOST {
-            latencies.push(begun.elapsed().as_secs_f64());
-        }
-        write!(out, "{ts_event},{id},{}", line.symbol)?;
-        write_row(&mut out, quote, &row, signal)?;
-        n_written += 1;
+/// Opens the output: by the extension of `--out`, CSV on stdout without it.
+fn open_sheet(args: &Args, columns: Vec<lob_store::Column>) -> Result<sheet::Sheet> {
+    match &args.out {
+        None => Ok(sheet::Sheet::to_stdout(columns)),
+        Some(path) if has_extension(path, "csv") => sheet::Sheet::to_csv(path, columns),
+        Some(path) if has_extension(path, "parquet") => sheet::Sheet::to_parquet(path, columns),
+        Some(path) => Err(anyhow::anyhow!(
+            "`{}` is neither `.csv` nor `.parquet`\nhint: the extension decides the format",
+            path.display()
+        )),
     }
-    out.flush()?;
-    let path = args.source.display();
-    match &args.symbol {
-        Some(name) => ensure!(n_written > 0, "`{path}` holds no book update of `{name}`"),
-        None => ensure!(n_written > 0, "`{path}` holds no book update"),
-    }
-    Ok(latencies)
-}
-
-fn new_line(args: &Args, id: u32, symbol: String) -> Result<Line> {
-    let gate = GateConfig {
-        enter: args.enter,
-        exit: args.exit,
-        max_position: args.max_position,
-        ..GateConfig::default()
-    };
-    let is_wanted =
-        args.symbol.as_ref().is_none_or(|name| *name == symbol || *name == id.to_string());
-    Ok(Line {
-        symbol,
-        is_wanted,
-        features: FeatureExtractor::new(FeatureConfig::default())?,
-        gate: SignalGate::new(gate)?,
-    })
-}
-
-fn write_row(out: &mut impl Write, quote: Quote, row: &[f32], signal: Signal) -> io::Result<()> {
-    cell(out, quote.bid_px)?;
-    cell(out, quote.ask_px)?;
-    for x in row {
-        cell(out, f64::from(*x))?;
-    }
-    cell(out, f64::from(signal.probability))?;
-    let stance = match signal.stance {
-        Stance::Flat => "flat",
-        Stance::Long => "long",
-        Stance::Short => "short",
-    };
-    writeln!(out, ",{stance},{},{}", signal.trade, signal.position)
-}
-
-/// A price as a number; NaN where there is none.
-fn price(px: i64) -> f64 {
-    if px == UNDEF_PRICE { f64::NAN } else { px as f64 / PRICE_SCALE as f64 }
-}
-
-/// A cell of its own; empty for null.
-fn cell(out: &mut impl Write, value: f64) -> io::Result<()> {
-    if value.is_finite() { write!(out, ",{value}") } else { write!(out, ",") }
+    .context("cannot open the output")
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{fixture, json, lob_fails, lob_ok, shared, shown};
+use super::{fixture, json, lob, lob_fails, lob_ok, shared, shown};
 
 const SMALL: [&str; 8] =
     ["--ticks-per-bin", "10", "--lookback", "100", "--lookforward", "100", "--offset", "10"];
@@ -142,4 +142,78 @@ fn the_real_example_has_its_known_counts() {
     assert_eq!(summary["inputs"][0]["updates"], 43_790);
     assert_eq!(summary["outputs"][0]["symbol"], "ESH4");
     assert_eq!(summary["outputs"][0]["price_step"], 250_000_000);
+}
+
+/// Every real file with the records and updates that its description gives; `None` for those that
+/// hold no books.
+const REAL: [(&str, Option<(u64, u64)>); 12] = [
+    ("dbn_test_data.mbp-10.dbn", Some((2, 2))),
+    ("dbn_test_data.mbp-10.v1.dbn.zst", Some((2, 2))),
+    ("dbn_test_data.mbp-10.v2.dbn.zst", Some((2, 2))),
+    ("dbn_test_data.mbp-10.v3.dbn.zst", Some((2, 2))),
+    ("dbpy_GLBX.MDP3.mbp-10.dbn.zst", Some((4, 4))),
+    ("dbpy_IFEU.IMPACT.mbp-10.dbn.zst", Some((4, 4))),
+    ("dbpy_NDEX.IMPACT.mbp-10.dbn.zst", Some((4, 4))),
+    ("dbpy_XNAS.ITCH.mbp-10.dbn.zst", Some((4, 4))),
+    ("nautilus_esh4-20231224.mbo.dbn.zst", Some((8_725, 73))),
+    ("nautilus_esh4-20231225.mbo.dbn.zst", Some((68_792, 43_790))),
+    ("nautilus_futures_20240701.mbp-1.dbn.zst", None),
+    ("dbn_multi-frame.definition.v1.dbn.frag.zst", None),
+];
+
+#[test]
+fn every_real_file_converts_or_is_refused_by_name() {
+    let Some(real) = shared("real") else { return };
+    for (name, counts) in REAL {
+        let path = real.join(name);
+        let folder = tempfile::tempdir().unwrap();
+        for layout in ["bins", "ticks"] {
+            let store = folder.path().join(layout);
+            let args =
+                ["convert", shown(&path), "--out", shown(&store), "--layout", layout, "--json"];
+            let Some((records, updates)) = counts else {
+                let error = lob_fails(&args);
+                assert!(error.contains(name), "{name}: {error}");
+                let what = if name.contains("mbp-1.") { "`mbp-1`" } else { "not a DBN file" };
+                assert!(error.contains(what), "{name}: {error}");
+                assert!(!store.exists());
+                continue;
+            };
+            let summary = json(&lob_ok(&args));
+            assert_eq!(summary["records"], records, "{name} {layout}");
+            assert_eq!(summary["inputs"][0]["updates"], updates, "{name} {layout}");
+            let rows: u64 = summary["rows"].as_u64().unwrap();
+            assert!(if layout == "ticks" { rows == updates } else { rows > 0 }, "{name}");
+        }
+        let verified = lob(&["verify", shown(&path), "--json"]);
+        assert_eq!(verified.status.code(), Some(if counts.is_some() { 0 } else { 2 }), "{name}");
+        if let Some((records, _)) = counts {
+            let report = json(&String::from_utf8(verified.stdout).unwrap());
+            assert_eq!(report["files"][0]["records"], records, "{name}");
+        }
+    }
+}
+
+#[test]
+fn class_edges_travel_between_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = fixture("small.mbp-10.dbn.zst");
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let mut args = vec!["convert", shown(&input), "--json"];
+    args.extend(SMALL);
+    let classes = |more: &[&str]| {
+        let summary = json(&lob_ok(&[&args[..], more].concat()));
+        (summary["classes"]["counts"].clone(), summary["classes"]["verdict"].clone())
+    };
+    let fitted = classes(&["--out", shown(&first), "--fit-part", "0.8"]);
+    assert!(fitted.1.is_string(), "{fitted:?}");
+    assert_eq!(classes(&["--out", shown(&second), "--label-edges", shown(&first)]), fitted);
+    let pips = folder.path().join("pips");
+    let counts = classes(&["--out", shown(&pips), "--label-pips", "1,3", "--label-classes", "5"]).0;
+    assert_eq!(counts.as_array().unwrap().len(), 5);
+    let found = lob_ok(&["inspect", shown(&first)]);
+    assert!(found.contains("points from equal shares"), "{found}");
+    let both = ["convert", shown(&input), "--out", shown(&pips), "--label-pips", "1"];
+    let error = lob_fails(&[&both[..], &["--label-thresholds", "0.1"]].concat());
+    assert!(error.contains("--label-thresholds"), "{error}");
 }

@@ -1,11 +1,25 @@
 //! The real binary, as a user runs it.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests stop and say why")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests stop and say why; their numbers are small and exact"
+)]
 
+mod ab;
 mod bench;
+mod compare;
 mod convert;
 mod everyday;
 mod golden;
 mod kill;
+mod load;
+mod profile;
+mod serve;
+mod signals;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

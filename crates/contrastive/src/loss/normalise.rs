@@ -1,7 +1,6 @@
 use burn::tensor::{Tensor, backend::Backend};
 
-/// Rows shorter than this are no direction: they come out as (almost) 0 and get no gradient.
-const EPSILON: f32 = 1e-12;
+use super::SHORT_ROW;
 
 /// Divides each row of `z` (`[B, D]`) by its Euclidean norm.
 ///
@@ -16,8 +15,8 @@ pub fn normalise<B: Backend>(z: Tensor<B, 2>) -> Tensor<B, 2> {
     // A zero row has a sum of 0, where the root has no gradient: 1 stands in.
     let empty = squares.clone().detach().equal_elem(0.0);
     let norm = squares.mask_fill(empty, 1.0).sqrt();
-    let short = (norm.clone().detach() * largest).lower_elem(EPSILON);
+    let short = (norm.clone().detach() * largest).lower_elem(SHORT_ROW);
     let [_, dim] = z.dims();
-    let tiny = z.detach().div_scalar(EPSILON);
+    let tiny = z.detach().div_scalar(SHORT_ROW);
     (y / norm).mask_where(short.repeat_dim(1, dim), tiny)
 }

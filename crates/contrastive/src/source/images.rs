@@ -1,10 +1,9 @@
-use lob_dataloader::{Dataset, SampleMeta, Scratch};
+use lob_dataloader::{Dataset, LoaderError, SampleMeta, Scratch};
+use lob_depth::{Feature, Geometry};
 
-use super::{PairKey, WindowSource};
-use crate::{ContrastiveError, Rng};
-
-/// Partners tried for one anchor, and anchors tried for one pair, before giving up.
-const MAX_TRIES: usize = 64;
+use super::pairing::{self, Positives};
+use super::{PairKey, Place, WindowSource};
+use crate::{ContrastiveError, Layout, Mirror, Rng};
 
 /// Most windows looked at to find the scale of the inputs.
 const MAX_FITTED: usize = 256;
@@ -25,12 +24,14 @@ pub struct ImageSpec {
 
 /// Depth images of a data set, averaged down and flattened: feature, row, bin.
 ///
-/// The positive of an image is one of the same segment that shares no bin with it. Positions in
-/// the keys are rows of the store, so an ignore radius is in bins.
+/// The positive of an image is one of the same segment that shares no bin with it, or follows
+/// another rule. Positions in the keys are rows of the store, so an ignore radius is in bins.
+/// Windows without a two-sided bin cannot be drawn and are passed over.
 #[derive(Debug)]
 pub struct ImageWindows {
     dataset: Dataset,
     spec: ImageSpec,
+    positives: Positives,
     scratch: Scratch,
     image: Vec<f32>,
     /// Mean and inverse deviation of each input; empty until standardised.
@@ -66,9 +67,37 @@ impl ImageWindows {
             image: vec![0.0; dataset.sample_len()],
             scale: Vec::new(),
             scratch: Scratch::default(),
+            positives: Positives::Apart { max_gap: spec.max_gap * dataset.window().stride },
             spec,
             dataset,
         })
+    }
+
+    /// The same windows with another rule for positives, in bins.
+    #[must_use]
+    pub fn with_positives(mut self, positives: Positives) -> Self {
+        self.positives = positives;
+        self
+    }
+
+    /// The same windows scaled with means and inverse deviations fitted before: what a stored
+    /// model needs.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Shape`] unless there is one for each input.
+    pub fn with_scale(mut self, scale: Vec<(f32, f32)>) -> Result<Self, ContrastiveError> {
+        if scale.len() != self.n_inputs() {
+            let (expected, found) = (self.n_inputs(), scale.len());
+            return Err(ContrastiveError::Shape { what: "the scale", expected, found });
+        }
+        self.scale = scale;
+        Ok(self)
+    }
+
+    /// Mean and inverse deviation of each input; empty until standardised.
+    #[must_use]
+    pub fn scale(&self) -> &[(f32, f32)] {
+        &self.scale
     }
 
     /// The same windows with each input shifted and scaled to mean 0 and variance 1 over `fit`.
@@ -87,17 +116,30 @@ impl ImageWindows {
             return Err(ContrastiveError::config("fit", "a range of windows", found));
         }
         self.scale.clear();
+        let layout = self.layout();
         let mut window = vec![0.0; self.n_inputs()];
         let mut sums = vec![(0.0_f64, 0.0_f64); window.len()];
         let every = fit.len().div_ceil(MAX_FITTED);
-        let chosen = fit.step_by(every);
-        let n = chosen.len() as f64;
-        for idx in chosen {
-            self.load(idx, &mut window)?;
-            for ((sum, squares), &x) in sums.iter_mut().zip(&window) {
-                *sum += f64::from(x);
-                *squares += f64::from(x) * f64::from(x);
+        let mut n = 0.0;
+        for idx in fit.step_by(every) {
+            if self.load(idx, &mut window)?.is_none() {
+                continue;
             }
+            // Both sides alike: a flipped image must be as typical as the image itself.
+            for _ in 0..2 {
+                for ((sum, squares), &x) in sums.iter_mut().zip(&window) {
+                    *sum += f64::from(x);
+                    *squares += f64::from(x) * f64::from(x);
+                }
+                n += 1.0;
+                layout.flip_sides(&mut window);
+            }
+        }
+        if n == 0.0 {
+            return Err(ContrastiveError::NotEnoughData {
+                reason: "no window has a bin with a bid and an ask".into(),
+                hint: "look at the store with `lob inspect`",
+            });
         }
         let scale = sums.iter().map(|(sum, squares)| {
             let mean = sum / n;
@@ -110,12 +152,17 @@ impl ImageWindows {
         Ok(self)
     }
 
-    /// Renders window `idx` and averages it into `out`.
-    fn load(&mut self, idx: usize, out: &mut [f32]) -> Result<SampleMeta, ContrastiveError> {
-        let meta = self
-            .dataset
-            .get(idx as u64, &mut self.scratch, &mut self.image)
-            .map_err(|source| ContrastiveError::Source { window: idx, source: source.into() })?;
+    /// Renders window `idx` and averages it into `out`; `None` if it has no two-sided bin.
+    fn load(
+        &mut self,
+        idx: usize,
+        out: &mut [f32],
+    ) -> Result<Option<SampleMeta>, ContrastiveError> {
+        let meta = match self.dataset.get(idx as u64, &mut self.scratch, &mut self.image) {
+            Ok(meta) => meta,
+            Err(error) if error.is_empty_book() => return Ok(None),
+            Err(source) => return Err(unreadable(idx, source)),
+        };
         let (rows, bins) = (self.spec.row_pool, self.spec.bin_pool);
         let per_row = self.n_bins.div_ceil(bins);
         let out_planes = out.chunks_exact_mut(self.n_rows.div_ceil(rows) * per_row);
@@ -128,7 +175,7 @@ impl ImageWindows {
         for (x, (mean, inverse)) in out.iter_mut().zip(&self.scale) {
             *x = (*x - mean) * inverse;
         }
-        Ok(meta)
+        Ok(Some(meta))
     }
 
     /// Number that windows of one segment share.
@@ -145,35 +192,49 @@ impl ImageWindows {
 
     fn pair(
         &mut self,
+        idx: usize,
         rng: &mut Rng,
         anchor_out: &mut [f32],
         positive_out: &mut [f32],
-    ) -> Result<PairKey, ContrastiveError> {
+    ) -> Result<Option<PairKey>, ContrastiveError> {
         let stride = self.dataset.window().stride;
-        let nearest = self.n_bins.div_ceil(stride);
-        for _ in 0..MAX_TRIES {
-            let idx = rng.below(self.len());
-            let steps = nearest + rng.below(self.spec.max_gap + 1);
-            let after = rng.below(2) == 0;
-            let other = self.neighbour(idx, steps, after);
-            let Some(other) = other.or_else(|| self.neighbour(idx, steps, !after)) else {
-                continue;
-            };
-            let anchor = self.load(idx, anchor_out)?;
-            let positive = self.load(other, positive_out)?;
-            let group = self.group(&anchor);
-            if group == self.group(&positive)
-                && anchor.row.abs_diff(positive.row) == (steps * stride) as u64
-            {
-                let (anchor, positive) = (position(anchor.row), position(positive.row));
-                return Ok(PairKey { group, anchor, positive });
-            }
+        let (least, most) = self.positives.distances(self.n_bins);
+        let (least, most) = (least.div_ceil(stride), (most / stride).max(least.div_ceil(stride)));
+        let steps = least + rng.below(most - least + 1);
+        let after = rng.below(2) == 0;
+        let other = self.neighbour(idx, steps, after);
+        let Some(other) = other.or_else(|| self.neighbour(idx, steps, !after)) else {
+            return Ok(None);
+        };
+        let Some(anchor) = self.load(idx, anchor_out)? else { return Ok(None) };
+        if other == idx {
+            positive_out.copy_from_slice(anchor_out);
+            return Ok(Some(self.key(&anchor, &anchor)));
         }
-        Err(ContrastiveError::NotEnoughData {
-            reason: format!("no two of {} windows lie apart in one segment", self.len()),
-            hint: "use a shorter window, smaller bins or a longer recording",
-        })
+        let Some(positive) = self.load(other, positive_out)? else { return Ok(None) };
+        let is_pair = self.group(&anchor) == self.group(&positive)
+            && anchor.row.abs_diff(positive.row) == (steps * stride) as u64;
+        Ok(is_pair.then(|| self.key(&anchor, &positive)))
     }
+
+    fn key(&self, anchor: &SampleMeta, positive: &SampleMeta) -> PairKey {
+        let group = self.group(anchor);
+        let place = |meta: &SampleMeta| Place {
+            row: position(meta.row),
+            ts_event: Some(meta.ts_event).filter(|&ts| ts != u64::MAX),
+        };
+        PairKey {
+            instrument: self.dataset.store().files()[anchor.file].meta().instrument_id.into(),
+            group,
+            anchor: place(anchor),
+            positive: place(positive),
+            label: anchor.label.map_or(group.cast_signed(), i64::from),
+        }
+    }
+}
+
+fn unreadable(window: usize, source: LoaderError) -> ContrastiveError {
+    ContrastiveError::Source { window, source: source.into() }
 }
 
 fn position(row: u64) -> i64 {
@@ -206,8 +267,26 @@ impl WindowSource for ImageWindows {
         self.n_features * self.n_rows.div_ceil(rows) * self.n_bins.div_ceil(bins)
     }
 
+    fn layout(&self) -> Layout {
+        let spec = self.dataset.render_spec();
+        let planes = spec.planes().map(|feature| match feature {
+            Feature::Microprice => Mirror::Keep,
+            _ => Mirror::Negate,
+        });
+        // Only the contiguous price axis is symmetric about its middle.
+        let planes: Vec<Mirror> = match spec.geometry {
+            Geometry::Contiguous => planes.collect(),
+            Geometry::Compat => return Layout::series(self.n_inputs(), 1),
+        };
+        Layout::Image {
+            planes,
+            n_rows: self.n_rows.div_ceil(self.spec.row_pool),
+            n_bins: self.n_bins.div_ceil(self.spec.bin_pool),
+        }
+    }
+
     fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        self.load(idx, out).map(|_| ())
+        self.load(idx, out)?.map(drop).ok_or(ContrastiveError::EmptyWindow { window: idx })
     }
 
     fn pairs(
@@ -217,12 +296,10 @@ impl WindowSource for ImageWindows {
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        let n = self.n_inputs();
-        let rows = anchors.chunks_exact_mut(n).zip(positives.chunks_exact_mut(n));
-        for (key, (anchor, positive)) in keys.iter_mut().zip(rows) {
-            *key = self.pair(rng, anchor, positive)?;
-        }
-        Ok(())
+        let (n_windows, n_inputs) = (self.len(), self.n_inputs());
+        pairing::draw(n_windows, n_inputs, rng, anchors, positives, keys, |idx, rng, a, p| {
+            self.pair(idx, rng, a, p)
+        })
     }
 }
 

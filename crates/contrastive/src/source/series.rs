@@ -1,5 +1,9 @@
-use super::{PairKey, WindowSource};
-use crate::{ContrastiveError, Rng};
+use std::sync::Arc;
+
+use super::pairing::{self, Positives};
+use super::sampling::{Sampling, window_starts};
+use super::{PairKey, Place, WindowSource};
+use crate::{ContrastiveError, Layout, Mirror, Rng};
 
 /// How windows are cut from a series and which of them are positives of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +23,31 @@ pub struct SeriesSpec {
 /// Windows never cross a segment.
 #[derive(Debug, Clone)]
 pub struct SeriesWindows {
-    values: Vec<f32>,
-    n_channels: usize,
-    spec: SeriesSpec,
+    values: Arc<[f32]>,
+    channels: Vec<Mirror>,
+    window: usize,
+    positives: Positives,
+    segments: Vec<Segment>,
+    /// Class of each row, or nothing.
+    labels: Vec<i64>,
+    /// Instrument and time of each row, or nothing.
+    marks: Vec<(u64, Option<u64>)>,
     starts: Vec<Start>,
+    /// What each channel was shifted by and multiplied with.
+    scale: Vec<(f32, f32)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    id: u32,
+    first: usize,
+    end: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Start {
     row: usize,
-    segment: u32,
-    segment_rows: (usize, usize),
+    segment: Segment,
 }
 
 impl SeriesWindows {
@@ -42,47 +60,206 @@ impl SeriesWindows {
     /// [`ContrastiveError::NotFinite`] for input that does not fit, and
     /// [`ContrastiveError::NotEnoughData`] when no pair of windows exists.
     pub fn new(
-        mut values: Vec<f32>,
+        values: Vec<f32>,
         n_channels: usize,
         segments: &[u32],
         fit_rows: std::ops::Range<usize>,
         spec: SeriesSpec,
     ) -> Result<Self, ContrastiveError> {
-        if n_channels == 0 || spec.window == 0 || spec.stride == 0 {
-            let found = format!("{n_channels}, {}, {}", spec.window, spec.stride);
-            return Err(ContrastiveError::config("channels, window, stride", "above 0", found));
-        }
-        if values.len() != segments.len() * n_channels {
-            return Err(ContrastiveError::Shape {
-                what: "the series",
-                expected: segments.len() * n_channels,
-                found: values.len(),
-            });
-        }
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(ContrastiveError::NotFinite {
-                window: at / n_channels,
-                position: at % n_channels,
-                value: values[at],
-            });
-        }
         if fit_rows.is_empty() || fit_rows.end > segments.len() {
             let found = format!("{fit_rows:?} of {} rows", segments.len());
             return Err(ContrastiveError::config("fit_rows", "a range of rows", found));
         }
-        standardise(&mut values, n_channels, fit_rows);
-        let starts = starts(segments, spec);
-        if starts.is_empty() {
+        if n_channels == 0 {
+            return Err(ContrastiveError::config("channels, window, stride", "above 0", 0));
+        }
+        check_shape(&values, n_channels, segments)?;
+        let rows: Vec<usize> = fit_rows.collect();
+        let channels = vec![Mirror::Keep; n_channels];
+        let scale = Self::fit_scale(&values, &channels, &rows)?;
+        let positives = Positives::Apart { max_gap: spec.max_gap };
+        Self::with_scale(values, channels, segments, scale, (spec.window, spec.stride), positives)
+    }
+
+    /// The same from values whose channels know bid and ask, with a scale fitted before (see
+    /// [`fit_scale`](Self::fit_scale)) and any rule for positives.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when the scale has another number of channels.
+    pub fn with_scale(
+        mut values: Vec<f32>,
+        channels: Vec<Mirror>,
+        segments: &[u32],
+        scale: Vec<(f32, f32)>,
+        (window, stride): (usize, usize),
+        positives: Positives,
+    ) -> Result<Self, ContrastiveError> {
+        if scale.len() != channels.len() {
+            let (expected, found) = (channels.len(), scale.len());
+            return Err(ContrastiveError::Shape { what: "the scale", expected, found });
+        }
+        let n_channels = channels.len();
+        if n_channels == 0 || window == 0 || stride == 0 {
+            let found = format!("{n_channels}, {window}, {stride}");
+            return Err(ContrastiveError::config("channels, window, stride", "above 0", found));
+        }
+        check_shape(&values, n_channels, segments)?;
+        standardise(&mut values, &scale);
+        let mut first = 0;
+        let parts = segments.chunk_by(|a, b| a == b).map(|chunk| {
+            let end = first + chunk.len();
+            Segment { id: chunk[0], first: std::mem::replace(&mut first, end), end }
+        });
+        let series = Self {
+            segments: parts.collect(),
+            values: values.into(),
+            channels,
+            window,
+            positives,
+            labels: Vec::new(),
+            marks: Vec::new(),
+            starts: Vec::new(),
+            scale,
+        };
+        series.sampled(Sampling::Sequential { stride })
+    }
+
+    /// Mean and inverse deviation of each channel over some rows; the mean of a channel that
+    /// changes its sign with the sides is 0 by symmetry.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Config`] for no rows or one past the end.
+    pub fn fit_scale(
+        values: &[f32],
+        channels: &[Mirror],
+        rows: &[usize],
+    ) -> Result<Vec<(f32, f32)>, ContrastiveError> {
+        let n = channels.len().max(1);
+        let n_rows = values.len() / n;
+        if rows.is_empty() || rows.iter().any(|&row| row >= n_rows) {
+            let found = format!("{} rows to fit on of {n_rows}", rows.len());
+            return Err(ContrastiveError::config("fit_rows", "rows of the series", found));
+        }
+        let fit = |(channel, mirror): (usize, &Mirror)| {
+            let column = rows.iter().map(|row| values[row * n + channel]);
+            fitted(column, *mirror == Mirror::Negate)
+        };
+        Ok(channels.iter().enumerate().map(fit).collect())
+    }
+
+    /// The same series with other windows of each segment.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::NotEnoughData`] when no window has a positive.
+    pub fn sampled(mut self, sampling: Sampling) -> Result<Self, ContrastiveError> {
+        self.starts.clear();
+        for (n, &segment) in self.segments.iter().enumerate() {
+            let sampling = match sampling {
+                Sampling::Random { n: wanted, seed } => {
+                    Sampling::Random { n: wanted, seed: seed.wrapping_add(n as u64) }
+                }
+                other => other,
+            };
+            let starts = window_starts(segment.end - segment.first, self.window, sampling);
+            self.starts
+                .extend(starts.iter().map(|row| Start { row: segment.first + row, segment }));
+        }
+        self.keep_paired()
+    }
+
+    /// The same windows with another rule for positives.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::NotEnoughData`] when no window has a positive under the rule.
+    pub fn with_positives(mut self, positives: Positives) -> Result<Self, ContrastiveError> {
+        self.positives = positives;
+        self.keep_paired()
+    }
+
+    /// The windows that lie in `rows`, with their positives: the part of a split in time.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::NotEnoughData`] when no window with a positive is left.
+    pub fn within(mut self, rows: std::ops::Range<usize>) -> Result<Self, ContrastiveError> {
+        for start in &mut self.starts {
+            start.segment.first = start.segment.first.max(rows.start);
+            start.segment.end = start.segment.end.min(rows.end);
+        }
+        let window = self.window;
+        self.starts.retain(|s| s.row >= s.segment.first && s.row + window <= s.segment.end);
+        self.keep_paired()
+    }
+
+    /// The windows whose first row is wanted, every one of them with its positives unchanged.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::NotEnoughData`] when none is left.
+    pub fn retained(
+        mut self,
+        mut is_wanted: impl FnMut(usize) -> bool,
+    ) -> Result<Self, ContrastiveError> {
+        self.starts.retain(|start| is_wanted(start.row));
+        self.keep_paired()
+    }
+
+    /// The same windows with a class for each row; a pair has that of the anchor's last row.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Shape`] unless there is one for each row.
+    pub fn with_labels(mut self, labels: Vec<i64>) -> Result<Self, ContrastiveError> {
+        let rows = self.values.len() / self.channels.len();
+        if labels.len() != rows {
+            let found = labels.len();
+            return Err(ContrastiveError::Shape { what: "the classes", expected: rows, found });
+        }
+        self.labels = labels;
+        Ok(self)
+    }
+
+    /// The same windows with the instrument and the time (ns since 1970, where known) of each row,
+    /// for the false-negative mask.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Shape`] unless there is one for each row.
+    pub fn with_marks(mut self, marks: Vec<(u64, Option<u64>)>) -> Result<Self, ContrastiveError> {
+        let rows = self.values.len() / self.channels.len();
+        if marks.len() != rows {
+            let found = marks.len();
+            return Err(ContrastiveError::Shape { what: "the marks", expected: rows, found });
+        }
+        self.marks = marks;
+        Ok(self)
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "a row number is far below 2^63")]
+    fn key(&self, anchor: Start, positive: usize) -> PairKey {
+        let group = u64::from(anchor.segment.id);
+        let mark = |row: usize| self.marks.get(row).copied().unwrap_or((group, None));
+        let place = |row: usize| Place { row: row as i64, ts_event: mark(row).1 };
+        let label = self.labels.get(anchor.row + self.window - 1).copied();
+        PairKey {
+            instrument: mark(anchor.row).0,
+            group,
+            anchor: place(anchor.row),
+            positive: place(positive),
+            label: label.unwrap_or(group as i64),
+        }
+    }
+
+    fn keep_paired(mut self) -> Result<Self, ContrastiveError> {
+        let (window, positives, n_before) = (self.window, self.positives, self.starts.len());
+        self.starts.retain(|start| partners(*start, window, positives).len() > 0);
+        if self.starts.is_empty() {
+            let rows = self.values.len() / self.channels.len();
             return Err(ContrastiveError::NotEnoughData {
                 reason: format!(
-                    "no segment of the {} rows has room for two windows of {} rows",
-                    segments.len(),
-                    spec.window
+                    "no segment of the {rows} rows has room for two windows of {window} rows \
+                     ({n_before} windows, none with a partner)"
                 ),
                 hint: "use a shorter window, smaller bins or a longer recording",
             });
         }
-        Ok(Self { values, n_channels, spec, starts })
+        Ok(self)
     }
 
     /// First row of window `idx`, or `None` past the end.
@@ -91,80 +268,61 @@ impl SeriesWindows {
         self.starts.get(idx).map(|s| s.row)
     }
 
-    fn copy_window(&self, row: usize, out: &mut [f32]) {
-        let from = row * self.n_channels;
-        out.copy_from_slice(&self.values[from..from + self.spec.window * self.n_channels]);
+    /// Mean and inverse deviation that each channel was standardised with.
+    #[must_use]
+    pub fn scale(&self) -> &[(f32, f32)] {
+        &self.scale
     }
+}
 
-    /// A start for the positive of `anchor`, uniform over the allowed rows on both sides.
-    fn positive_row(&self, anchor: Start, rng: &mut Rng) -> usize {
-        let SeriesSpec { window, max_gap, .. } = self.spec;
-        let (first, end) = anchor.segment_rows;
-        let last_start = end - window;
-        let after = (anchor.row + window)..=last_start.min(anchor.row + window + max_gap);
-        let n_after = after.clone().count();
-        let before_end = anchor.row.checked_sub(window).filter(|&row| row >= first);
-        let before_first = before_end.map(|row| row.saturating_sub(max_gap).max(first));
-        let n_before = before_end.zip(before_first).map_or(0, |(end, first)| end - first + 1);
-        let pick = rng.below(n_after + n_before);
-        if pick < n_after {
-            anchor.row + window + pick
-        } else {
-            before_first.unwrap_or(first) + pick - n_after
+fn check_shape(
+    values: &[f32],
+    n_channels: usize,
+    segments: &[u32],
+) -> Result<(), ContrastiveError> {
+    if values.len() != segments.len() * n_channels {
+        return Err(ContrastiveError::Shape {
+            what: "the series",
+            expected: segments.len() * n_channels,
+            found: values.len(),
+        });
+    }
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(at) => Err(ContrastiveError::NotFinite {
+            window: at / n_channels,
+            position: at % n_channels,
+            value: values[at],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// `(x - mean) / deviation` by channel; a constant channel becomes 0.
+#[expect(clippy::cast_possible_truncation, reason = "back to the storage precision")]
+fn standardise(values: &mut [f32], scale: &[(f32, f32)]) {
+    for row in values.chunks_exact_mut(scale.len().max(1)) {
+        for (x, (mean, inverse)) in row.iter_mut().zip(scale) {
+            *x = ((f64::from(*x) - f64::from(*mean)) * f64::from(*inverse)) as f32;
         }
     }
 }
 
-/// Starts of all windows with at least one positive: a segment needs room for two windows, and
-/// the window must leave room for another one before or after itself.
-fn starts(segments: &[u32], spec: SeriesSpec) -> Vec<Start> {
-    let mut out = Vec::new();
-    let mut first = 0;
-    for chunk in segments.chunk_by(|a, b| a == b) {
-        let end = first + chunk.len();
-        let mut row = first;
-        while row + spec.window <= end {
-            let room_after = end - (row + spec.window) >= spec.window;
-            let room_before = row - first >= spec.window;
-            if room_after || room_before {
-                out.push(Start { row, segment: chunk[0], segment_rows: (first, end) });
-            }
-            row += spec.stride;
-        }
-        first = end;
-    }
-    out
+fn partners(start: Start, window: usize, positives: Positives) -> pairing::Partners {
+    let last = start.segment.end - window;
+    positives.partners(start.row, window, start.segment.first, last)
 }
 
-/// `k` numbers below `n`, all different where `n` allows it (Floyd's sampling, Bentley and Floyd,
-/// 1987): the same anchor twice in a batch would be its own negative.
-fn distinct(k: usize, n: usize, rng: &mut Rng) -> Vec<usize> {
-    if k > n {
-        return (0..k).map(|_| rng.below(n)).collect();
-    }
-    let mut out: Vec<usize> = Vec::with_capacity(k);
-    for j in n - k..n {
-        let pick = rng.below(j + 1);
-        out.push(if out.contains(&pick) { j } else { pick });
-    }
-    out
-}
-
-/// `(x - mean) / std` by channel with population variance; a constant channel becomes 0.
+/// Mean and inverse of the population deviation of a channel; an inverse of 0 for a constant one.
 #[expect(clippy::cast_possible_truncation, reason = "back to the storage precision")]
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-fn standardise(values: &mut [f32], n_channels: usize, fit_rows: std::ops::Range<usize>) {
-    let n = fit_rows.len() as f64;
-    for channel in 0..n_channels {
-        let fit = || fit_rows.clone().map(|row| f64::from(values[row * n_channels + channel]));
-        let mean = fit().sum::<f64>() / n;
-        let std = (fit().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-        // Round-off leaves a constant channel with a spread of a few ulps, not of exactly 0.
-        let scale = if std > 1e-9 * mean.abs().max(1e-30) { 1.0 / std } else { 0.0 };
-        for value in values.iter_mut().skip(channel).step_by(n_channels) {
-            *value = ((f64::from(*value) - mean) * scale) as f32;
-        }
-    }
+fn fitted(column: impl ExactSizeIterator<Item = f32> + Clone, is_centred: bool) -> (f32, f32) {
+    let n = column.len() as f64;
+    let sum: f64 = column.clone().map(f64::from).sum();
+    let mean = if is_centred { 0.0 } else { sum / n };
+    let std = (column.map(|x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt();
+    // Round-off leaves a constant channel with a spread of a few ulps, not of exactly 0.
+    let inverse = if std > 1e-9 * mean.abs().max(1e-30) { 1.0 / std } else { 0.0 };
+    (mean as f32, inverse as f32)
 }
 
 impl WindowSource for SeriesWindows {
@@ -173,7 +331,11 @@ impl WindowSource for SeriesWindows {
     }
 
     fn n_inputs(&self) -> usize {
-        self.spec.window * self.n_channels
+        self.window * self.channels.len()
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Series { n_steps: self.window, channels: self.channels.clone() }
     }
 
     fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
@@ -182,11 +344,11 @@ impl WindowSource for SeriesWindows {
             expected: idx + 1,
             found: self.starts.len(),
         })?;
-        self.copy_window(start.row, out);
+        let from = start.row * self.channels.len();
+        out.copy_from_slice(&self.values[from..from + self.window * self.channels.len()]);
         Ok(())
     }
 
-    #[expect(clippy::cast_possible_wrap, reason = "a row number is far below 2^63")]
     fn pairs(
         &mut self,
         rng: &mut Rng,
@@ -194,21 +356,18 @@ impl WindowSource for SeriesWindows {
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        let n = self.n_inputs();
-        let rows = anchors.chunks_exact_mut(n).zip(positives.chunks_exact_mut(n));
-        let drawn = distinct(keys.len(), self.starts.len(), rng);
-        for ((key, idx), (anchor_out, positive_out)) in keys.iter_mut().zip(drawn).zip(rows) {
+        let (n_inputs, n_channels) = (self.n_inputs(), self.channels.len());
+        let pair = |idx: usize, rng: &mut Rng, anchor_out: &mut [f32], positive_out: &mut [f32]| {
             let anchor = self.starts[idx];
-            let positive = self.positive_row(anchor, rng);
-            self.copy_window(anchor.row, anchor_out);
-            self.copy_window(positive, positive_out);
-            *key = PairKey {
-                group: u64::from(anchor.segment),
-                anchor: anchor.row as i64,
-                positive: positive as i64,
+            let Some(positive) = partners(anchor, self.window, self.positives).pick(rng) else {
+                return Ok(None);
             };
-        }
-        Ok(())
+            for (row, out) in [(anchor.row, anchor_out), (positive, positive_out)] {
+                out.copy_from_slice(&self.values[row * n_channels..][..n_inputs]);
+            }
+            Ok(Some(self.key(anchor, positive)))
+        };
+        pairing::draw(self.starts.len(), n_inputs, rng, anchors, positives, keys, pair)
     }
 }
 
@@ -251,18 +410,29 @@ mod tests {
                 }
             }
         }
-    }
 
-    #[test]
-    fn draws_are_distinct_when_they_can_be() {
-        let mut rng = Rng::new(5);
-        for (k, n) in [(0, 1), (1, 1), (5, 5), (5, 9), (20, 400)] {
-            let mut drawn = distinct(k, n, &mut rng);
-            drawn.sort_unstable();
-            drawn.dedup();
-            assert!(drawn.len() == k && drawn.iter().all(|&i| i < n));
+        #[test]
+        fn a_part_in_time_never_looks_outside(
+            window in 1_usize..6, from in 0_usize..60, n in 0_usize..40, shift in 1_usize..5,
+            seed in 0_u64..50,
+        ) {
+            let rows = from..(from + n).min(100);
+            let segments: Vec<u32> = (0..100).map(|row| row / 30).collect();
+            let spec = SeriesSpec { window, stride: 1, max_gap: 5 };
+            let source = SeriesWindows::new(ramp(100), 1, &segments, 0..100, spec).unwrap();
+            let near = source.with_positives(Positives::Near { max_shift: shift }).unwrap();
+            let Ok(mut part) = near.within(rows.clone()) else { return Ok(()) };
+            let mut keys = vec![PairKey::default(); 10];
+            let (mut a, mut p) = (vec![0.0; 10 * window], vec![0.0; 10 * window]);
+            part.pairs(&mut Rng::new(seed), &mut a, &mut p, &mut keys).unwrap();
+            for key in keys {
+                prop_assert!((1..=shift as u64).contains(&key.anchor.abs_diff(key.positive)));
+                for start in [key.anchor, key.positive] {
+                    let start = usize::try_from(start).unwrap();
+                    prop_assert!(rows.contains(&start) && start + window <= rows.end);
+                }
+            }
         }
-        assert_eq!(distinct(7, 3, &mut rng).len(), 7);
     }
 
     #[test]
@@ -270,7 +440,7 @@ mod tests {
         let values: Vec<f32> =
             (0..8).flat_map(|i| [if i < 4 { i as f32 } else { 100.0 }, 5.0]).collect();
         let spec = SeriesSpec { window: 1, stride: 1, max_gap: 0 };
-        let mut source = SeriesWindows::new(values, 2, &[0; 8], 0..4, spec).unwrap();
+        let mut source = SeriesWindows::new(values.clone(), 2, &[0; 8], 0..4, spec).unwrap();
         let mut out = [0.0; 2];
         source.window(0, &mut out).unwrap();
         // mean 1.5, population variance 1.25
@@ -279,6 +449,32 @@ mod tests {
         source.window(7, &mut out).unwrap();
         assert!(out[0] > 80.0);
         assert!(source.window(8, &mut out).is_err());
+
+        // A channel that knows the sides keeps its zero: root mean square of 0, 1, 2, 3.
+        let channels = [Mirror::Negate, Mirror::Keep];
+        let scale = SeriesWindows::fit_scale(&values, &channels, &[0, 1, 2, 3]).unwrap();
+        assert_eq!(scale[0].0, 0.0);
+        assert!((scale[0].1 - 1.0 / 3.5_f32.sqrt()).abs() < 1e-6);
+        let again = SeriesWindows::with_scale(
+            values,
+            channels.to_vec(),
+            &[0; 8],
+            scale.clone(),
+            (1, 1),
+            Positives::Same,
+        );
+        assert_eq!(again.unwrap().scale(), scale);
+    }
+
+    #[test]
+    fn labels_go_with_the_last_row_of_the_anchor() {
+        let spec = SeriesSpec { window: 3, stride: 1, max_gap: 0 };
+        let source = SeriesWindows::new(ramp(20), 1, &[4; 20], 0..20, spec).unwrap();
+        assert!(source.clone().with_labels(vec![0; 19]).is_err());
+        let mut source = source.with_labels((100..120).collect()).unwrap();
+        let mut keys = [PairKey::default(); 5];
+        source.pairs(&mut Rng::new(1), &mut [0.0; 15], &mut [0.0; 15], &mut keys).unwrap();
+        assert!(keys.iter().all(|key| key.label == key.anchor + 102 && key.group == 4));
     }
 
     #[test]

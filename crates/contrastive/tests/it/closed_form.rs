@@ -1,8 +1,9 @@
 //! Values that can be worked out by hand, needing no file.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
+use lob_contrastive::Rng;
 use lob_contrastive::loss::{
-    Scale, decoupled, info_nce, info_nce_with_negatives, nt_xent, sig_lip, sup_con,
+    Scale, decoupled, info_nce, info_nce_with_negatives, nt_xent, plain, sig_lip, sup_con,
     symmetric_info_nce,
 };
 
@@ -116,4 +117,61 @@ fn lone_anchors_are_counted_not_averaged() {
     let alone = sup_con(axes(), &[0, 1], &Scale::Fixed(1.0));
     assert_eq!(alone.n_skipped, 2);
     check(&alone.loss, 0.0);
+}
+
+/// A softmax loss by row.
+type Rows = fn(
+    Tensor<Back, 2>,
+    Tensor<Back, 2>,
+    &Scale<Back>,
+    Option<Tensor<Back, 2, Bool>>,
+) -> Tensor<Back, 1>;
+
+/// Rows and all gradients under a different upstream gradient for each row.
+fn weighed(loss: Rows, [n, dim]: [usize; 2], tau: f32, side: Option<usize>) -> Vec<f32> {
+    let mut rng = Rng::new(n as u64);
+    let mut normal = |rows: usize, columns: usize| -> Vec<Vec<f32>> {
+        (0..rows).map(|_| (0..columns).map(|_| rng.normal_f32()).collect()).collect()
+    };
+    let (za, zp) = (leaf(&normal(n, dim)), leaf(&normal(n, dim)));
+    let s = Tensor::<Back, 1>::from_floats([-tau.ln()], &Default::default()).require_grad();
+    let ignore = side.map(|factor| {
+        let side = factor * n;
+        let mask = (0..side * side).map(|at| {
+            let (i, j) = (at / side, at % side);
+            i % n != j % n && (i * 7 + j * 7) % 5 == 0
+        });
+        let data = TensorData::new(mask.collect::<Vec<bool>>(), [side, side]);
+        Tensor::from_data(data, &Default::default())
+    });
+    let rows = loss(za.clone(), zp.clone(), &Scale::Learned(s.clone()), ignore);
+    let upstream = normal(1, rows.dims()[0]).concat();
+    let upstream = Tensor::from_data(TensorData::new(upstream, rows.dims()), &Default::default());
+    let gradients = (rows.clone() * upstream).sum().backward();
+    let scale: Vec<f32> = s.grad(&gradients).unwrap().into_data().into_vec().unwrap();
+    let rows: Vec<f32> = rows.into_data().into_vec().unwrap();
+    [rows, gradient(&za, &gradients), gradient(&zp, &gradients), scale].concat()
+}
+
+#[test]
+fn the_closed_form_is_the_plain_one_for_any_upstream_gradient() {
+    let kinds: [(Rows, Rows, usize); 3] = [
+        (info_nce, plain::info_nce, 1),
+        (symmetric_info_nce, plain::symmetric_info_nce, 1),
+        (nt_xent, plain::nt_xent, 2),
+    ];
+    for (closed, plain, side) in kinds {
+        for shape in [[2, 3], [5, 1], [17, 16], [70, 33]] {
+            for tau in [0.05, 0.5] {
+                for ignore in [None, Some(side)] {
+                    let found = weighed(closed, shape, tau, ignore);
+                    let expected = weighed(plain, shape, tau, ignore);
+                    let size = expected.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+                    for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+                        assert!((a - b).abs() <= 2e-5 * size, "{shape:?} {tau} {i}: {a} not {b}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::tensor::{Bool, Tensor, TensorData};
 use lob_contrastive::loss::{
-    Scale, decoupled, info_nce, info_nce_with_negatives, normalise, nt_xent, sig_lip, sup_con,
-    symmetric_info_nce,
+    Scale, decoupled, info_nce, info_nce_with_negatives, normalise, nt_xent, plain, sig_lip,
+    sup_con, symmetric_info_nce,
 };
 use serde_json::Value;
 
@@ -75,6 +75,12 @@ impl Case<'_> {
         let queue = || leaf(&self.queue).detach();
         match kind {
             "infonce" => info_nce(za, zp, s, None).mean(),
+            "infonce, plain" => plain::info_nce(za, zp, s, None).mean(),
+            "symmetric, plain" => plain::symmetric_info_nce(za, zp, s, None).mean(),
+            "ntxent, plain" => plain::nt_xent(za, zp, s, None).mean(),
+            "infonce_masked_same_label, plain" => {
+                plain::info_nce(za, zp, s, Some(self.same_label())).mean()
+            }
             "infonce_reverse" => info_nce(zp, za, s, None).mean(),
             "symmetric" => symmetric_info_nce(za, zp, s, None).mean(),
             "ntxent" => nt_xent(za, zp, s, None).mean(),
@@ -142,6 +148,11 @@ fn every_loss_and_gradient() {
                 }
                 input.check(kind, tau, entry);
                 n_checked += 1;
+                if ["infonce", "symmetric", "ntxent", "infonce_masked_same_label"]
+                    .contains(&kind.as_str())
+                {
+                    input.check(&format!("{kind}, plain"), tau, entry);
+                }
             }
         }
     }

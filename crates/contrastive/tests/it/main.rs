@@ -4,12 +4,15 @@
     clippy::unwrap_used,
     clippy::float_cmp,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     reason = "tests with small numbers"
 )]
 
 mod closed_form;
+mod evaluate;
 mod golden;
+mod resume;
 mod train;
 
 use burn::backend::{Autodiff, Flex};

@@ -42,7 +42,9 @@ impl WindowSource for Pairs {
     ) -> Result<(), ContrastiveError> {
         anchors.copy_from_slice(&self.anchors[..anchors.len()]);
         positives.copy_from_slice(&self.positives[..positives.len()]);
-        keys.fill(PairKey::default());
+        for (label, key) in keys.iter_mut().enumerate() {
+            *key = PairKey { label: label as i64, ..PairKey::default() };
+        }
         Ok(())
     }
 }
@@ -99,6 +101,7 @@ fn every_objective_learns() {
         Objective::InfoNce,
         Objective::Symmetric,
         Objective::NtXent,
+        Objective::SupCon,
         Objective::Decoupled,
         Objective::SigLip,
     ] {

@@ -6,10 +6,14 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
-
-use super::frames::{Frames, FramesEnd, ZSTD_MAGIC, walk_frames};
-use crate::ConvertError;
+use super::{
+    ahead::Ahead,
+    frames::{Frames, FramesEnd, ZSTD_MAGIC, walk_frames},
+};
+use crate::{
+    ConvertError, InputHash,
+    hash::{ContentHash, Hasher},
+};
 
 /// Compressed bytes are read in pieces of this size.
 const READ_BYTES: usize = 1 << 18;
@@ -18,27 +22,20 @@ const READ_BYTES: usize = 1 << 18;
 #[derive(Debug)]
 pub(crate) struct HashRead<R> {
     inner: R,
-    hash: Option<Sha256>,
+    hash: Hasher,
     bytes: u64,
 }
 
 impl<R: Read> HashRead<R> {
-    fn new(inner: R, is_hashed: bool) -> Self {
-        Self { inner, hash: is_hashed.then(Sha256::new), bytes: 0 }
-    }
-
-    fn sha256(&self) -> Option<String> {
-        let digest = self.hash.clone()?.finalize();
-        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    fn new(inner: R, hash: InputHash) -> Self {
+        Self { inner, hash: Hasher::new(hash), bytes: 0 }
     }
 }
 
 impl<R: Read> Read for HashRead<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        if let Some(hash) = &mut self.hash {
-            hash.update(&buf[..n]);
-        }
+        self.hash.update(&buf[..n]);
         self.bytes += n as u64;
         Ok(n)
     }
@@ -48,26 +45,28 @@ impl<R: Read> Read for HashRead<R> {
 pub(crate) enum Source {
     Raw(HashRead<File>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<HashRead<File>>>>),
+    /// Any of the two, read by another thread.
+    Ahead(Box<Ahead>),
 }
 
 impl Source {
     /// Opens a file and tells its kind by its first bytes, whatever its name.
-    pub(crate) fn open(path: &Path, is_hashed: bool) -> Result<Self, ConvertError> {
-        Self::open_checked(path, is_hashed, true)
+    pub(crate) fn open(path: &Path, hash: InputHash) -> Result<Self, ConvertError> {
+        Self::open_checked(path, hash, true)
     }
 
     /// Opens a file whatever its frames look like, for a reader that reports all there is.
     pub(crate) fn open_unchecked(path: &Path) -> Result<Self, ConvertError> {
-        Self::open_checked(path, false, false)
+        Self::open_checked(path, InputHash::None, false)
     }
 
-    fn open_checked(path: &Path, is_hashed: bool, is_walked: bool) -> Result<Self, ConvertError> {
+    fn open_checked(path: &Path, hash: InputHash, is_walked: bool) -> Result<Self, ConvertError> {
         let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
         let mut magic = [0; 4];
         let n = read_full(&mut file, &mut magic).map_err(ConvertError::io(path, "read"))?;
         file.rewind().map_err(ConvertError::io(path, "rewind"))?;
         if magic == ZSTD_MAGIC || is_skippable(magic) {
-            return Self::open_zstd(path, file, is_hashed, is_walked);
+            return Self::open_zstd(path, file, hash, is_walked);
         }
         if n < 4 && (magic.starts_with(&ZSTD_MAGIC[..n]) || b"DBN".starts_with(&magic[..n.min(3)]))
         {
@@ -83,13 +82,13 @@ impl Source {
             let found = format!("it starts with `{}`", magic[..n].escape_ascii());
             return Err(ConvertError::NotDbn { path: path.to_owned(), found });
         }
-        Ok(Self::Raw(HashRead::new(file, is_hashed)))
+        Ok(Self::Raw(HashRead::new(file, hash)))
     }
 
     fn open_zstd(
         path: &Path,
         mut file: File,
-        is_hashed: bool,
+        hash: InputHash,
         is_walked: bool,
     ) -> Result<Self, ConvertError> {
         if is_walked {
@@ -99,32 +98,45 @@ impl Source {
             }
         }
         file.rewind().map_err(ConvertError::io(path, "rewind"))?;
-        let hashed = HashRead::new(file, is_hashed);
+        let hashed = HashRead::new(file, hash);
         let buffered = BufReader::with_capacity(READ_BYTES, hashed);
         let decoder = zstd::stream::read::Decoder::with_buffer(buffered)
             .map_err(ConvertError::io(path, "decompress"))?;
         Ok(Self::Zstd(Box::new(decoder)))
     }
 
-    fn hashed(&self) -> &HashRead<File> {
+    /// The same, read by a thread of its own from here on.
+    pub(crate) fn ahead(self) -> io::Result<Self> {
         match self {
-            Self::Raw(reader) => reader,
-            Self::Zstd(decoder) => decoder.get_ref().get_ref(),
+            Self::Ahead(_) => Ok(self),
+            source => Ok(Self::Ahead(Box::new(Ahead::new(source)?))),
         }
     }
 
     /// Bytes of the file read so far.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.hashed().bytes
+        match self {
+            Self::Raw(reader) => reader.bytes,
+            Self::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Self::Ahead(ahead) => ahead.file_bytes(),
+        }
     }
 
-    /// SHA-256 of the bytes read so far in hex; `None` if hashing is off.
-    pub(crate) fn sha256(&self) -> Option<String> {
-        self.hashed().sha256()
+    /// The hash of the file, once it is read to its end.
+    pub(crate) fn content(&self) -> ContentHash {
+        match self {
+            Self::Raw(reader) => reader.hash.finish(),
+            Self::Zstd(decoder) => decoder.get_ref().get_ref().hash.finish(),
+            Self::Ahead(ahead) => ahead.content(),
+        }
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
-        matches!(self, Self::Zstd(_))
+        match self {
+            Self::Raw(_) => false,
+            Self::Zstd(_) => true,
+            Self::Ahead(ahead) => ahead.is_compressed(),
+        }
     }
 }
 
@@ -133,6 +145,7 @@ impl Read for Source {
         match self {
             Self::Raw(reader) => reader.read(buf),
             Self::Zstd(decoder) => decoder.read(buf),
+            Self::Ahead(ahead) => ahead.read(buf),
         }
     }
 }

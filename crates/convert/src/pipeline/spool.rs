@@ -8,6 +8,7 @@ use std::{
 
 use lob_depth::{Bin, SLOTS};
 
+use super::ticks::RowPool;
 use crate::ConvertError;
 
 /// Bytes of an encoded bin.
@@ -37,11 +38,18 @@ pub(super) struct Spool {
     file: Option<File>,
     end: u64,
     held_bytes: usize,
+    /// Memory for rows of the layout of ticks.
+    pub(super) rows: RowPool,
 }
 
 impl Spool {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, file: None, end: 0, held_bytes: 0 }
+        Self { path, file: None, end: 0, held_bytes: 0, rows: RowPool::default() }
+    }
+
+    /// The temporary file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn push(&mut self, bins: &mut Bins, bin: &Bin, segment: u32) {

@@ -1,5 +1,7 @@
 //! The layout of ticks: rows go into encoded row groups, which wait for their labels in the spool.
 
+mod rows;
+
 use std::{collections::VecDeque, path::Path};
 
 use dbn::Mbp10Msg;
@@ -17,17 +19,25 @@ use crate::{
     levels::{Mbp10Levels, is_clear},
 };
 
-/// Rows of an instrument and day that make a row group: 12 MiB before encoding.
-const GROUP_ROWS: usize = 1 << 15;
-/// Rows of all instruments together that may wait to be encoded: 46 MiB.
+pub(super) use rows::RowPool;
+use rows::Rows;
+
+/// Rows of an instrument and day that make a row group: 25 MiB before encoding.
+const GROUP_ROWS: usize = 1 << 16;
+/// Rows that make one where memory is short. What a footer says about a row group takes memory
+/// until the end, and smaller ones would take more of it than their rows.
+const GROUP_ROWS_MIN: usize = GROUP_ROWS / 4;
+/// Rows of all instruments together that may wait to be encoded: 50 MiB.
 const HELD_ROWS_MAX: usize = 1 << 17;
 /// Movements of an instrument that its classes are fitted on, at most.
 const FIT_MAX: usize = 1 << 18;
+/// The same of all instruments together: 32 MiB.
+pub(super) const FIT_ALL_MAX: usize = 1 << 22;
 
 /// The rows of one instrument on one day.
 #[derive(Debug, Default)]
 pub(super) struct TickPart {
-    held: Vec<TickRow>,
+    rows: Rows,
     groups: Vec<(TickGroup, Block)>,
     /// Movement of each row, in order, not a number where it has none; the ones in the spool
     /// first.
@@ -58,16 +68,22 @@ struct Fit {
 }
 
 impl Fit {
+    /// Keeps every other one.
+    fn thin(&mut self) {
+        let mut is_kept = false;
+        self.movements.retain(|_| {
+            is_kept = !is_kept;
+            is_kept
+        });
+        self.movements.shrink_to_fit();
+        self.stride *= 2;
+    }
+
     #[inline]
     fn push(&mut self, movement: f64) {
         if self.n.is_multiple_of(self.stride) {
             if self.movements.len() == FIT_MAX {
-                let mut is_kept = false;
-                self.movements.retain(|_| {
-                    is_kept = !is_kept;
-                    is_kept
-                });
-                self.stride *= 2;
+                self.thin();
             }
             if self.n.is_multiple_of(self.stride) {
                 self.movements.push(movement);
@@ -95,6 +111,7 @@ impl Ticking {
         ts: u64,
         config: &ConvertConfig,
         parts: &mut Vec<Part>,
+        pool: &mut RowPool,
     ) -> Result<(), DepthError> {
         let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
         if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
@@ -108,7 +125,7 @@ impl Ticking {
         let mid = twice_mid(record.levels[0].bid_px, record.levels[0].ask_px)?;
         let part = &mut parts[self.part];
         part.updates += 1;
-        part.ticks.held.push(tick_row(record));
+        part.ticks.rows.push(tick_row(record), pool);
         let ts_event = record.hd.ts_event;
         if ts_event != u64::MAX {
             let (first, last) = part.ticks.ts_event_range.unwrap_or((ts_event, ts_event));
@@ -131,8 +148,18 @@ impl Ticking {
         }
     }
 
-    pub(super) fn edges(&self, config: &ConvertConfig) -> Result<Edges, DepthError> {
-        Edges::fit(&self.fit.movements, self.fit.stride, config)
+    pub(super) fn edges(&self, config: &ConvertConfig, symbol: &str) -> Result<Edges, DepthError> {
+        Edges::fit(&self.fit.movements, self.fit.stride, config, symbol)
+    }
+
+    /// Movements kept for the fit.
+    pub(super) fn n_fit(&self) -> usize {
+        self.fit.movements.len()
+    }
+
+    /// Halves them.
+    pub(super) fn thin_fit(&mut self) {
+        self.fit.thin();
     }
 }
 
@@ -157,37 +184,48 @@ fn tick_row(record: &Mbp10Msg) -> TickRow {
 }
 
 impl TickPart {
+    /// Rows in memory.
     pub(super) fn n_held(&self) -> usize {
-        self.held.len()
+        self.rows.n_held()
     }
 
-    /// Whether the rows held should be encoded, where `n_parts` parts hold `n_all` rows together.
+    /// Whether something should be done about the rows, where `n_parts` parts hold `n_all` of them
+    /// in memory together.
     pub(super) fn is_due(&self, n_all: usize, n_parts: usize) -> bool {
         // Beyond the limit the larger half goes, so that row groups stay as large as they can.
-        self.held.len() >= GROUP_ROWS
-            || (n_all > HELD_ROWS_MAX && self.held.len() * n_parts >= n_all)
+        self.rows.n() >= GROUP_ROWS
+            || (n_all > HELD_ROWS_MAX && self.n_held() * n_parts >= n_all && self.n_held() > 0)
     }
 
-    /// Encodes the rows held and moves them, and the movements known, to the spool.
+    /// Relieves memory of the rows held: a row group of them goes to the spool, or if they are too
+    /// few for one, they go there as they are. With `all`, what is left is a row group whatever its
+    /// size.
     pub(super) fn flush(
         &mut self,
         encoder: &mut TickEncoder,
         symbol: impl FnOnce() -> String,
         spool: &mut Spool,
+        all: bool,
     ) -> Result<(), ConvertError> {
         if self.symbol.is_empty() {
             self.symbol = symbol();
         }
         let mut bytes = Vec::new();
-        // A row group of what came while a full one was waited for stays below twice its size.
-        for rows in self.held.chunks(2 * GROUP_ROWS) {
-            bytes.clear();
-            let group = encoder.encode(rows, &self.symbol, &mut bytes)?;
-            self.groups.push((group, spool.put(&bytes)?));
+        if all || self.rows.n() >= GROUP_ROWS_MIN {
+            let rows = self.rows.take(spool)?;
+            // A row group of what came while a full one was waited for stays below twice its size.
+            for rows in rows.chunks(2 * GROUP_ROWS / rows::PIECE_ROWS) {
+                bytes.clear();
+                let group = encoder.encode(rows, &self.symbol, &mut bytes)?;
+                self.groups.push((group, spool.put(&bytes)?));
+            }
+            spool.rows.give(rows);
+        } else {
+            self.rows.spill(spool)?;
         }
-        self.held = Vec::new();
         bytes.clear();
         bytes.extend(self.movements.drain(..).flat_map(f64::to_le_bytes));
+        self.movements = Vec::new();
         if !bytes.is_empty() {
             self.spooled.push(spool.put(&bytes)?);
         }
@@ -212,7 +250,7 @@ pub(super) fn write_ticks(
     let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
         "ticks",
         key,
-        input.sha256.as_deref(),
+        input.content.as_deref(),
         input.path,
     ));
     let mut writer = TickWriter::create(folder.join(&relative), config.tick_writer)?;
@@ -258,6 +296,7 @@ pub(super) fn write_ticks(
         symbol: ticks.symbol,
         day,
         price_step: 1,
+        price_step_from: None,
         rows: file.rows,
         samples: class_counts.iter().sum(),
         bytes: file.bytes,

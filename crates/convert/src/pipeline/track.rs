@@ -1,22 +1,16 @@
 //! One instrument on its way from updates to bins.
 
-use std::collections::VecDeque;
+mod binning;
 
 use dbn::Mbp10Msg;
-use lob_depth::{
-    Bin, BinBuilder, DepthError, MovementStream, PRICE_SCALE, PriceStep, StepDetector, UNDEF_PRICE,
-    twice_mid,
-};
+use lob_depth::{DepthError, PRICE_SCALE, PriceStep, StepDetector, UNDEF_PRICE};
 
+use self::binning::Binning;
 use super::{
     spool::{Bins, Spool},
     ticks::{TickPart, Ticking},
 };
-use crate::{
-    ConvertConfig, Layout, PriceStepChoice,
-    day::Day,
-    levels::{Mbp10Levels, is_clear, update_meta},
-};
+use crate::{ConvertConfig, Layout, PriceStepChoice, PriceStepSource, day::Day};
 
 /// Updates of an instrument that its price step is detected from.
 const DETECTION_UPDATES: usize = 1_000;
@@ -51,8 +45,7 @@ pub(super) struct Track {
     filter_day: Option<Day>,
     is_wanted: bool,
     stage: Stage,
-    /// The price step, if the prices seen did not suffice to be sure of it.
-    pub(super) guessed_step: Option<PriceStep>,
+    pub(super) step_from: PriceStepSource,
     pub(super) parts: Vec<Part>,
 }
 
@@ -65,25 +58,6 @@ enum Stage {
     },
     Binning(Box<Binning>),
     Ticking(Box<Ticking>),
-}
-
-#[derive(Debug)]
-struct Binning {
-    step: PriceStep,
-    builder: BinBuilder,
-    movements: MovementStream,
-    /// Updates binned so far, and how many of them lie before the open segment.
-    n_updates: u64,
-    segment_first: u64,
-    /// Last updates of the open segment's bins whose movements are not known yet.
-    pending: VecDeque<u64>,
-    /// Position of the open part and its day.
-    part: usize,
-    day: Option<Day>,
-    segment: u32,
-    last_ts: u64,
-    last_touch: (i64, i64),
-    off_step: u64,
 }
 
 /// Time stamp that orders a record: the capture time, as in the vendor's daily files, or the
@@ -99,24 +73,27 @@ pub(super) fn order_ts(record: &Mbp10Msg) -> Option<u64> {
 }
 
 impl Track {
-    pub(super) fn new(key: Key, config: &ConvertConfig) -> Result<Self, DepthError> {
-        let stage = match config.price_step {
-            _ if config.layout == Layout::Ticks => Stage::Ticking(Box::new(Ticking::new(config)?)),
-            PriceStepChoice::Auto => {
-                Stage::Detecting { held: Vec::new(), detector: Box::default() }
+    /// An instrument that has shown no update yet; `defined` is the price increment in its
+    /// definition record.
+    pub(super) fn new(
+        key: Key,
+        config: &ConvertConfig,
+        defined: Option<i64>,
+    ) -> Result<Self, DepthError> {
+        let binning =
+            |step| Ok(Stage::Binning(Box::new(Binning::new(PriceStep::new(step)?, config)?)));
+        let (stage, step_from) = match (config.price_step, defined) {
+            _ if config.layout == Layout::Ticks => {
+                (Stage::Ticking(Box::new(Ticking::new(config)?)), PriceStepSource::Given)
             }
-            PriceStepChoice::Fixed(step) => {
-                Stage::Binning(Box::new(Binning::new(PriceStep::new(step)?, config)?))
-            }
+            (PriceStepChoice::Fixed(step), _) => (binning(step)?, PriceStepSource::Given),
+            (PriceStepChoice::Auto, Some(step)) => (binning(step)?, PriceStepSource::Definition),
+            (PriceStepChoice::Auto, None) => (
+                Stage::Detecting { held: Vec::new(), detector: Box::default() },
+                PriceStepSource::Detected,
+            ),
         };
-        Ok(Self {
-            key,
-            filter_day: None,
-            is_wanted: true,
-            stage,
-            guessed_step: None,
-            parts: Vec::new(),
-        })
+        Ok(Self { key, filter_day: None, is_wanted: true, stage, step_from, parts: Vec::new() })
     }
 
     /// Whether the filters let this instrument through at this time; `decide` is asked once a day.
@@ -145,7 +122,9 @@ impl Track {
     ) -> Result<(), DepthError> {
         match &mut self.stage {
             Stage::Binning(binning) => binning.push(record, ts, config, &mut self.parts, spool),
-            Stage::Ticking(ticking) => ticking.push(record, ts, config, &mut self.parts),
+            Stage::Ticking(ticking) => {
+                ticking.push(record, ts, config, &mut self.parts, &mut spool.rows)
+            }
             Stage::Detecting { .. } => self.hold(record, config, spool),
         }
     }
@@ -203,7 +182,9 @@ impl Track {
             Err(DepthError::TooFewPrices { .. }) if anyway => (decimal_step(held)?, true),
             Err(error) => return Err(error),
         };
-        self.guessed_step = is_guess.then_some(step);
+        if is_guess {
+            self.step_from = PriceStepSource::Guessed;
+        }
         let mut binning = Box::new(Binning::new(step, config)?);
         for record in std::mem::take(held) {
             // Records without any time were left out before.
@@ -238,6 +219,19 @@ impl Track {
             Stage::Ticking(ticking) => Some(ticking),
             _ => None,
         }
+    }
+
+    /// The same, to have fewer of them.
+    pub(super) fn ticking_mut(&mut self) -> Option<&mut Ticking> {
+        match &mut self.stage {
+            Stage::Ticking(ticking) => Some(ticking),
+            _ => None,
+        }
+    }
+
+    /// A time of an update of the first day seen, to look the symbol up.
+    pub(super) fn first_ts(&self) -> u64 {
+        self.parts.iter().min_by_key(|part| part.day).map_or(0, |part| part.ts)
     }
 }
 
@@ -281,99 +275,6 @@ pub(super) fn part_of(day: Day, ts: u64, parts: &mut Vec<Part>) -> usize {
         });
     }
     at
-}
-
-impl Binning {
-    fn new(step: PriceStep, config: &ConvertConfig) -> Result<Self, DepthError> {
-        Ok(Self {
-            step,
-            builder: BinBuilder::new(config.bin_rule, config.size_aggregate, step)?,
-            movements: MovementStream::new(config.label)?,
-            n_updates: 0,
-            segment_first: 0,
-            pending: VecDeque::new(),
-            part: 0,
-            day: None,
-            segment: 0,
-            last_ts: 0,
-            last_touch: (UNDEF_PRICE, UNDEF_PRICE),
-            off_step: 0,
-        })
-    }
-
-    #[inline]
-    fn push(
-        &mut self,
-        record: &Mbp10Msg,
-        ts: u64,
-        config: &ConvertConfig,
-        parts: &mut Vec<Part>,
-        spool: &mut Spool,
-    ) -> Result<(), DepthError> {
-        let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
-        if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
-            self.begin_segment(ts, config, parts, spool)?;
-        }
-        self.last_ts = ts;
-        let touch = &record.levels[0];
-        if self.last_touch != (touch.bid_px, touch.ask_px) {
-            self.last_touch = (touch.bid_px, touch.ask_px);
-            let step = self.step.get();
-            let is_off = |px: i64| px != UNDEF_PRICE && px % step != 0;
-            self.off_step += u64::from(is_off(touch.bid_px) || is_off(touch.ask_px));
-        }
-        let mid = twice_mid(touch.bid_px, touch.ask_px)?;
-        if let Some(bin) = self.builder.push(update_meta(record), &Mbp10Levels(record))? {
-            self.store(&bin, parts, spool);
-        }
-        self.n_updates += 1;
-        parts[self.part].updates += 1;
-        if let Some(movement) = self.movements.push(mid)
-            && self.pending.front() == Some(&(movement.row + self.segment_first))
-        {
-            self.pending.pop_front();
-            parts[self.part].movements.push(movement.value.unwrap_or(f64::NAN));
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn store(&mut self, bin: &Bin, parts: &mut [Part], spool: &mut Spool) {
-        self.pending.push_back(bin.last_update);
-        spool.push(&mut parts[self.part].bins, bin, self.segment);
-    }
-
-    /// Ends the open segment, if it has any update, and begins another at `ts`.
-    #[cold]
-    fn begin_segment(
-        &mut self,
-        ts: u64,
-        config: &ConvertConfig,
-        parts: &mut Vec<Part>,
-        spool: &mut Spool,
-    ) -> Result<(), DepthError> {
-        self.end_segment(parts, spool);
-        let day = Day::of(ts, config.day_start_ns);
-        self.part = part_of(day, ts, parts);
-        self.segment = parts[self.part].next_segment;
-        parts[self.part].next_segment += 1;
-        self.day = Some(day);
-        self.movements = MovementStream::new(config.label)?;
-        self.segment_first = self.n_updates;
-        Ok(())
-    }
-
-    fn end_segment(&mut self, parts: &mut [Part], spool: &mut Spool) {
-        if self.day.is_none() {
-            return;
-        }
-        if let Some(bin) = self.builder.finish() {
-            self.store(&bin, parts, spool);
-        }
-        // Nothing after the segment may complete them.
-        let movements = &mut parts[self.part].movements;
-        movements.extend(self.pending.drain(..).map(|_| f64::NAN));
-    }
 }
 
 #[cfg(test)]

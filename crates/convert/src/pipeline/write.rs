@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use lob_depth::{PriceStep, class_edges, classify, train_prefix};
+use lob_depth::{DepthError, PriceStep, class_edges, classify, train_prefix};
 use lob_store::{
     BinWriter, FORMAT_VERSION, LabelMeta, SourceMeta, StoreMeta, StoredBin, partition_path,
 };
@@ -11,7 +11,7 @@ use super::{
     spool::Spool,
     track::{Key, Part},
 };
-use crate::{ClassEdges, ConvertConfig, ConvertError, OutputSummary};
+use crate::{ClassEdges, ConvertConfig, ConvertError, OutputSummary, PriceStepSource};
 
 /// What all files of an input have in common.
 pub(super) struct InputMeta<'a> {
@@ -19,6 +19,8 @@ pub(super) struct InputMeta<'a> {
     pub(super) dataset: String,
     pub(super) schema: &'static str,
     pub(super) sha256: Option<String>,
+    /// What names of files hold of the content.
+    pub(super) content: Option<String>,
     pub(super) records: u64,
     pub(super) skipped: BTreeMap<String, u64>,
 }
@@ -46,6 +48,17 @@ fn outermost(inner: impl Iterator<Item = f64>) -> Vec<f64> {
     std::iter::once(f64::NEG_INFINITY).chain(inner).chain([f64::INFINITY]).collect()
 }
 
+/// The first `part` of `n`, at least 1 and at most all.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of a count"
+)]
+fn part_of(n: usize, part: f64) -> usize {
+    ((n as f64 * part) as usize).clamp(1, n)
+}
+
 /// The sample standard deviation (ddof 1); 0 of a single number.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn standard_deviation(values: &[f64]) -> f64 {
@@ -65,11 +78,12 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    /// The edges for the movements of an instrument.
+    /// The edges for the movements of an instrument's bins.
     pub(super) fn of(
         parts: &[Part],
         config: &ConvertConfig,
-    ) -> Result<Self, lob_depth::DepthError> {
+        symbol: &str,
+    ) -> Result<Self, DepthError> {
         let mut by_day: Vec<&Part> = parts.iter().collect();
         by_day.sort_by_key(|part| part.day);
         let movements: Vec<f64> = by_day
@@ -77,7 +91,7 @@ impl Edges {
             .flat_map(|part| part.movements.iter().copied())
             .filter(|movement| movement.is_finite())
             .collect();
-        Self::fit(&movements, 1, config)
+        Self::fit(&movements, 1, config, symbol)
     }
 
     /// The edges for finite movements in time order, of which every `stride`th is given.
@@ -85,16 +99,32 @@ impl Edges {
         movements: &[f64],
         stride: u64,
         config: &ConvertConfig,
-    ) -> Result<Self, lob_depth::DepthError> {
+        symbol: &str,
+    ) -> Result<Self, DepthError> {
         let classes = config.label.classes;
-        if let ClassEdges::Fixed(inner) = &config.class_edges {
-            let edges = Some(outermost(inner.iter().copied()));
-            return Ok(Self { edges, fitted_on: "given".to_owned() });
+        let given = config.class_edges.given(symbol);
+        match (&config.class_edges, given) {
+            (ClassEdges::Fit | ClassEdges::Volatility(_), _) => {}
+            (ClassEdges::Pips(pips), Some(inner)) => {
+                let fitted_on = format!("given: {pips:?} pips of 1e-4 of the price");
+                return Ok(Self { edges: Some(outermost(inner.into_iter())), fitted_on });
+            }
+            (_, Some(inner)) => {
+                let edges = Some(outermost(inner.into_iter()));
+                return Ok(Self { edges, fitted_on: "given".to_owned() });
+            }
+            (_, None) => {
+                let fitted_on = format!("given, but not for `{symbol}`");
+                return Ok(Self { edges: None, fitted_on });
+            }
         }
         if movements.is_empty() {
             return Ok(Self { edges: None, fitted_on: "no movement".to_owned() });
         }
-        let train = train_prefix(movements, classes);
+        let train = match config.fit_part {
+            None => train_prefix(movements, classes),
+            Some(part) => &movements[..part_of(movements.len(), part)],
+        };
         let mut fitted_on = format!(
             "first {} of {} movements of the instrument in this input",
             train.len(),
@@ -116,6 +146,11 @@ impl Edges {
             return Ok(Self { edges: Some(edges), fitted_on });
         }
         Ok(Self { edges: Some(class_edges(train, classes)?), fitted_on })
+    }
+
+    /// Whether there are classes, or nothing that could have one.
+    pub(super) fn is_missing(&self) -> bool {
+        self.edges.is_none() && self.fitted_on.starts_with("given")
     }
 
     pub(super) fn class(&self, movement: f64) -> Option<i32> {
@@ -142,23 +177,31 @@ impl Edges {
     }
 }
 
+/// What a file of bins is about.
+pub(super) struct Instrument {
+    pub(super) key: Key,
+    pub(super) step: PriceStep,
+    pub(super) step_from: PriceStepSource,
+    pub(super) symbol: String,
+}
+
 /// Writes the file of one instrument and day below `folder`; the summary's path is relative to it.
 pub(super) fn write_part(
     folder: &Path,
     input: &InputMeta<'_>,
     config: &ConvertConfig,
-    instrument: (Key, PriceStep, String),
+    instrument: Instrument,
     part: Part,
     edges: &Edges,
     spool: &mut Spool,
 ) -> Result<OutputSummary, ConvertError> {
     let _scope = lob_profiler::scope("write");
-    let (key, step, symbol) = instrument;
+    let Instrument { key, step, step_from, symbol } = instrument;
     let day = part.day.to_string();
     let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
         "bins",
         key,
-        input.sha256.as_deref(),
+        input.content.as_deref(),
         input.path,
     ));
     let mut writer = BinWriter::create(folder.join(&relative), step.get(), config.writer)?;
@@ -194,6 +237,7 @@ pub(super) fn write_part(
         symbol,
         day,
         price_step: step.get(),
+        price_step_from: Some(step_from),
         rows: file.rows,
         samples: class_counts.iter().sum(),
         bytes: file.bytes,
@@ -204,8 +248,8 @@ pub(super) fn write_part(
 
 /// The file's name within its partition: two publishers or two inputs of one day never collide,
 /// and the same input gives the same name again.
-pub(super) fn file_name(layout: &str, key: Key, sha256: Option<&str>, path: &Path) -> String {
-    let stem = match sha256 {
+pub(super) fn file_name(layout: &str, key: Key, content: Option<&str>, path: &Path) -> String {
+    let stem = match content {
         Some(hash) => hash.get(..12).unwrap_or(hash).to_owned(),
         None => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -11,7 +11,12 @@ mod convert;
 mod corruption;
 mod durability;
 mod golden;
+mod made;
 mod real;
+mod redelivery;
+mod reference;
+mod segments;
+mod shards;
 mod stream;
 mod ticks;
 

@@ -42,6 +42,50 @@ fn raw_and_compressed_files_give_the_same_updates() {
 }
 
 #[test]
+fn reading_ahead_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.mbp-10.dbn.zst", "b.mbp-10.dbn", "c.mbo.dbn.zst"] {
+        // Several pieces, and a rest.
+        let path = market(folder.path(), name, 3_000, 2, 1);
+        let mut here = RecordStream::open(&path).unwrap();
+        let mut ahead = RecordStream::open(&path).unwrap().read_ahead().unwrap();
+        loop {
+            let update = here.next().unwrap();
+            assert_eq!(update, ahead.next().unwrap());
+            if update.is_none() {
+                break;
+            }
+        }
+        assert_eq!(here.counts(), ahead.counts());
+        assert_eq!((here.sha256(), here.file_bytes()), (ahead.sha256(), ahead.file_bytes()));
+        assert!(here.sha256().is_some());
+        // A stream that is given up ends its thread.
+        let mut early = RecordStream::open(&path).unwrap().read_ahead().unwrap();
+        assert!(early.next().unwrap().is_some());
+        drop(early);
+        // The same errors, at the same places.
+        let bytes = std::fs::read(&path).unwrap();
+        let mut damaged = bytes.clone();
+        let at = bytes.len() * 2 / 3;
+        damaged[at..at + 40].fill(0xFF);
+        let bad = folder.path().join("bad");
+        std::fs::write(&bad, damaged).unwrap();
+        let end = |mut stream: RecordStream| loop {
+            match stream.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return (stream.counts().clone(), String::new()),
+                Err(error) => return (stream.counts().clone(), error.to_string()),
+            }
+        };
+        let Ok(here) = RecordStream::open(&bad) else { continue };
+        let ahead = RecordStream::open(&bad).unwrap().read_ahead().unwrap();
+        let (here, ahead) = (end(here), end(ahead));
+        assert_eq!(here.0, ahead.0, "{name}");
+        assert_eq!(here.1.is_empty(), ahead.1.is_empty(), "{name}: {} {}", here.1, ahead.1);
+    }
+}
+
+#[test]
 fn orders_are_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let path = market(folder.path(), "a.mbo.dbn.zst", 5_000, 1, 1);

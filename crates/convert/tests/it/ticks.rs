@@ -4,7 +4,10 @@ use lob_convert::{ClassEdges, ConvertConfig, Inspection, Layout, convert, inspec
 use lob_depth::BinRule;
 use lob_store::{Store, read_tick_meta};
 
-use crate::{market, shared, small, tree};
+use crate::{
+    made::{DAY_1, SECOND_NS, books, update},
+    market, shared, small, tree,
+};
 
 #[test]
 fn every_update_is_a_row_and_labels_agree_with_bins() {
@@ -73,4 +76,25 @@ fn volatility_scales_the_edges() {
     for (edge, multiple) in label.edges.iter().zip(&multiples) {
         assert!((edge - multiple * deviation).abs() < 1e-15);
     }
+}
+
+#[test]
+fn many_instruments_share_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (n, each) = (200, 30);
+    let mut records = Vec::new();
+    for i in 0..each {
+        for id in 0..n {
+            let ts = DAY_1 + (u64::from(i * n + id)) * SECOND_NS / 100;
+            records.push(update(id, ts, 100 + i64::from((i * 7 + id) % 5)));
+        }
+    }
+    let input = books(folder.path(), "a.dbn", &[], &records);
+    let mut config = small(folder.path().join("out"));
+    config.layout = Layout::Ticks;
+    (config.label.lookback, config.label.lookforward, config.label.offset) = (5, 5, 1);
+    let summary = convert(&[input], &config, &()).unwrap();
+    assert_eq!(summary.outputs.len(), n as usize);
+    assert!(summary.outputs.iter().all(|output| output.rows == u64::from(each)));
+    assert!(summary.outputs.iter().all(|output| output.samples == u64::from(each) - 11));
 }

@@ -1,15 +1,13 @@
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use lob_depth::Dtype;
 
+use super::staging::{Pool, StagingBuffer};
 use crate::{Dataset, LoaderError, Scratch, order::Order};
 
 /// One batch. Its buffer returns to the loader when it is dropped.
@@ -27,59 +25,63 @@ pub struct Batch {
     pub indices: Vec<u64>,
     /// How long the consumer waited for it.
     pub wait: Duration,
-    images: Vec<f32>,
+    dtype: Dtype,
+    /// Bytes of the images in the buffer.
+    n_bytes: usize,
+    /// Taken out only when the batch is dropped.
+    buffer: Option<Box<dyn StagingBuffer>>,
     pool: Arc<Pool>,
 }
 
+/// The images of a batch in their number format. Half-precision numbers are given as their bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Cells<'a> {
+    /// Single precision.
+    F32(&'a [f32]),
+    /// IEEE half precision, bits.
+    F16(&'a [u16]),
+    /// bfloat16, bits.
+    Bf16(&'a [u16]),
+    /// Eight bits: 128 + 127 x.
+    U8(&'a [u8]),
+}
+
 impl Batch {
-    /// The images one after the other, `n × features × 402 × bins`, in one recycled buffer: the
-    /// place to copy to a device from. It is ordinary memory; pinning it needs a CUDA driver and
-    /// is up to the backend that is built with one.
+    /// The images one after the other, `n × features × 402 × bins`, in one recycled buffer.
+    ///
+    /// # Panics
+    /// If the loader's format is not `f32`: [`cells`](Self::cells) has all formats.
     pub fn images(&self) -> &[f32] {
-        &self.images
+        match self.cells() {
+            Cells::F32(images) => images,
+            _ => panic!("these images are `{}`, not `f32`: see `Batch::cells`", self.dtype),
+        }
+    }
+
+    /// The images one after the other, in the format of [`LoaderConfig::dtype`](crate::LoaderConfig).
+    pub fn cells(&self) -> Cells<'_> {
+        let bytes = self.bytes();
+        // The pool has checked that its buffers are aligned for any of them.
+        match self.dtype {
+            Dtype::F32 => Cells::F32(bytemuck::cast_slice(bytes)),
+            Dtype::F16 => Cells::F16(bytemuck::cast_slice(bytes)),
+            Dtype::Bf16 => Cells::Bf16(bytemuck::cast_slice(bytes)),
+            Dtype::U8 => Cells::U8(bytes),
+        }
+    }
+
+    /// The images as bytes: what is copied to a device.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer.bytes()[..self.n_bytes])
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.images));
-    }
-}
-
-/// Buffers that wait for their next batch. Fresh memory of this size would be mapped and zeroed
-/// page by page each time, which costs more than rendering into it.
-#[derive(Debug)]
-pub(super) struct Pool {
-    give: Sender<Vec<f32>>,
-    take: Receiver<Vec<f32>>,
-    allocated: AtomicU64,
-}
-
-impl Pool {
-    /// Keeps at most `capacity` idle buffers.
-    pub(super) fn new(capacity: usize) -> Self {
-        let (give, take) = bounded(capacity);
-        Self { give, take, allocated: AtomicU64::new(0) }
-    }
-
-    /// Buffers made since the start.
-    pub(super) fn allocated(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed)
-    }
-
-    /// A buffer of this length with any content, able to hold `capacity` values.
-    fn take(&self, len: usize, capacity: usize) -> Vec<f32> {
-        let mut buffer = self.take.try_recv().unwrap_or_else(|_| {
-            self.allocated.fetch_add(1, Ordering::Relaxed);
-            vec![0.0; capacity]
-        });
-        buffer.resize(len, 0.0);
-        buffer
-    }
-
-    fn give_back(&self, buffer: Vec<f32>) {
-        // One too many, after the consumer held several: it is freed.
-        drop(self.give.try_send(buffer));
+        if let Some(buffer) = self.buffer.take() {
+            self.pool.give_back(buffer);
+        }
     }
 }
 
@@ -89,6 +91,7 @@ pub(super) struct Maker {
     pub(super) dataset: Arc<Dataset>,
     pub(super) order: Order,
     pub(super) batch_size: u64,
+    pub(super) dtype: Dtype,
     /// Samples of the epoch that were served before.
     pub(super) position: u64,
     pub(super) pool: Arc<Pool>,
@@ -123,8 +126,8 @@ impl Maker {
         let end = self.order.len().min(start + self.batch_size);
         // At most the batch size, which is a usize.
         let n = usize::try_from(end - start).unwrap_or(0);
-        let sample_len = self.dataset.sample_len();
-        let full = usize::try_from(self.batch_size).unwrap_or(0);
+        let sample_bytes = self.dataset.sample_len() * self.dtype.size_bytes();
+        let mut buffer = self.pool.take()?;
         let mut batch = Batch {
             n: 0,
             skipped: 0,
@@ -132,13 +135,15 @@ impl Maker {
             movements: Vec::with_capacity(n),
             indices: Vec::with_capacity(n),
             wait: Duration::ZERO,
-            images: self.pool.take(n * sample_len, full * sample_len),
+            dtype: self.dtype,
+            n_bytes: 0,
+            buffer: None,
             pool: Arc::clone(&self.pool),
         };
         for index in (start..end).map(|position| self.order.index(position)) {
             current.set(index);
-            let image = &mut batch.images[batch.n * sample_len..][..sample_len];
-            let sample = match self.dataset.get(index, scratch, image) {
+            let image = &mut buffer.bytes_mut()[batch.n_bytes..][..sample_bytes];
+            let sample = match self.dataset.get_bytes(index, scratch, self.dtype, image) {
                 Err(error) if error.is_empty_book() => {
                     batch.skipped += 1;
                     continue;
@@ -146,11 +151,12 @@ impl Maker {
                 sample => sample?,
             };
             batch.n += 1;
+            batch.n_bytes += sample_bytes;
             batch.labels.push(sample.label);
             batch.movements.push(sample.movement);
             batch.indices.push(index);
         }
-        batch.images.truncate(batch.n * sample_len);
+        batch.buffer = Some(buffer);
         Ok(batch)
     }
 }

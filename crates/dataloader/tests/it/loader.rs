@@ -1,10 +1,18 @@
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use lob_dataloader::{
-    Batch, Dataset, Loader, LoaderConfig, LoaderError, LoaderState, Sampler, Scratch, ShardTail,
-    Shuffle, WindowSpec,
+    Batch, Cells, Dataset, Loader, LoaderConfig, LoaderError, LoaderState, Sampler, Scratch,
+    ShardTail, Shuffle, Staging, StagingBuffer, WindowSpec,
 };
-use lob_depth::{NO_PRICE, RenderSpec};
+use lob_depth::{Dtype, NO_PRICE, Normalise, RenderSpec, bf16_bits, f16_bits, quantise};
 use lob_store::partition_path;
 
 use crate::made;
@@ -197,6 +205,24 @@ fn a_bad_page_reaches_the_consumer_as_an_error() {
 }
 
 #[test]
+fn a_store_that_changes_while_it_is_served_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    // On the calling thread: no other one may be reading while the file is cut.
+    let loader = loader(&dataset, LoaderConfig { workers: 0, batch_size: 3, ..Default::default() });
+    let mut epoch = loader.epoch(0);
+    assert_eq!(epoch.next().unwrap().unwrap().n, 3);
+    for instrument in 1..=3 {
+        let path = folder.path().join(partition_path("2023-11-14", instrument));
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(64).unwrap();
+    }
+    let message = epoch.next().unwrap().unwrap_err().to_string();
+    assert!(message.contains("instrument_id=") && message.contains("row `"), "{message}");
+    assert!(message.contains("changed while it was open"), "{message}");
+    assert!(epoch.next().is_none());
+}
+
+#[test]
 fn the_prefetch_budget_bounds_the_buffers() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(folder.path());
@@ -353,4 +379,129 @@ fn a_prefetch_factor_bounds_the_batches_made_ahead() {
     };
     // A batch of two samples of 100 values has 800 bytes.
     assert_eq!((ahead(Some(2), 1 << 20), ahead(Some(2), 1_600), ahead(None, 8_000)), (6, 2, 10));
+}
+
+#[test]
+fn batches_come_in_any_number_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let serve = |dtype| {
+        let config = LoaderConfig { dtype, batch_size: 6, ..LoaderConfig::default() };
+        let loader = loader(&dataset, config);
+        let mut epoch = loader.epoch(0);
+        let batch = epoch.next().unwrap().unwrap();
+        assert_eq!(batch.bytes().len(), 6 * dataset.sample_len() * dtype.size_bytes());
+        batch
+    };
+    let single = serve(Dtype::F32);
+    let images = single.images();
+    let check = |batch: &Batch, bits: &mut dyn Iterator<Item = u32>| match batch.cells() {
+        Cells::F32(found) => assert!(found.iter().map(|x| x.to_bits()).eq(bits)),
+        Cells::F16(found) | Cells::Bf16(found) => {
+            assert!(found.iter().map(|&x| u32::from(x)).eq(bits));
+        }
+        Cells::U8(found) => assert!(found.iter().map(|&x| u32::from(x)).eq(bits)),
+        other => panic!("{other:?}"),
+    };
+    check(&single, &mut images.iter().map(|x| x.to_bits()));
+    check(&serve(Dtype::F16), &mut images.iter().map(|x| u32::from(f16_bits(*x))));
+    check(&serve(Dtype::Bf16), &mut images.iter().map(|x| u32::from(bf16_bits(*x))));
+    check(&serve(Dtype::U8), &mut images.iter().map(|x| u32::from(quantise(*x))));
+    // Half the bytes a cell: twice the batches in the same budget.
+    let ahead = |dtype| LoaderConfig { dtype, prefetch_bytes: 64 << 20, ..Default::default() };
+    let n = |dtype| ahead(dtype).prefetch_batches(402 * 500);
+    assert_eq!((n(Dtype::F32), n(Dtype::F16), n(Dtype::U8)), (2, 5, 10));
+    let raw = RenderSpec { n_bins: BINS, normalise: Normalise::None, ..RenderSpec::default() };
+    let window = WindowSpec { n_bins: BINS, stride: 1 };
+    let unscaled = Arc::new(Dataset::open(folder.path(), window, raw).unwrap());
+    let config = LoaderConfig { dtype: Dtype::U8, ..LoaderConfig::default() };
+    let refused = Loader::new(unscaled, config).unwrap_err().to_string();
+    assert!(refused.contains("option `dtype` is `u8`") && refused.contains("`none`"), "{refused}");
+}
+
+#[test]
+#[should_panic(expected = "these images are `f16`, not `f32`")]
+fn half_precision_is_not_handed_out_as_single() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LoaderConfig { dtype: Dtype::F16, ..LoaderConfig::default() };
+    let loader = loader(&dataset(folder.path()), config);
+    let batch = loader.epoch(0).next().unwrap().unwrap();
+    let _ = batch.images();
+}
+
+/// Counts what it hands out; refuses after the first `most`, and may be too small or askew.
+#[derive(Debug)]
+struct Counting {
+    most: usize,
+    short: usize,
+    made: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Plain(Vec<f32>, usize);
+
+impl StagingBuffer for Plain {
+    fn bytes(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.0);
+        &bytes[self.1..]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.0);
+        &mut bytes[self.1..]
+    }
+}
+
+impl Staging for Counting {
+    fn allocate(&self, n_bytes: usize) -> std::io::Result<Box<dyn StagingBuffer>> {
+        if self.made.fetch_add(1, Ordering::Relaxed) >= self.most {
+            return Err(std::io::Error::other("no more device memory"));
+        }
+        Ok(Box::new(Plain(vec![0.0; n_bytes.div_ceil(4)], self.short)))
+    }
+}
+
+#[test]
+fn a_backend_may_provide_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path());
+    let serve = |most, short| {
+        let made = Arc::new(AtomicUsize::new(0));
+        let staging = Counting { most, short, made: Arc::clone(&made) };
+        let config =
+            LoaderConfig { batch_size: 5, prefetch_factor: Some(1), ..LoaderConfig::default() };
+        let loader = Loader::with_staging(Arc::clone(&dataset), config, Box::new(staging)).unwrap();
+        let mut served = 0;
+        for epoch in 0..3 {
+            for batch in loader.epoch(epoch) {
+                served += batch.map_err(|error| error.to_string())?.n;
+            }
+        }
+        Ok::<_, String>((served, made.load(Ordering::Relaxed)))
+    };
+    let (served, made) = serve(usize::MAX, 0).unwrap();
+    assert_eq!(served, 3 * 93);
+    assert!(made <= 3, "two made ahead and one in hand: {made}");
+    let refused = serve(0, 0).unwrap_err();
+    assert!(
+        refused.contains("no more device memory") && refused.contains("ulimit -l"),
+        "{refused}"
+    );
+    let askew = serve(usize::MAX, 1).unwrap_err();
+    assert!(askew.contains("cannot get"), "{askew}");
+}
+
+#[test]
+fn locked_memory_is_page_aligned_or_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LoaderConfig { pin_memory: true, batch_size: 2, ..LoaderConfig::default() };
+    let loader = loader(&dataset(folder.path()), config);
+    match loader.epoch(0).next().unwrap() {
+        Ok(batch) => {
+            assert_eq!(batch.bytes().as_ptr().addr() % 4096, 0);
+            assert!(batch.images().iter().any(|x| *x != 0.0));
+        }
+        // A container may allow none.
+        Err(refused) => assert!(refused.to_string().contains("ulimit -l"), "{refused}"),
+    }
 }

@@ -112,7 +112,7 @@ impl BinBuilder {
     ) -> Result<Option<Bin>, DepthError> {
         let mut changed = 0_u32;
         for i in 0..LEVELS {
-            changed |= u32::from(book.level(i) != self.last[i]) << i;
+            changed |= u32::from(differs(book.level(i), self.last[i])) << i;
         }
         // Everything that can fail comes before anything that changes.
         let steps = if changed == 0 { [(0, 0); LEVELS] } else { self.steps(book, changed)? };
@@ -278,6 +278,16 @@ impl BinBuilder {
         };
         (size, stats::sample_variance(n, sum, sum_of_squares))
     }
+}
+
+/// Whether two levels differ, without a branch for each field: which one it is that changed cannot
+/// be foreseen.
+#[inline]
+const fn differs(a: Level, b: Level) -> bool {
+    let prices = (a.bid_px ^ b.bid_px) | (a.ask_px ^ b.ask_px);
+    let sizes = (a.bid_sz ^ b.bid_sz) | (a.ask_sz ^ b.ask_sz);
+    let counts = (a.bid_ct ^ b.bid_ct) | (a.ask_ct ^ b.ask_ct);
+    prices != 0 || (sizes | counts) != 0
 }
 
 /// floor(sum / n) of `n` prices in steps.

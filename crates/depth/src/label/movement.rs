@@ -104,8 +104,15 @@ impl MovementStream {
     /// `offset + lookforward` rows earlier, once there is one.
     #[inline]
     pub fn push(&mut self, twice_mid: Option<i64>) -> Option<Movement> {
+        self.advance(twice_mid).map(|row| Movement { row, value: self.value() })
+    }
+
+    /// [`push`](Self::push) without the division, for callers who need the movements of a few
+    /// rows only: which row is complete now, if any. [`value`](Self::value) gives its movement.
+    #[inline]
+    pub fn advance(&mut self, twice_mid: Option<i64>) -> Option<u64> {
         let newest = twice_mid.unwrap_or(UNDEF_PRICE);
-        let (lookback, delay) = (self.spec.lookback as usize, self.delay());
+        let delay = self.delay();
         // With row i = newest - delay, row i - 1 enters the window before it and row
         // i - 1 - lookback leaves; the latter is as old as the ring is long plus one, so it is
         // still where the new row goes. Rows before the first are "no mid".
@@ -125,10 +132,16 @@ impl MovementStream {
         self.newest = if self.newest + 1 == self.ring_len { 0 } else { self.newest + 1 };
         let row = self.n_rows.checked_sub(delay as u64);
         self.n_rows += 1;
-        row.map(|row| {
-            let whole = row >= lookback as u64;
-            Movement { row, value: if whole { fraction(self.before, self.after) } else { None } }
-        })
+        row
+    }
+
+    /// The movement of the row that the last [`advance`](Self::advance) completed, `None` where it
+    /// has none.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        let row = self.n_rows.checked_sub(self.delay() as u64 + 1)?;
+        let is_whole = row >= u64::from(self.spec.lookback);
+        if is_whole { fraction(self.before, self.after) } else { None }
     }
 
     /// Rows pushed whose movement has not been returned.

@@ -14,7 +14,8 @@ const REGULAR: u32 = u32::MAX;
 ///
 /// Step `s` belongs to bin `s / 20`. A *regular* column, by far the most usual, has ten bids and
 /// ten asks on the axis of [`Geometry::Contiguous`], none sharing a row, none crossed: then step
-/// `s % 20` is the slot itself and no further bookkeeping is needed. All others, and all columns
+/// `s % 20` goes through the asks from the
+/// farthest in and then through the bids outwards, and no further bookkeeping is needed. All others, and all columns
 /// of [`Geometry::Compat`], are described by an [`Irregular`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
@@ -70,6 +71,10 @@ impl Plan {
         let mut drawn = false;
         for (px, rows) in columns.iter().zip(rows) {
             if highest.is_some_and(|highest| lay_out_regular(highest, px, rows)) {
+                // Without a gap between the best bid and ask, the bid's step is the one seen.
+                if rows[LEVELS - 1] == rows[LEVELS] {
+                    rows[LEVELS - 1] = NO_ROW;
+                }
                 self.irregular_idx.push(REGULAR);
                 drawn = true;
                 continue;
@@ -135,8 +140,8 @@ impl Plan {
             let (mut bids, mut asks) = (0.0, 0.0);
             for level in 0..LEVELS {
                 bids += sizes[level];
-                values[level] = 0.0 - bids;
-                values[LEVELS + level] = asks;
+                values[LEVELS - 1 - level] = asks;
+                values[LEVELS + level] = 0.0 - bids;
                 asks += sizes[LEVELS + level];
             }
             first.push(asks);
@@ -146,9 +151,10 @@ impl Plan {
     }
 }
 
-/// Lays out a regular column; returns false, with `rows` in any state, if it is none.
+/// Lays out a regular column, its steps from the highest price down: asks from the farthest, then
+/// bids from the touch. Returns false, with `rows` in any state, if it is none.
 #[inline]
-fn lay_out_regular(highest: i32, px: &[i32; SLOTS], rows: &mut [u16; SLOTS]) -> bool {
+pub(super) fn lay_out_regular(highest: i32, px: &[i32; SLOTS], rows: &mut [u16; SLOTS]) -> bool {
     let mut ordered = px[0] < px[LEVELS];
     for level in 1..LEVELS {
         ordered &= px[level] < px[level - 1];
@@ -167,13 +173,9 @@ fn lay_out_regular(highest: i32, px: &[i32; SLOTS], rows: &mut [u16; SLOTS]) -> 
         reason = "all prices are on the axis, so rows are in 0..402"
     )]
     for level in 0..LEVELS {
-        rows[level] = (highest - px[level]) as u16;
         // The asks of a row count on it and above, so D steps below it.
-        rows[LEVELS + level] = (highest - px[LEVELS + level]) as u16 + 1;
-    }
-    // Without a gap between the best bid and ask, the bid's step is the one that is seen.
-    if rows[LEVELS] == rows[0] {
-        rows[LEVELS] = NO_ROW;
+        rows[LEVELS - 1 - level] = (highest - px[LEVELS + level]) as u16 + 1;
+        rows[LEVELS + level] = (highest - px[level]) as u16;
     }
     true
 }

@@ -2,15 +2,8 @@
 
 use crate::Normalise;
 
-/// Bits of an `f64` mantissa that an `f32` lacks.
-const DROPPED_BITS: u64 = (1 << 29) - 1;
-/// A product with the reciprocal is not trusted where its dropped bits are so near to a rounding
-/// boundary, in units of the last place of an `f64`; a power of two. Its error is below two units.
-const DOUBT: u64 = 4;
-
 /// Scales the values of a plane whose largest absolute value is `largest`.
-pub(super) fn scale(rule: Normalise, largest: f64, values: &[f64], out: &mut Vec<f32>) {
-    out.resize(values.len(), 0.0);
+pub(super) fn scale(rule: Normalise, largest: f64, values: &[f64], out: &mut [f32]) {
     match rule {
         Normalise::None => values.iter().zip(out).for_each(|(x, y)| *y = round(*x)),
         Normalise::Constant(divisor) => divide(values, divisor, out),
@@ -32,42 +25,31 @@ const fn round(value: f64) -> f32 {
 
 /// `out = f32(value / divisor)`, the quotient rounded to `f64` first, for a positive divisor.
 ///
-/// Multiplying with the reciprocal is several times faster and gives the same `f32` unless the
-/// quotient lies next to the middle of two of them; a block with such a value is divided.
+/// Multiplying is several times faster than dividing. The quotient lies between the products with
+/// a number just below the reciprocal and one just above it; where both round to the same `f32`,
+/// which they do nearly always, so does the quotient. A block with one that differs is divided.
 fn divide(values: &[f64], divisor: f64, out: &mut [f32]) {
-    const BLOCK: usize = 32;
+    const BLOCK: usize = 20;
+    /// Four units in the last place; the reciprocal and the product are off by half of one each.
+    const MARGIN: f64 = 4.0 * f64::EPSILON;
     let reciprocal = 1.0 / divisor;
+    let (below, above) = (reciprocal * (1.0 - MARGIN), reciprocal * (1.0 + MARGIN));
     let exact = |x: &f64, y: &mut f32| *y = round(*x / divisor);
-    if !reciprocal.is_normal() {
+    if !(below.is_normal() && above.is_normal()) {
         values.iter().zip(out).for_each(|(x, y)| exact(x, y));
         return;
     }
     for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
         let mut doubts = 0;
         for (x, y) in values.iter().zip(&mut *out) {
-            let quotient = x * reciprocal;
-            doubts |= doubt(quotient);
-            *y = round(quotient);
+            let (low, high) = (round(x * below), round(x * above));
+            doubts |= low.to_bits() ^ high.to_bits();
+            *y = low;
         }
-        if doubts >> 63 == 1 {
+        if doubts != 0 {
             values.iter().zip(out).for_each(|(x, y)| exact(x, y));
         }
     }
-}
-
-/// Has its top bit set if a quotient a few units off could round to another `f32`. Made of the
-/// integer operations that every 64-bit processor does on vectors; comparisons are not.
-#[inline]
-const fn doubt(quotient: f64) -> u64 {
-    const SMALLEST_NORMAL: u64 = (f32::MIN_POSITIVE as f64).to_bits();
-    let bits = quotient.to_bits();
-    // The top bit of a - b tells a < b for numbers below 2^63.
-    let from_middle = bits.wrapping_add(DOUBT).wrapping_sub(1 << 28) & DROPPED_BITS;
-    let near_middle = from_middle.wrapping_sub(2 * DOUBT);
-    // Below the smallest normal f32 more bits are dropped; zero is exact.
-    let magnitude = bits & (u64::MAX >> 1);
-    let tiny = magnitude.wrapping_sub(SMALLEST_NORMAL) & !magnitude.wrapping_sub(1);
-    near_middle | tiny
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ impl Sparse {
 
     /// Scales the cells of a plane whose largest absolute value is `largest`.
     pub(super) fn scale(&mut self, rule: Normalise, largest: f64) {
+        self.scaled.resize(self.values.len(), 0.0);
         scale::scale(rule, largest, &self.values, &mut self.scaled);
     }
 

@@ -1,8 +1,8 @@
 //! Images with expectations computed by hand, and laws that hold for every book.
 
 use lob_depth::{
-    Bf16, BinColumns, Cell, DepthError, F16, Feature, Geometry, LEVELS, NO_PRICE, Normalise, ROWS,
-    RenderSpec, Renderer, SLOTS, bf16_bits, f16_bits, quantise,
+    Bf16, BinColumns, Cell, DepthError, Dtype, F16, Feature, Geometry, LEVELS, NO_PRICE, Normalise,
+    ROWS, RenderSpec, Renderer, SLOTS, bf16_bits, f16_bits, quantise,
 };
 use proptest::prelude::*;
 
@@ -206,6 +206,10 @@ fn wrong_lengths_and_specs() {
     // A plane that is not drawn may be missing.
     let counts = RenderSpec { features: vec![Feature::TradeCounts], ..one.clone() };
     assert_eq!(draw::<f32>(&no_sizes, &counts).map(|image| image[0]), Ok(2.0));
+    let mut out = vec![0; 402 * 4 - 1];
+    let window = bins.as_slice(0..1);
+    let error = Renderer::default().render_bytes(&one, window, Dtype::F32, &mut out);
+    assert!(error.expect_err("a byte short").to_string().contains("`1607` elements"));
     let error = draw::<u8>(&bins, &one).expect_err("not bounded");
     assert!(error.to_string().contains("normalisation `none`"), "{error}");
 }
@@ -250,6 +254,33 @@ fn any_bins() -> impl Strategy<Value = BinColumns> {
     })
 }
 
+/// Bins of ten levels a side, none crossed: near each other, or drifting far.
+fn regular_bins() -> impl Strategy<Value = BinColumns> {
+    let side = |most: i32| {
+        let gap = prop_oneof![5 => Just(1), 2 => 1..=most];
+        prop::collection::vec((gap, (0_u32..2_000).prop_map(|x| f64::from(x) / 2.0)), LEVELS)
+    };
+    let bin = (1_i32..6).prop_flat_map(move |most| (-1_i32..=1, 1_i32..4, side(most), side(most)));
+    (prop::collection::vec(bin, 1..60), 0_i32..5, -100_000_i32..100_000).prop_map(
+        |(all, stride, base)| {
+            let mut bins = BinColumns::default();
+            let mut bid = base;
+            for (step, spread, bids, asks) in all {
+                bid += step * stride * stride;
+                let levels = |mut px: i32, sign: i32, gaps: &[(i32, f64)]| -> Vec<(i32, f64)> {
+                    let level = |&(gap, size): &(i32, f64)| {
+                        px += sign * gap;
+                        (px, size)
+                    };
+                    gaps.iter().map(level).collect()
+                };
+                push(&mut bins, &levels(bid + 1, -1, &bids), &levels(bid + spread - 1, 1, &asks));
+            }
+            bins
+        },
+    )
+}
+
 fn any_normalise() -> impl Strategy<Value = Normalise> {
     prop_oneof![
         Just(Normalise::Max),
@@ -264,7 +295,7 @@ proptest! {
 
     #[test]
     fn equals_the_reference(
-        bins in any_bins(),
+        bins in prop_oneof![any_bins(), regular_bins()],
         normalise in any_normalise(),
         compat in any::<bool>(),
     ) {
@@ -330,7 +361,7 @@ proptest! {
     }
 
     #[test]
-    fn earlier_images_leave_no_trace(first in any_bins(), second in any_bins(), compat in any::<bool>()) {
+    fn earlier_images_leave_no_trace(first in regular_bins(), second in any_bins(), compat in any::<bool>()) {
         let geometry = if compat { Geometry::Compat } else { Geometry::Contiguous };
         let mut renderer = Renderer::default();
         for bins in [&first, &second, &first] {
@@ -342,7 +373,9 @@ proptest! {
     }
 
     #[test]
-    fn other_formats_are_the_f32_image_converted(bins in any_bins()) {
+    fn other_formats_are_the_f32_image_converted(
+        bins in prop_oneof![any_bins(), regular_bins()],
+    ) {
         let spec = RenderSpec { n_bins: bins.len(), ..RenderSpec::default() };
         let image: Vec<f32> = draw(&bins, &spec).expect("a book");
         prop_assert!(image.iter().all(|x| (-1.0..=1.0).contains(x)));
@@ -352,5 +385,15 @@ proptest! {
         prop_assert!(image.iter().zip(&brain).all(|(x, y)| bf16_bits(*x) == y.0));
         let bytes: Vec<u8> = draw(&bins, &spec).expect("a book");
         prop_assert!(image.iter().zip(&bytes).all(|(x, y)| quantise(*x) == *y));
+        let window = bins.as_slice(0..bins.len());
+        let raw = |dtype: Dtype| {
+            let mut out = vec![7; spec.len() * dtype.size_bytes()];
+            Renderer::default().render_bytes(&spec, window, dtype, &mut out).expect("a book");
+            out
+        };
+        prop_assert!(raw(Dtype::F32).into_iter().eq(image.iter().flat_map(|x| x.to_ne_bytes())));
+        prop_assert!(raw(Dtype::F16).into_iter().eq(half.iter().flat_map(|x| x.0.to_ne_bytes())));
+        prop_assert!(raw(Dtype::Bf16).into_iter().eq(brain.iter().flat_map(|x| x.0.to_ne_bytes())));
+        prop_assert!(raw(Dtype::U8) == bytes);
     }
 }

@@ -67,15 +67,15 @@ pub(crate) fn median_ci_sorted(sorted: &[f64]) -> Option<[f64; 2]> {
         for _ in 0..n {
             times_drawn[rng.below(n)] += 1;
         }
-        medians.push(median_of_counts(sorted, &times_drawn));
+        medians.push(median_of_counts(sorted, &times_drawn, n));
     }
     percentile_interval(&medians, 0.95)
 }
 
-/// Median of a resample given as how often each sorted value was drawn: no sorting needed.
-fn median_of_counts(sorted: &[f64], times_drawn: &[u32]) -> f64 {
-    let n = sorted.len();
-    let (low_rank, high_rank) = ((n - 1) / 2, n / 2);
+/// Median of a resample of `drawn` values, given as how often each sorted value was drawn: no
+/// sorting needed.
+pub(super) fn median_of_counts(sorted: &[f64], times_drawn: &[u32], drawn: usize) -> f64 {
+    let (low_rank, high_rank) = (drawn.saturating_sub(1) / 2, drawn / 2);
     let mut seen = 0;
     let mut low = None;
     for (value, &times) in sorted.iter().zip(times_drawn) {
@@ -87,7 +87,7 @@ fn median_of_counts(sorted: &[f64], times_drawn: &[u32]) -> f64 {
             return f64::midpoint(low.unwrap_or(*value), *value);
         }
     }
-    sorted[n - 1]
+    sorted[sorted.len() - 1]
 }
 
 /// The central `confidence` of the estimates; `None` when none of them is finite.

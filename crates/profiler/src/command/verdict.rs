@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lob_metrics::{Finding, Severity};
 
 use super::tree::{Doing, Sample};
-use crate::{LeakReport, LeakVerdict, Unavailable};
+use crate::{LeakReport, LeakVerdict, LineProfile, Unavailable};
 
 /// CPU seconds per second from which a program is bound by the CPU; also the share of the time in
 /// which it was ready to run, got its turn or not.
@@ -137,12 +137,39 @@ pub(super) fn finding(bound: Bound, cpu_share: Option<&f64>, shares: &Shares) ->
     Finding { severity: Severity::Info, text }
 }
 
-/// Names a leak, if there is one. From outside, keeping all one reads looks the same.
-pub(super) fn leak_finding(leak: &LeakReport) -> Option<Finding> {
-    (leak.verdict == LeakVerdict::Leak).then(|| Finding {
-        severity: Severity::Warning,
-        text: format!("leak, unless it is meant to keep all it takes: {}", leak.text("second")),
-    })
+/// Names a leak, if there is one, and the lines whose memory it is. From outside, keeping all one
+/// reads looks the same.
+pub(super) fn leak_findings(
+    leak: &LeakReport,
+    lines: &Result<LineProfile, Unavailable>,
+) -> Vec<Finding> {
+    if leak.verdict != LeakVerdict::Leak {
+        return Vec::new();
+    }
+    let warning = |text| Finding { severity: Severity::Warning, text };
+    let leaks = format!("leak, unless it is meant to keep all it takes: {}", leak.text("second"));
+    let mut findings = vec![warning(leaks)];
+    let lines = lines.as_ref().ok();
+    findings.extend(lines.into_iter().flat_map(LineProfile::hot_lines).map(|line| {
+        let share = line.share * 100.0;
+        warning(format!("leak: {share:.0} % of its memory was first touched at {}", line.place()))
+    }));
+    findings
+}
+
+/// The hot lines; where they are not known though they would matter, the reason.
+pub(super) fn line_findings(
+    bound: Bound,
+    lines: &Result<LineProfile, Unavailable>,
+) -> Vec<Finding> {
+    match lines {
+        Ok(lines) => lines.findings(),
+        Err(missing) if bound == Bound::Cpu => vec![Finding {
+            severity: Severity::Info,
+            text: format!("hot lines are not known: {}", missing.reason),
+        }],
+        Err(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ impl Large {
         STRETCH_BYTES.min(self.target.len()) as f64
     }
 
+    /// Repetitions that cover the buffers once.
+    pub(super) fn parts(&self) -> usize {
+        (self.target.len() / STRETCH_BYTES).max(1)
+    }
+
     pub(super) fn fill(&mut self) {
         let stretch = self.stretch();
         black_box(&mut self.target[stretch]).fill(1);
@@ -51,7 +56,7 @@ const ROUNDS: usize = 48;
 
 /// Targets that take turns. Where a buffer's pages lie decides how well it fits the cache, and a
 /// single one may be unlucky for the whole run.
-const TARGETS: usize = 4;
+const TARGETS: usize = 16;
 
 /// Buffers that are used again and again and so stay in the cache, as a loader's recycled image
 /// buffers do.
@@ -73,6 +78,11 @@ impl Recycled {
     /// Bytes of one repetition.
     pub(super) fn bytes(&self) -> f64 {
         (self.source.len() * size_of::<f32>() * ROUNDS) as f64
+    }
+
+    /// Repetitions that take every target once.
+    pub(super) fn parts(&self) -> usize {
+        TARGETS
     }
 
     pub(super) fn fill_value(&mut self) {

@@ -41,9 +41,7 @@ pub fn track_scope_allocs(on: bool) {
 /// Where [`crate::CountingAllocator`] is not the program's global allocator.
 pub fn take_scope_allocs() -> Result<Vec<ScopeAllocs>, Unavailable> {
     if !alloc::is_installed() {
-        return Err(Unavailable::new(
-            "`CountingAllocator` is not the global allocator of this program",
-        ));
+        return Err(alloc::not_installed());
     }
     let mut merged: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
     for entry in &mut registry().trees {

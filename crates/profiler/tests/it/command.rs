@@ -46,7 +46,13 @@ fn a_program_that_fails_makes_the_scenario_fail() {
 fn a_program_that_leaks_is_accused_and_one_that_spins_is_not() {
     let leaking = profiled(&["leak"]);
     assert_eq!(leaking.leak.verdict, LeakVerdict::Leak, "{}", leaking.leak.text("s"));
-    assert!(leaking.scenario.findings.iter().any(|f| f.text.starts_with("leak")));
+    let leaks = leaking.scenario.findings.iter().filter(|f| f.text.starts_with("leak"));
+    let leaks: Vec<&str> = leaks.map(|f| f.text.as_str()).collect();
+    assert!(leaks[0].contains("memory grows to the end"), "{leaks:?}");
+    // Where the kernel tells, the line is named too.
+    if leaking.memory_lines.is_ok() {
+        assert!(leaks[1].contains("behave.rs:") && leaks[1].contains("leak"), "{leaks:?}");
+    }
     assert!(value(&leaking, "peak_rss") > (60 << 20) as f64);
     assert!(value(&leaking, "page_faults.minor") > 10_000.0);
 
@@ -64,6 +70,32 @@ fn a_program_that_waits_is_told_from_one_that_works() {
     assert!(matches!(sleeping.bound, Bound::Sleep | Bound::Mixed), "{:?}", sleeping.bound);
     assert!(value(&sleeping, "cpu_share") < 0.5);
     assert!(value(&sleeping, "context_switches.voluntary") >= 1.0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_waits_for_another_is_said_to_wait_for_its_stream() {
+    let waiting = profiled(&["pipe"]);
+    assert_eq!(waiting.bound, Bound::StreamIo, "{:?}", waiting.scenario.findings);
+    let said = waiting.scenario.findings.iter().any(|f| f.text.starts_with("I/O-bound"));
+    assert!(said && value(&waiting, "waiting.stream") > 0.5);
+}
+
+#[test]
+fn the_run_of_a_program_opens_in_a_viewer() {
+    let profile = profiled(&["spin"]);
+    let document: serde_json::Value = serde_json::from_str(&profile.to_chrome_json()).unwrap();
+    let events = document["traceEvents"].as_array().unwrap();
+    let of = |phase: &'static str| events.iter().filter(move |e| e["ph"] == phase);
+    assert_eq!((of("M").count(), of("X").count()), (1, 1));
+    assert!(
+        (of("X").next().unwrap()["dur"].as_f64().unwrap() / 1e6 - profile.scenario.elapsed_s).abs()
+            < 1e-6
+    );
+    assert_eq!(of("i").count(), profile.scenario.findings.len());
+    let points: usize = profile.scenario.timeline.iter().map(|t| t.t_s.len()).sum();
+    assert_eq!(of("C").count(), points);
+    assert!(of("C").all(|e| e["args"]["value"].is_number() && e["ts"].as_f64().unwrap() >= 0.0));
 }
 
 #[cfg(target_os = "linux")]
@@ -87,4 +119,43 @@ fn bytes_read_and_written_are_counted() {
     let writing = profiled(&["write"]);
     assert!(value(&writing, "written") >= (8 << 20) as f64);
     assert!(measured(&writing, "disk_written").value.is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_hot_lines_of_a_program_and_of_its_children_are_named() {
+    for mode in ["spin", "family"] {
+        let profile = profiled(&[mode]);
+        let lines = match &profile.lines {
+            Ok(lines) => lines,
+            Err(missing) => {
+                // Not every kernel lets programs be sampled; then it says why.
+                assert!(missing.reason.contains("perf_event"), "{missing}");
+                return;
+            }
+        };
+        assert!(lines.samples >= 50, "{mode}: {} samples of 0.3 s", lines.samples);
+        let hot: Vec<_> = lines.hot_lines().collect();
+        let names =
+            |l: &&lob_profiler::HotLine| l.file.as_ref().is_some_and(|f| f.ends_with("behave.rs"));
+        assert!(hot.first().is_some_and(names), "{mode}: {hot:?}");
+        assert!(hot[0].function.contains("spin") && hot[0].module == "behave", "{mode}: {hot:?}");
+        let finding = profile.scenario.findings.iter().find(|f| f.text.starts_with("hot line"));
+        assert!(finding.unwrap().text.contains("behave.rs:"), "{finding:?}");
+        let main = lines.stacks.iter().filter(|s| s.frames.iter().any(|f| f == "behave::main"));
+        assert!(main.map(|s| s.samples).sum::<u64>() * 10 > lines.samples * 9, "unwound to main");
+        assert_eq!(value(&profile, "stack_samples"), lines.samples as f64);
+    }
+}
+
+#[test]
+fn hardware_counters_have_a_value_or_a_reason() {
+    let profile = profiled(&["spin"]);
+    for name in ["instructions", "cycles", "cache_misses", "branch_misses"] {
+        let found = measured(&profile, name);
+        match found.value {
+            Some(count) => assert!(name == "cache_misses" || count > 1000.0, "{name}: {count}"),
+            None => assert!(found.reason.as_ref().is_some_and(|r| !r.is_empty()), "{name}"),
+        }
+    }
 }

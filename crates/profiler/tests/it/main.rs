@@ -5,10 +5,15 @@
 #![allow(clippy::float_cmp, reason = "whole numbers are compared")]
 
 mod allocator;
+mod bridges;
 mod command;
+mod lines;
+mod monitor;
+mod performance;
 mod profile;
 mod scopes;
 mod sensors;
+mod serve;
 mod trace;
 
 /// An example's binary, which `cargo test` has built; with a filter that leaves the examples out

@@ -97,6 +97,23 @@ fn the_examples_trace_opens_in_a_viewer() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn the_tour_writes_a_trace_flame_graphs_and_hot_lines() {
+    let dir = std::env::temp_dir().join(format!("lob-tour-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let output = Command::new(crate::example("tour")).arg(&dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let checked = check(&read("trace.json"));
+    assert_eq!((checked.scopes["render"], checked.scopes["embed"]), (60, 60));
+    assert!(read("flame.svg").contains("tour/render"));
+    assert!(read("lines.svg").contains("tour::main"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("tour.rs:") && said.contains("EURUSD"), "{said}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 #[test]
 fn calls_fields_and_flows_come_out_as_they_went_in() {
     let _alone = alone();

@@ -1,7 +1,10 @@
 //! File names, sizes and content of every format.
 
-use lob_metrics::{Artifact, Run};
-use lob_report::{Format, Rendered, ReportError, render_all, render_all_with_baseline};
+use lob_metrics::{Artifact, HistoryEntry, Run};
+use lob_report::{
+    Beside, Format, Rendered, ReportError, pull_request_summary, render_all, render_all_beside,
+    render_all_with_baseline,
+};
 
 use crate::text;
 
@@ -131,6 +134,51 @@ fn every_face_says_what_changed_since_the_baseline() {
         let text = String::from_utf8_lossy(&file.bytes);
         assert!(text.contains(words), "{name}: {words}");
     }
+}
+
+#[test]
+fn a_history_is_drawn_and_its_change_of_level_named() {
+    let run = Run::sample();
+    let mut history = Vec::new();
+    for i in 0..24_u32 {
+        let mut earlier = run.clone();
+        let m = &mut earlier.scenarios[2].measurements[0];
+        let level = if i < 12 { 1.0 } else { 0.9 };
+        m.value = m.value.map(|v| v * level * (1.0 + f64::from(i % 3) / 1000.0));
+        history.push(HistoryEntry::of(&earlier));
+    }
+    let beside = Beside { baseline: None, history: &history };
+    let files = render_all_beside(&run, &beside, &[Format::Html, Format::Md]).expect("renders");
+    for (name, words) in [
+        ("report.html", "1 metric changed its level"),
+        ("report.html", "-10.0 % worse since 2026-11-21"),
+        ("history.md", "| `load.shuffled load.samples_per_s` |"),
+        ("history.md", "(run 13 of 24)"),
+    ] {
+        let file = files.iter().find(|f| f.file_name == name).expect(name);
+        let text = String::from_utf8_lossy(&file.bytes);
+        assert!(text.contains(words), "{name}: {words}");
+    }
+    let alone = Beside { baseline: None, history: &history[..1] };
+    let files = render_all_beside(&run, &alone, &[Format::Md]).expect("renders");
+    let file = files.iter().find(|f| f.file_name == "history.md").expect("history.md");
+    assert!(String::from_utf8_lossy(&file.bytes).contains("no earlier run"));
+}
+
+#[test]
+fn a_pull_request_holds_the_summary_of_any_run() {
+    let run = Run::sample();
+    let mut base = run.clone();
+    let throughput = &mut base.scenarios[2].measurements[0];
+    throughput.value = throughput.value.map(|v| 2.0 * v);
+    let text = pull_request_summary(&run, Some(&base)).expect("comparable");
+    assert!(
+        text.contains("| `load.samples_per_s` | `load.shuffled` |") && text.contains("-50.0 %")
+    );
+    let mut huge = run.clone();
+    let scenario = huge.scenarios[0].clone();
+    huge.scenarios.extend((0..2000).map(|_| scenario.clone()));
+    assert!(pull_request_summary(&huge, None).expect("renders").len() < 65_536);
 }
 
 #[test]

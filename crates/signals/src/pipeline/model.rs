@@ -1,19 +1,23 @@
-use super::N_FEATURES;
+use super::{FeatureMatrix, LinearHead, N_FEATURES};
 
 /// The cause of a model's failure.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Anything that turns features into the probability of a rise.
 ///
-/// A closure over the two slices is a model; so is an encoder with a linear head, without this
-/// crate knowing of it.
+/// A closure over the two slices is a model; [`EmbeddingModel`](super::EmbeddingModel) puts an
+/// encoder and a linear head behind it, without this crate knowing what encodes.
 pub trait Model {
     /// Writes one probability (`0..=1`) into `out` for each row of `features`
-    /// (`out.len()` × [`N_FEATURES`], row-major, all finite).
+    /// (`out.len()` × [`N_FEATURES`], row-major, all finite), or NaN for "no answer yet". Rows come
+    /// in the order of time, each once: a model may remember them until it is reset.
     ///
     /// # Errors
     /// Whatever keeps the model from answering.
     fn predict(&mut self, features: &[f32], out: &mut [f32]) -> Result<(), BoxError>;
+
+    /// Forgets all rows. A model without a memory need not do anything.
+    fn reset(&mut self) {}
 }
 
 impl<F: FnMut(&[f32], &mut [f32]) -> Result<(), BoxError>> Model for F {
@@ -22,7 +26,17 @@ impl<F: FnMut(&[f32], &mut [f32]) -> Result<(), BoxError>> Model for F {
     }
 }
 
-/// Logistic regression on the features, `1 / (1 + exp(-(w · x + b)))`.
+impl Model for Box<dyn Model> {
+    fn predict(&mut self, features: &[f32], out: &mut [f32]) -> Result<(), BoxError> {
+        self.as_mut().predict(features, out)
+    }
+
+    fn reset(&mut self) {
+        self.as_mut().reset();
+    }
+}
+
+/// Logistic regression on the features of one row, see [`LinearHead`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogisticModel {
     /// One weight for each feature, in the order of [`super::FEATURE_NAMES`].
@@ -30,9 +44,6 @@ pub struct LogisticModel {
     /// Added to the weighted sum.
     pub bias: f32,
 }
-
-/// Steps of the fit; on ten standardised features it has long settled by then.
-const FIT_STEPS: usize = 300;
 
 impl LogisticModel {
     /// A fixed rule of thumb, not fitted to anything: the book leans the way its queues and its
@@ -46,50 +57,11 @@ impl LogisticModel {
         Self { weights, bias: 0.0 }
     }
 
-    /// Fits by gradient descent on the mean log loss plus `ridge / 2 · |w|²`, features
-    /// standardised inside. `labels[i]` tells whether row `i` was followed by a rise; rows with a
-    /// null feature are left out. Without a usable row the model answers 0.5.
+    /// Fits as [`LinearHead::fit`] does; `labels[i]` tells whether row `i` was followed by a rise.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "weights are stored as f32")]
-    #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-    pub fn fit(features: &super::FeatureMatrix, labels: &[bool], ridge: f64) -> Self {
-        let rows: Vec<(&[f32], f64)> = features
-            .rows()
-            .zip(labels)
-            .filter(|(row, _)| super::is_complete(row))
-            .map(|(row, &up)| (row, f64::from(u8::from(up))))
-            .collect();
-        if rows.is_empty() {
-            return Self { weights: [0.0; N_FEATURES], bias: 0.0 };
-        }
-        let n = rows.len() as f64;
-        let mean: [f64; N_FEATURES] =
-            std::array::from_fn(|f| rows.iter().map(|(row, _)| f64::from(row[f])).sum::<f64>() / n);
-        let scale: [f64; N_FEATURES] = std::array::from_fn(|f| {
-            let squares = rows.iter().map(|(row, _)| (f64::from(row[f]) - mean[f]).powi(2));
-            let std = (squares.sum::<f64>() / n).sqrt();
-            if std > 1e-12 * mean[f].abs().max(1e-30) { 1.0 / std } else { 0.0 }
-        });
-        let (mut w, mut b) = ([0.0; N_FEATURES], 0.0);
-        for _ in 0..FIT_STEPS {
-            let (mut dw, mut db) = ([0.0; N_FEATURES], 0.0);
-            for (row, label) in &rows {
-                let x: [f64; N_FEATURES] =
-                    std::array::from_fn(|f| (f64::from(row[f]) - mean[f]) * scale[f]);
-                let z = b + x.iter().zip(&w).map(|(x, w)| x * w).sum::<f64>();
-                let error = 1.0 / (1.0 + (-z).exp()) - label;
-                db += error / n;
-                dw.iter_mut().zip(x).for_each(|(d, x)| *d += error * x / n);
-            }
-            // The curvature is at most a quarter of the sum of the squared features, which are
-            // standardised: this step cannot overshoot.
-            let step = 4.0 / (N_FEATURES as f64 + 1.0 + 4.0 * ridge);
-            b -= step * db;
-            w.iter_mut().zip(dw).for_each(|(w, d)| *w -= step * (d + ridge * *w));
-        }
-        let weights: [f64; N_FEATURES] = std::array::from_fn(|f| w[f] * scale[f]);
-        let shift: f64 = weights.iter().zip(mean).map(|(w, m)| w * m).sum();
-        Self { weights: weights.map(|w| w as f32), bias: (b - shift) as f32 }
+    pub fn fit(features: &FeatureMatrix, labels: &[bool], ridge: f64) -> Self {
+        let head = LinearHead::fit(features.values(), N_FEATURES, labels, ridge);
+        Self { weights: std::array::from_fn(|f| head.weights[f]), bias: head.bias }
     }
 }
 
@@ -106,7 +78,6 @@ impl Model for LogisticModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FeatureMatrix;
 
     #[test]
     fn fit_finds_the_feature_that_decides() {

@@ -135,11 +135,25 @@ impl Gathered {
         Self { values, levels: column.nullable.then(Vec::new) }
     }
 
-    /// Takes in the rows' values of the column at this position, in place of those before.
+    /// Forgets all values.
+    pub(super) fn clear(&mut self) {
+        match &mut self.values {
+            Values::I32(values) => values.clear(),
+            Values::I64(values) => values.clear(),
+            Values::F32(values) => values.clear(),
+            Values::F64(values) => values.clear(),
+            Values::Bytes(values) => values.clear(),
+        }
+        if let Some(levels) = &mut self.levels {
+            levels.clear();
+        }
+    }
+
+    /// Adds the rows' values of the column at this position.
     ///
     /// # Errors
     /// A time stamp that does not fit: its position among the rows and the column's name.
-    pub(super) fn fill(
+    pub(super) fn add(
         &mut self,
         at: usize,
         rows: &[TickRow],
@@ -161,8 +175,7 @@ impl Gathered {
             12 => self.numbers(rows, |row| row.sequence),
             SYMBOL => {
                 if let Values::Bytes(to) = &mut self.values {
-                    to.clear();
-                    to.resize(rows.len(), symbol.clone());
+                    to.resize(to.len() + rows.len(), symbol.clone());
                 }
             }
             MID_PRICE => self.mids(rows),
@@ -185,7 +198,6 @@ impl Gathered {
 
     fn numbers(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> u32) {
         if let Values::I32(to) = &mut self.values {
-            to.clear();
             // The column's type says that the bits are those of an unsigned number.
             to.extend(rows.iter().map(|row| of(row).cast_signed()));
         }
@@ -193,8 +205,6 @@ impl Gathered {
 
     fn prices(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> i64) {
         if let (Values::I64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            to.clear();
-            levels.clear();
             levels.extend(rows.iter().map(|row| i16::from(of(row) != UNDEF_PRICE)));
             to.extend(rows.iter().map(of).filter(|px| *px != UNDEF_PRICE));
         }
@@ -207,8 +217,6 @@ impl Gathered {
         of: impl Fn(&TickRow) -> u64,
     ) -> Result<(), (usize, String)> {
         if let (Values::I64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            to.clear();
-            levels.clear();
             for (at, row) in rows.iter().enumerate() {
                 let ts = of(row);
                 levels.push(i16::from(ts != UNDEF_TIMESTAMP));
@@ -223,7 +231,6 @@ impl Gathered {
 
     fn letters(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> u8) {
         if let Values::Bytes(to) = &mut self.values {
-            to.clear();
             to.extend(rows.iter().map(|row| letter(of(row))));
         }
     }
@@ -231,8 +238,6 @@ impl Gathered {
     #[expect(clippy::cast_precision_loss, reason = "a price for reading; exact ones are beside")]
     fn mids(&mut self, rows: &[TickRow]) {
         if let (Values::F64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            to.clear();
-            levels.clear();
             for touch in rows.iter().map(|row| row.levels[0]) {
                 let has_mid = touch.bid_px != UNDEF_PRICE && touch.ask_px != UNDEF_PRICE;
                 levels.push(i16::from(has_mid));

@@ -28,7 +28,7 @@ use crate::{
     writer::{AtomicFile, ChunkWriter, Values, encode_error},
 };
 
-/// Rows turned into columns at once: fits the second-level cache.
+/// Rows handed to the encoders at once.
 const BLOCK_ROWS: usize = 1024;
 const PAGE_ROWS: usize = 16 * BLOCK_ROWS;
 
@@ -37,12 +37,14 @@ const PAGE_ROWS: usize = 16 * BLOCK_ROWS;
 pub struct TickOptions {
     /// Compression of all pages.
     pub compression: Compression,
+    /// Threads that encode the columns of a row group, at least 1. The bytes do not depend on it.
+    pub threads: usize,
 }
 
 impl Default for TickOptions {
-    /// Zstandard at level 1: the columns are packed well before.
+    /// Zstandard at level 1, as the columns are packed well before, on one thread.
     fn default() -> Self {
-        Self { compression: Compression::Zstd(1) }
+        Self { compression: Compression::Zstd(1), threads: 1 }
     }
 }
 
@@ -70,6 +72,7 @@ pub struct TickEncoder {
     schema: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     gathered: Vec<Gathered>,
+    threads: usize,
 }
 
 impl std::fmt::Debug for TickEncoder {
@@ -91,42 +94,101 @@ impl TickEncoder {
             schema: SchemaDescriptor::new(columns::parquet_schema().map_err(encode)?),
             properties: Arc::new(properties(options).map_err(encode)?),
             gathered: columns::columns().iter().take(N_ROW_COLUMNS).map(Gathered::new).collect(),
+            threads: options.threads.clamp(1, N_ROW_COLUMNS),
         })
     }
 
-    /// Encodes rows of one instrument; the bytes are appended to `to`.
+    /// Encodes rows of one instrument, which come in pieces; the bytes are appended to `to`. Pieces
+    /// of about 64 rows are turned into columns without leaving the first-level cache.
     ///
     /// # Errors
     /// A time stamp does not fit its column.
-    pub fn encode(
+    pub fn encode<Rows: AsRef<[TickRow]> + Sync>(
         &mut self,
-        rows: &[TickRow],
+        pieces: &[Rows],
         symbol: &str,
         to: &mut Vec<u8>,
     ) -> Result<TickGroup, StoreError> {
         let symbol = ByteArray::from(Bytes::copy_from_slice(symbol.as_bytes()));
-        let new =
-            |at: usize| ChunkWriter::new(self.schema.column(at), Arc::clone(&self.properties));
-        let mut writers: Vec<_> = (0..N_ROW_COLUMNS).map(new).collect();
-        for (n, block) in rows.chunks(BLOCK_ROWS).enumerate() {
-            for (at, (writer, gathered)) in writers.iter_mut().zip(&mut self.gathered).enumerate() {
-                gathered.fill(at, block, &symbol).map_err(|(row, reason)| StoreError::Invalid {
-                    path: self.path.clone(),
-                    row: (n * BLOCK_ROWS + row) as u64,
-                    reason,
-                })?;
-                let written = writer.write_page(&gathered.values, gathered.levels.as_deref());
-                written.map_err(|source| encode_error(&self.path, source))?;
-            }
-        }
+        let (path, schema, properties) = (&*self.path, &self.schema, &self.properties);
+        let share = N_ROW_COLUMNS.div_ceil(self.threads);
+        let mut columns = self.gathered.chunks_mut(share).enumerate().map(|(n, gathered)| {
+            let writers = (n * share..n * share + gathered.len())
+                .map(|at| ChunkWriter::new(schema.column(at), Arc::clone(properties)))
+                .collect();
+            Columns { path, first: n * share, gathered, writers }
+        });
+        // The first share is this thread's.
+        let own = columns.next();
+        let encoded = std::thread::scope(|scope| {
+            let encode = |columns: Columns<'_>| columns.encode(pieces, &symbol);
+            let others: Vec<_> =
+                columns.map(|columns| scope.spawn(move || encode(columns))).collect();
+            let own = own.map(encode);
+            let joined = others.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            own.into_iter().chain(joined).collect::<Result<Vec<_>, _>>()
+        })?;
         let mut chunks = Vec::with_capacity(N_ROW_COLUMNS);
-        for writer in writers {
-            let (bytes, closed) =
-                writer.close().map_err(|source| encode_error(&self.path, source))?;
+        for (bytes, closed) in encoded.into_iter().flatten() {
             to.extend_from_slice(&bytes);
             chunks.push((bytes.len(), closed));
         }
-        Ok(TickGroup { rows: rows.len(), chunks })
+        Ok(TickGroup { rows: pieces.iter().map(|rows| rows.as_ref().len()).sum(), chunks })
+    }
+}
+
+/// Some of the columns of a row group, for one thread to encode.
+struct Columns<'a> {
+    path: &'a Path,
+    /// Position of the first of them.
+    first: usize,
+    gathered: &'a mut [Gathered],
+    writers: Vec<ChunkWriter>,
+}
+
+impl Columns<'_> {
+    fn encode<Rows: AsRef<[TickRow]>>(
+        mut self,
+        pieces: &[Rows],
+        symbol: &ByteArray,
+    ) -> Result<Vec<(Bytes, ColumnCloseResult)>, StoreError> {
+        self.gathered.iter_mut().for_each(Gathered::clear);
+        let (mut held, mut rows_before) = (0, 0);
+        for mut rows in pieces.iter().map(AsRef::as_ref) {
+            while !rows.is_empty() {
+                let (now, rest) = rows.split_at(rows.len().min(BLOCK_ROWS - held));
+                for (at, gathered) in (self.first..).zip(&mut *self.gathered) {
+                    gathered.add(at, now, symbol).map_err(|(row, reason)| StoreError::Invalid {
+                        path: self.path.to_owned(),
+                        row: (rows_before + row) as u64,
+                        reason,
+                    })?;
+                }
+                (held, rows_before, rows) = (held + now.len(), rows_before + now.len(), rest);
+                if held == BLOCK_ROWS {
+                    self.write()?;
+                    held = 0;
+                }
+            }
+        }
+        if held > 0 {
+            self.write()?;
+        }
+        let path = self.path;
+        let close = |writer: ChunkWriter| writer.close().map_err(|e| encode_error(path, e));
+        self.writers.into_iter().map(close).collect()
+    }
+
+    /// Hands what is gathered to the encoders.
+    fn write(&mut self) -> Result<(), StoreError> {
+        for (writer, gathered) in self.writers.iter_mut().zip(&mut *self.gathered) {
+            let written = writer.write_page(&gathered.values, gathered.levels.as_deref());
+            written.map_err(|source| encode_error(self.path, source))?;
+            gathered.clear();
+        }
+        Ok(())
     }
 }
 

@@ -53,6 +53,21 @@ impl AtomicFile {
     }
 }
 
+/// Writes a file so that it is seen whole or not at all, whatever happens meanwhile: a temporary
+/// file beside it, synced, renamed. Missing folders are made.
+///
+/// # Errors
+/// What the operating system reports.
+pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let plain = |error| match error {
+        StoreError::Io { source, .. } => source,
+        other => io::Error::other(other),
+    };
+    let mut file = AtomicFile::create(path.as_ref()).map_err(plain)?;
+    file.write_all(bytes)?;
+    file.commit().map(drop).map_err(plain)
+}
+
 /// The folder a file lies in; `.` for a bare name.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

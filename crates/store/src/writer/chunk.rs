@@ -19,6 +19,7 @@ use crate::page::{PageHeader, PageKind};
 pub(crate) enum Values {
     I32(Vec<i32>),
     I64(Vec<i64>),
+    F32(Vec<f32>),
     F64(Vec<f64>),
     Bytes(Vec<ByteArray>),
 }
@@ -43,6 +44,9 @@ impl ChunkWriter {
                 to.write_batch(values, levels, None)?;
             }
             (ColumnWriter::Int64ColumnWriter(to), Values::I64(values)) => {
+                to.write_batch(values, levels, None)?;
+            }
+            (ColumnWriter::FloatColumnWriter(to), Values::F32(values)) => {
                 to.write_batch(values, levels, None)?;
             }
             (ColumnWriter::DoubleColumnWriter(to), Values::F64(values)) => {

@@ -80,6 +80,7 @@ impl Stage {
             match &mut column.values {
                 Values::I32(values) => values.clear(),
                 Values::I64(values) => values.clear(),
+                Values::F32(values) => values.clear(),
                 Values::F64(values) => values.clear(),
                 Values::Bytes(values) => values.clear(),
             }

@@ -136,3 +136,32 @@ fn a_file_that_changes_after_opening_is_noticed() {
     let refused = file.labels(0..1).unwrap_err();
     assert!(matches!(refused, StoreError::Changed { .. }), "{refused}");
 }
+
+/// The map of a file that is cut short ends in memory that is not there: touching it would end the
+/// process. The length is looked at before every read.
+#[test]
+fn a_file_cut_short_or_replaced_under_the_map_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let open = |seed| {
+        write(&path, &rows(400, seed), options(Compression::None));
+        let file = BinFile::open(&path).unwrap();
+        file.read(0..1, &mut BinColumns::default()).unwrap();
+        file
+    };
+    let check = |file: &BinFile| {
+        let refused = file.read(0..400, &mut BinColumns::default()).unwrap_err();
+        assert!(matches!(refused, StoreError::Changed { .. }), "{refused}");
+        let refused = file.row_label(399).unwrap_err().to_string();
+        assert!(refused.contains("changed while it was open: expected `"), "{refused}");
+        assert!(refused.contains("hint: open the store again"), "{refused}");
+    };
+    let file = open(5);
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
+    check(&file);
+    let file = open(6);
+    let other = folder.path().join("b.parquet");
+    write(&other, &rows(300, 7), options(Compression::None));
+    fs::rename(&other, &path).unwrap();
+    check(&file);
+}

@@ -6,5 +6,6 @@
 mod damage;
 mod made;
 mod round_trip;
+mod table;
 mod ticks;
 mod walk;

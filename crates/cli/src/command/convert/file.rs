@@ -1,5 +1,7 @@
 //! `--config FILE`: settings from a TOML file, below the flags given.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
@@ -30,6 +32,12 @@ struct Settings {
     offset: Option<u32>,
     label_thresholds: Vec<f64>,
     label_volatility: Vec<f64>,
+    label_pips: Option<String>,
+    label_edges: Option<PathBuf>,
+    fit_part: Option<f64>,
+    definitions: Vec<PathBuf>,
+    input_hash: Option<String>,
+    no_read_ahead: bool,
     preset: Option<String>,
 }
 
@@ -55,6 +63,7 @@ pub(super) fn merged(args: &Args) -> Result<Args> {
 fn apply(file: Settings, args: &mut Args) -> Result<()> {
     let layout = file.layout.map(|name| name.parse()).transpose()?;
     let aggregate = file.size_aggregate.map(|name| name.parse()).transpose()?;
+    let input_hash = file.input_hash.map(|name| name.parse()).transpose()?;
     let step = match file.price_step {
         None => None,
         Some(PriceStep::Text(text)) => Some(text.parse()?),
@@ -82,10 +91,21 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
         args.gap = file.gap;
         args.no_gap = file.no_gap;
     }
-    if args.label_thresholds.is_empty() && args.label_volatility.is_empty() {
+    let has_edges_flag = !(args.label_thresholds.is_empty() && args.label_volatility.is_empty())
+        || args.label_pips.is_some()
+        || args.label_edges.is_some();
+    if !has_edges_flag {
         args.label_thresholds = file.label_thresholds;
         args.label_volatility = file.label_volatility;
+        args.label_pips = file.label_pips;
+        args.label_edges = file.label_edges;
     }
+    if args.definitions.is_empty() {
+        args.definitions = file.definitions;
+    }
+    args.fit_part = args.fit_part.or(file.fit_part);
+    args.input_hash = args.input_hash.or(input_hash);
+    args.no_read_ahead |= file.no_read_ahead;
     args.jobs = args.jobs.or(file.jobs);
     args.resume |= file.resume;
     args.keep_going |= file.keep_going;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lob_convert::{ClassEdges, ConvertConfig, Preset, PriceStepChoice};
 use lob_depth::{BinRule, LabelSpec};
 
@@ -15,41 +15,68 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
     let preset = args.preset.as_deref().map(Preset::find).transpose()?;
     let base = preset.as_ref().map_or_else(LabelSpec::default, |p| p.label);
     let preset_step = preset.as_ref().map(|p| PriceStepChoice::Fixed(p.price_step));
-    let class_edges = class_edges(args)?;
-    let n_edges = match &class_edges {
-        ClassEdges::Fixed(edges) | ClassEdges::Volatility(edges) => u32::try_from(edges.len()).ok(),
-        _ => None,
-    };
     let defaults = ConvertConfig::new(&args.out);
+    let label = LabelSpec {
+        lookback: args.lookback.unwrap_or(base.lookback),
+        lookforward: args.lookforward.unwrap_or(base.lookforward),
+        offset: args.offset.unwrap_or(base.offset),
+        classes: args.label_classes.unwrap_or(base.classes),
+    };
+    let class_edges = class_edges(args, &label)?;
+    let n_classes = args.label_classes.or_else(|| class_edges.n_classes());
     Ok(ConvertConfig {
         layout: args.layout.unwrap_or_default(),
         bin_rule: bin_rule(args)?,
         size_aggregate: args.size_aggregate.unwrap_or_default(),
         price_step: args.price_step.or(preset_step).unwrap_or_default(),
-        label: LabelSpec {
-            lookback: args.lookback.unwrap_or(base.lookback),
-            lookforward: args.lookforward.unwrap_or(base.lookforward),
-            offset: args.offset.unwrap_or(base.offset),
-            classes: args.label_classes.or(n_edges.map(|n| n + 1)).unwrap_or(base.classes),
-        },
+        label: LabelSpec { classes: n_classes.unwrap_or(base.classes), ..label },
         symbols: args.symbols.clone(),
         instrument_ids: args.instrument_ids.clone(),
         class_edges,
+        fit_part: args.fit_part,
+        definitions: args.definitions.clone(),
+        input_hash: args.input_hash.unwrap_or_default(),
+        read_ahead: !args.no_read_ahead,
         gap_ns: gap_ns(args, defaults.gap_ns)?,
         jobs: args.jobs.unwrap_or(defaults.jobs),
         shard: args.shard,
+        journal: args.journal.clone(),
         resume: args.resume,
         keep_going: args.keep_going,
         ..defaults
     })
 }
 
-fn class_edges(args: &Args) -> Result<ClassEdges> {
-    match (args.label_thresholds.as_slice(), args.label_volatility.as_slice()) {
-        ([], []) => Ok(ClassEdges::Fit),
-        (edges, []) => Ok(ClassEdges::Fixed(edges.to_vec())),
-        ([], multiples) => Ok(ClassEdges::Volatility(multiples.to_vec())),
-        _ => bail!("`label-thresholds` and `label-volatility` exclude each other"),
+fn class_edges(args: &Args, label: &LabelSpec) -> Result<ClassEdges> {
+    let given = [
+        !args.label_thresholds.is_empty(),
+        !args.label_volatility.is_empty(),
+        args.label_pips.is_some(),
+        args.label_edges.is_some(),
+    ];
+    if given.into_iter().filter(|given| *given).count() > 1 {
+        bail!(
+            "`label-thresholds`, `label-volatility`, `label-pips` and `label-edges` exclude each other"
+        );
+    }
+    if let Some(path) = &args.label_edges {
+        return Ok(ClassEdges::of(path, label)?.0);
+    }
+    match (args.label_pips.as_deref(), args.label_thresholds.as_slice()) {
+        (Some("reference"), _) => ClassEdges::reference_pips(label).with_context(|| {
+            format!("no reference thresholds for {} classes\nhint: 5, 7, 9 or 13", label.classes)
+        }),
+        (Some(pips), _) => {
+            let pips = pips.split(',').map(|pip| {
+                pip.trim()
+                    .parse()
+                    .with_context(|| format!("`{pip}` in `--label-pips` is no number"))
+            });
+            Ok(ClassEdges::Pips(pips.collect::<Result<_>>()?))
+        }
+        (None, []) if args.label_volatility.is_empty() => Ok(ClassEdges::Fit),
+        (None, []) => Ok(ClassEdges::Volatility(args.label_volatility.clone())),
+        (None, edges) => Ok(ClassEdges::Fixed(edges.to_vec())),
     }
 }
 

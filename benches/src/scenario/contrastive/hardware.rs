@@ -1,0 +1,112 @@
+//! The same training on the CPU and on the GPU, and in three precisions.
+
+use anyhow::Result;
+use lob_contrastive::{Device, Precision, TrainConfig, TrainOutcome};
+use lob_metrics::{Direction, Measurement, Severity, Summary, Unit};
+
+use super::noise::{Shape, compute_s};
+use super::{Bench, settings, warm};
+
+/// CPU against GPU, half against single precision. What there is no GPU for is not measured.
+pub(in crate::scenario) fn hardware(bench: &mut Bench<'_>) -> Result<()> {
+    let shape = Shape::perceptron("medium", 32, 1024);
+    let steps = if bench.options.quick { 16 } else { 60 };
+    bench.rec.config("encoder", "medium, batch 32, window 1024");
+    let of = settings(bench);
+    let on = |device: Device, precision: Precision| {
+        shape.train(steps, &TrainConfig { device, precision, ..of.clone() })
+    };
+    let cpu = on(Device::Cpu, Precision::F32)?;
+    bench.rec.latency("hardware.cpu_step", &warm(&compute_s(&cpu)));
+    match on(Device::Cuda, Precision::F32) {
+        Ok(gpu) => {
+            bench.rec.latency("hardware.gpu_step", &warm(&compute_s(&gpu)));
+            let speed_up = median(&cpu) / median(&gpu);
+            bench.rec.add(plain("hardware.gpu_speed_up", Direction::HigherIsBetter, speed_up));
+        }
+        Err(error) => no_gpu(bench, &error.to_string()),
+    }
+    precisions(bench, of.device, &on)?;
+    super::model::memory_growth(bench);
+    Ok(())
+}
+
+fn no_gpu(bench: &mut Bench<'_>, why: &str) {
+    for (metric, unit, direction) in [
+        ("hardware.gpu_step", Unit::Seconds, Direction::LowerIsBetter),
+        ("hardware.gpu_speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
+        ("hardware.gpu_memory_per_pair", Unit::Bytes, Direction::LowerIsBetter),
+        ("hardware.gpu_half_speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
+    ] {
+        bench.rec.add(Measurement::unavailable(metric, unit, direction, why));
+    }
+    bench.rec.finding(Severity::Info, format!("GPU figures are not measured: {why}"));
+}
+
+/// Step time and loss in half precision against single precision on the same device.
+fn precisions(
+    bench: &mut Bench<'_>,
+    device: Device,
+    on: &dyn Fn(Device, Precision) -> Result<TrainOutcome, lob_contrastive::ContrastiveError>,
+) -> Result<()> {
+    let single = on(device, Precision::F32)?;
+    let is_gpu = single.device.device == Device::Cuda;
+    bench.rec.latency("precision.f32.step", &warm(&compute_s(&single)));
+    let mut fastest = 0.0_f64;
+    for precision in [Precision::Bf16, Precision::F16] {
+        let metric = |of: &str| format!("precision.{precision}.{of}");
+        let half = match on(device, precision) {
+            Ok(half) => half,
+            Err(error) => {
+                let (unit, lower) = (Unit::Seconds, Direction::LowerIsBetter);
+                let missing =
+                    Measurement::unavailable(&metric("step"), unit, lower, &error.to_string());
+                bench.rec.add(missing);
+                continue;
+            }
+        };
+        bench.rec.latency(&metric("step"), &warm(&compute_s(&half)));
+        let speed_up = median(&single) / median(&half);
+        fastest = fastest.max(speed_up);
+        bench.rec.add(plain(&metric("speed_up"), Direction::HigherIsBetter, speed_up));
+        let difference = loss_difference(&single.losses, &half.losses);
+        bench.rec.add(plain(&metric("loss_difference"), Direction::LowerIsBetter, difference));
+    }
+    if is_gpu {
+        let speed_up = plain("hardware.gpu_half_speed_up", Direction::HigherIsBetter, fastest);
+        bench.rec.add(speed_up);
+    } else {
+        let text = format!(
+            "half precision takes {:.1} times as long as single precision on this CPU: its matrix \
+             product has no fast path for it. It is meant for a GPU.",
+            1.0 / fastest
+        );
+        bench.rec.finding(Severity::Info, text);
+    }
+    Ok(())
+}
+
+/// Largest relative difference of the losses, step by step.
+fn loss_difference(single: &[f32], half: &[f32]) -> f64 {
+    let pairs = single.iter().zip(half);
+    pairs.map(|(a, b)| f64::from((a - b).abs() / a.abs().max(1e-3))).fold(0.0, f64::max)
+}
+
+fn median(outcome: &TrainOutcome) -> f64 {
+    Summary::of(&warm(&compute_s(outcome))).map_or(f64::NAN, |s| s.median)
+}
+
+fn plain(metric: &str, direction: Direction, value: f64) -> Measurement {
+    Measurement::measured(metric, Unit::Dimensionless, direction, &[value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_compared_by_step() {
+        assert!((loss_difference(&[2.0, 4.0], &[2.0, 3.0]) - 0.25).abs() < 1e-12);
+        assert!(loss_difference(&[], &[]).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,93 @@
+//! What contrastive features tell of the market against features that nobody trained.
+
+use anyhow::Result;
+use lob_contrastive::{
+    Augment, EncoderConfig, EvaluateConfig, EvaluationRow, Features, InputSpec, Positives,
+    PrepareOptions, Schedule, Temperature, TrainConfig, TrainedModel, evaluate, prepare,
+};
+use lob_metrics::{Direction, Measurement, Severity, Unit};
+
+use super::Bench;
+
+/// Bins of a window.
+const WINDOW: usize = 64;
+
+/// Trained encoders, one a seed: an interval needs at least 3.
+const SEEDS: u64 = 3;
+
+/// Trains one encoder a seed and scores its features and the baselines on later windows.
+pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
+    let quick = bench.options.quick;
+    let input = InputSpec::Bins { window: WINDOW, stride: 4 };
+    let positives = Positives::Near { max_shift: WINDOW / 2 };
+    let options = PrepareOptions { positives, scale: None, volatility_labels: false };
+    let mut prepared = {
+        let _scope = lob_profiler::scope("prepare");
+        prepare(&input, Some(&bench.store()?), &options)?
+    };
+    for note in &prepared.notes {
+        bench.rec.finding(Severity::Info, note.clone());
+    }
+    if prepared.tasks.is_empty() {
+        bench.rec.skipped = Some("no task has two classes in every part of the split".to_owned());
+        return Ok(());
+    }
+    let steps = if quick { 150 } else { 1000 };
+    let mut models: Vec<TrainedModel> = Vec::new();
+    for seed in 0..SEEDS {
+        let _scope = lob_profiler::scope("train");
+        let config = config(bench.options.seed + seed, steps);
+        let outcome = lob_contrastive::train(&mut *prepared.train, &config)?;
+        if let Some(why) = &outcome.metrics.collapse {
+            bench.rec.finding(Severity::Warning, format!("seed {seed} looks collapsed: {why}"));
+        }
+        models.push(outcome.model);
+    }
+    let (max_train, max_test) = if quick { (600, 400) } else { (2000, 2000) };
+    let settings =
+        EvaluateConfig { seeds: models.len(), max_train, max_test, ..EvaluateConfig::default() };
+    let table = {
+        let _scope = lob_profiler::scope("evaluate");
+        evaluate(&mut *prepared.whole, &prepared.split, &prepared.tasks, &models, &settings)?
+    };
+    bench.rec.config("window", WINDOW);
+    bench.rec.config("steps", steps);
+    bench.rec.config("seeds", table.seeds);
+    for (task, description) in &table.tasks {
+        bench.rec.config(&format!("task.{task}"), description.clone());
+    }
+    for row in &table.rows {
+        bench.rec.add(measurement(row));
+    }
+    for finding in table.findings() {
+        let loses = finding.contains("they lose to") && !finding.contains("they lose to none");
+        let severity = if loses { Severity::Warning } else { Severity::Info };
+        bench.rec.finding(severity, finding);
+    }
+    Ok(())
+}
+
+fn config(seed: u64, steps: usize) -> TrainConfig {
+    TrainConfig {
+        seed,
+        steps,
+        batch_size: 64,
+        encoder: EncoderConfig::simple().with_projection(64),
+        temperature: Temperature::Fixed(0.1),
+        schedule: Schedule::WarmupCosine { warmup_steps: steps / 20 },
+        ignore_radius: WINDOW as u64,
+        augment: Augment::gentle(),
+        ..TrainConfig::default()
+    }
+}
+
+/// One cell of the table: a value for each seed, so that the report draws its interval.
+fn measurement(row: &EvaluationRow) -> Measurement {
+    let metric = format!("evaluation.{}.{}.{}", row.task, row.method.name(), row.features.name());
+    let direction = match row.features {
+        Features::Contrastive => Direction::HigherIsBetter,
+        // A baseline is what it is.
+        _ => Direction::Neutral,
+    };
+    Measurement::measured(&metric, Unit::Fraction, direction, &row.scores)
+}

@@ -1,0 +1,78 @@
+//! Many windows at once: side by side on the CPU, and as tensors.
+
+use anyhow::Result;
+use lob_metrics::{Severity, Summary, Unit};
+use lob_signals::{DeviceWindows, Study, TensorDevice, Ticks, time_major};
+
+use super::super::Bench;
+use super::super::recorder::repeat;
+
+/// Windows at once and steps in each.
+const WINDOWS: usize = 512;
+const STEPS: usize = 256;
+
+/// Largest difference allowed between the two, relative to the largest value of the result: the
+/// tensors are single precision.
+const TOLERANCE: f64 = 1e-4;
+
+pub(super) fn run(bench: &mut Bench<'_>, mids: &[f64]) -> Result<Vec<String>> {
+    let rows: Vec<f64> = mids.iter().copied().cycle().take(WINDOWS * STEPS).collect();
+    let series: Vec<&[f64]> = rows.chunks_exact(STEPS).collect();
+    let side_by_side = time_major(&series)?;
+    let wide = Ticks { price: &side_by_side, ..Ticks::default() };
+    let long = Ticks { price: &rows, ..Ticks::default() };
+    let windows = DeviceWindows::upload(&long, STEPS, TensorDevice::Cpu)?;
+    bench.rec.config("batch", format!("{WINDOWS} windows x {STEPS} steps"));
+    let budget_s = if bench.options.quick { 0.05 } else { 0.5 };
+    let mut promised = Vec::new();
+    let mut worst = 0.0_f64;
+    for text in ["rsi:14", "momentum:10", "volatility:20", "macd", "bollinger"] {
+        let study: Study = text.parse()?;
+        let mut cpu = Vec::new();
+        let on_cpu = repeat(budget_s, 3, || {
+            let _scope = lob_profiler::scope("batch_on_the_cpu");
+            cpu = study.batch(&wide, WINDOWS)?;
+            Ok::<(), lob_signals::SignalError>(())
+        })?;
+        let mut tensors = Vec::new();
+        let as_tensors = repeat(budget_s, 3, || {
+            let _scope = lob_profiler::scope("batch_as_tensors");
+            tensors = windows.run(&study)?;
+            Ok::<(), lob_signals::SignalError>(())
+        })?;
+        worst = worst.max(difference(&cpu, &tensors));
+        for (way, seconds) in [("batch", on_cpu), ("tensor", as_tensors)] {
+            let rates: Vec<f64> = seconds.iter().map(|s| rows.len() as f64 / s).collect();
+            let metric = format!("signals.{way}_{}_values_per_s", study.name());
+            bench.rec.rate(&metric, Unit::ValuesPerSecond, &rates, None);
+            promised.push(metric);
+        }
+    }
+    anyhow::ensure!(
+        worst <= TOLERANCE,
+        "tensors and slices differ by {worst:.1e} of the largest value, {TOLERANCE:.0e} is allowed"
+    );
+    let text = format!("tensors (Flex, single precision) and slices agree within {worst:.1e}");
+    bench.rec.finding(Severity::Info, text);
+    Ok(promised)
+}
+
+/// Largest difference over all columns, relative to the largest value of the column; infinite where
+/// only one of two values is null.
+fn difference(cpu: &[Vec<f64>], tensors: &[Vec<f32>]) -> f64 {
+    let mut worst = 0.0_f64;
+    for (cpu, tensor) in cpu.iter().zip(tensors) {
+        let finite: Vec<f64> = cpu.iter().copied().filter(|x| x.is_finite()).collect();
+        let largest = Summary::of(&finite).map_or(1.0, |s| s.max.abs().max(s.min.abs()));
+        for (i, expected) in cpu.iter().enumerate() {
+            // One is time-major, the other window after window.
+            let found = f64::from(tensor[i % WINDOWS * STEPS + i / WINDOWS]);
+            worst = worst.max(match (expected.is_nan(), found.is_nan()) {
+                (true, true) => 0.0,
+                (false, false) => (expected - found).abs() / largest.max(f64::MIN_POSITIVE),
+                _ => f64::INFINITY,
+            });
+        }
+    }
+    worst
+}

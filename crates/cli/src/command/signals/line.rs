@@ -1,0 +1,118 @@
+//! One instrument's pipeline, with a model that may first have to learn.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use lob_bench::{FitConfig, fit_embedding, fit_logistic};
+use lob_signals::{
+    FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Model, N_FEATURES, Quote, Signal,
+    SignalPipeline, Study, StudyStream, Tick,
+};
+
+use super::{Args, ModelName};
+
+/// Answers nothing until it is replaced by a fitted model.
+struct NotYet;
+
+impl Model for NotYet {
+    fn predict(&mut self, _: &[f32], out: &mut [f32]) -> Result<(), lob_signals::BoxError> {
+        out.fill(f32::NAN);
+        Ok(())
+    }
+}
+
+/// What a model is fitted to.
+#[derive(Default)]
+struct Lessons {
+    features: FeatureMatrix,
+    mids: Vec<f64>,
+}
+
+pub(super) struct Line {
+    pub(super) symbol: Arc<str>,
+    pub(super) is_wanted: bool,
+    pipeline: SignalPipeline<Box<dyn Model>>,
+    lessons: Option<Lessons>,
+    studies: Vec<(Study, StudyStream)>,
+    /// The chosen indicators at the last tick.
+    pub(super) values: Vec<f64>,
+}
+
+/// Seconds of the three stages of one update.
+pub(super) type StageSeconds = [f64; 3];
+
+impl Line {
+    pub(super) fn new(args: &Args, symbol: String, is_wanted: bool) -> Result<Self> {
+        let gate = GateConfig {
+            enter: args.enter,
+            exit: args.exit,
+            max_position: args.max_position,
+            ..GateConfig::default()
+        };
+        let model: Box<dyn Model> = match args.model {
+            ModelName::QueuePressure => Box::new(LogisticModel::queue_pressure()),
+            ModelName::Logistic | ModelName::Embedding => Box::new(NotYet),
+        };
+        let must_learn = args.model != ModelName::QueuePressure;
+        let twins = args.indicators.iter().map(|study| Ok((*study, study.stream()?)));
+        let studies: Result<Vec<_>, lob_signals::SignalError> = twins.collect();
+        Ok(Self {
+            symbol: symbol.into(),
+            is_wanted,
+            pipeline: SignalPipeline::new(FeatureConfig::default(), model, gate)?,
+            lessons: must_learn.then(Lessons::default),
+            studies: studies?,
+            values: Vec::new(),
+        })
+    }
+
+    /// Features, model and gate for one quote, and the time of each.
+    pub(super) fn update(
+        &mut self,
+        args: &Args,
+        quote: Quote,
+    ) -> Result<([f32; N_FEATURES], Signal, StageSeconds)> {
+        let begun = Instant::now();
+        let row = self.pipeline.feature_row(quote);
+        let after_features = Instant::now();
+        let probability = self.pipeline.probability(&row)?;
+        let after_model = Instant::now();
+        let signal = self.pipeline.signal(&row, probability);
+        let seconds = [after_features - begun, after_model - after_features, after_model.elapsed()]
+            .map(|time| time.as_secs_f64());
+        self.learn(args, &row, quote)?;
+        Ok((row, signal, seconds))
+    }
+
+    /// Keeps the first rows of a model that has to learn; when there are enough, fits it and puts it
+    /// in its place. So it answers only for rows after those it has seen the future of.
+    fn learn(&mut self, args: &Args, row: &[f32; N_FEATURES], quote: Quote) -> Result<()> {
+        let Some(lessons) = &mut self.lessons else { return Ok(()) };
+        lessons.features.push(row);
+        lessons.mids.push(quote.mid());
+        if lessons.mids.len() < args.fit_rows {
+            return Ok(());
+        }
+        let config = FitConfig { steps: args.fit_steps, ..FitConfig::default() };
+        let Lessons { features, mids } = std::mem::take(lessons);
+        let model: Box<dyn Model> = match args.model {
+            ModelName::Embedding => fit_embedding(&features, &mids, &config)?,
+            _ => Box::new(fit_logistic(&features, &mids, &config)),
+        };
+        self.pipeline.set_model(model);
+        self.lessons = None;
+        Ok(())
+    }
+
+    /// The chosen indicators at this tick, into `values`. An average over trades weighs their own
+    /// prices; to all others the price is the mid.
+    pub(super) fn study(&mut self, tick: &Tick, trade_px: Option<f64>) {
+        self.values.clear();
+        let traded = Tick { price: trade_px.unwrap_or(tick.price), ..*tick };
+        for (study, twin) in &mut self.studies {
+            let is_of_trades = matches!(study, Study::Vwap(_));
+            twin.update(if is_of_trades { &traded } else { tick }, &mut self.values);
+        }
+    }
+}

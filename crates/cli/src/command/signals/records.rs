@@ -1,0 +1,215 @@
+//! Signals of a DBN file, one record at a time.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use lob_convert::RecordStream;
+use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
+use lob_metrics::stats::quantile;
+use lob_metrics::{Summary, Unit};
+use lob_signals::{FEATURE_NAMES, N_FEATURES, Quote, Signal, Stance, Tick};
+use lob_store::{Column, ColumnKind};
+use serde_json::{Value, json};
+
+use super::line::{Line, StageSeconds};
+use super::{Args, Written, open_sheet, sheet::Sheet};
+use crate::interrupt;
+
+/// Latencies kept: enough for a steady tail, bounded whatever the file.
+const MOST: usize = 1_000_000;
+
+const STAGES: [&str; 3] = ["feature_calculation", "model_inference", "signal_generation"];
+
+pub(super) fn run(args: &Args) -> Result<Written> {
+    let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut sheet = open_sheet(args, columns(args))?;
+    let mut lines: BTreeMap<u32, Line> = BTreeMap::new();
+    let mut latencies: Vec<StageSeconds> = Vec::new();
+    let stances = Stances::default();
+    let mut n_written = 0_u64;
+    while let Some(update) = stream.next()? {
+        ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
+        let (id, ts_event) = (update.hd.instrument_id, update.hd.ts_event);
+        let best = &update.levels[0];
+        let quote = Quote {
+            bid_px: price(best.bid_px),
+            ask_px: price(best.ask_px),
+            bid_sz: f64::from(best.bid_sz),
+            ask_sz: f64::from(best.ask_sz),
+        };
+        let depths = update.levels.iter().map(|l| (f64::from(l.bid_sz), f64::from(l.ask_sz)));
+        let trade = Trade::of(update.action, update.side, update.size, update.price);
+        let tick = tick(quote, depths.fold((0.0, 0.0), |s, l| (s.0 + l.0, s.1 + l.1)), trade);
+        let line = match lines.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let symbol = stream.symbol(id, ts_event);
+                let symbol = symbol.map_or_else(|| id.to_string(), str::to_owned);
+                let wanted = args.symbol.as_ref();
+                let is_wanted =
+                    wanted.is_none_or(|name| *name == symbol || *name == id.to_string());
+                entry.insert(Line::new(args, symbol, is_wanted)?)
+            }
+        };
+        if !line.is_wanted {
+            continue;
+        }
+        let (row, signal, seconds) = line.update(args, tick.quote)?;
+        if latencies.len() < MOST {
+            latencies.push(seconds);
+        }
+        sheet.u64(ts_event);
+        sheet.u64(u64::from(id));
+        sheet.text(&line.symbol);
+        sheet.f64(tick.quote.bid_px);
+        sheet.f64(tick.quote.ask_px);
+        if args.indicators.is_empty() {
+            row.iter().for_each(|x| sheet.f32(*x));
+        } else {
+            line.study(&tick, trade.price);
+            line.values.iter().for_each(|x| sheet.f64(*x));
+        }
+        stances.write(&mut sheet, signal)?;
+        n_written += 1;
+    }
+    let path = args.source.display();
+    match &args.symbol {
+        Some(name) => ensure!(n_written > 0, "`{path}` holds no book update of `{name}`"),
+        None => ensure!(n_written > 0, "`{path}` holds no book update"),
+    }
+    let (rows, file) = sheet.finish()?;
+    let symbols: Vec<&str> = lines.values().filter(|l| l.is_wanted).map(|l| &*l.symbol).collect();
+    let (stages, words) = summarise(&latencies);
+    let facts =
+        json!({ "model": format!("{:?}", args.model), "symbols": symbols, "stages": stages });
+    Ok(Written { rows, file, facts, words })
+}
+
+fn columns(args: &Args) -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("ts_event", ColumnKind::Timestamp),
+        Column::new("instrument_id", ColumnKind::U64),
+        Column::new("symbol", ColumnKind::Utf8),
+        Column::new("bid_px", ColumnKind::F64),
+        Column::new("ask_px", ColumnKind::F64),
+    ];
+    if args.indicators.is_empty() {
+        const _: () = assert!(FEATURE_NAMES.len() == N_FEATURES);
+        columns.extend(FEATURE_NAMES.map(|name| Column::new(name, ColumnKind::F32)));
+    } else {
+        let names = args.indicators.iter().flat_map(lob_signals::Study::columns);
+        columns.extend(names.map(|name| Column::new(name, ColumnKind::F64)));
+    }
+    columns.extend([
+        Column::new("probability", ColumnKind::F32),
+        Column::new("stance", ColumnKind::Utf8),
+        Column::new("trade", ColumnKind::I64),
+        Column::new("position", ColumnKind::I64),
+    ]);
+    columns
+}
+
+/// What was traded at an update; nothing at most of them.
+#[derive(Debug, Clone, Copy)]
+struct Trade {
+    price: Option<f64>,
+    size: f64,
+    signed_size: f64,
+}
+
+impl Trade {
+    /// From a record's fields; the side of a trade is its aggressor's.
+    fn of(action: std::ffi::c_char, side: std::ffi::c_char, size: u32, px: i64) -> Self {
+        if action.cast_unsigned() != b'T' {
+            return Self { price: None, size: 0.0, signed_size: 0.0 };
+        }
+        let size = f64::from(size);
+        let signed_size = match side.cast_unsigned() {
+            b'B' => size,
+            b'A' => -size,
+            _ => 0.0,
+        };
+        Self { price: Some(price(px)), size, signed_size }
+    }
+}
+
+/// What indicators may see of a record: the mid as price and one-update bar, the trade as volume.
+fn tick(quote: Quote, (bid_depth_sz, ask_depth_sz): (f64, f64), trade: Trade) -> Tick {
+    let mid = quote.mid();
+    Tick {
+        price: mid,
+        high: mid,
+        low: mid,
+        volume: trade.size,
+        signed_volume: trade.signed_size,
+        quote,
+        bid_depth_sz,
+        ask_depth_sz,
+    }
+}
+
+/// A price as a number; NaN where there is none.
+fn price(px: i64) -> f64 {
+    if px == UNDEF_PRICE { f64::NAN } else { px as f64 / PRICE_SCALE as f64 }
+}
+
+/// The words for the stances, shared by all rows.
+struct Stances {
+    flat: Arc<str>,
+    long: Arc<str>,
+    short: Arc<str>,
+}
+
+impl Default for Stances {
+    fn default() -> Self {
+        Self { flat: "flat".into(), long: "long".into(), short: "short".into() }
+    }
+}
+
+impl Stances {
+    fn write(&self, sheet: &mut Sheet, signal: Signal) -> Result<()> {
+        sheet.f32(signal.probability);
+        sheet.text(match signal.stance {
+            Stance::Flat => &self.flat,
+            Stance::Long => &self.long,
+            Stance::Short => &self.short,
+        });
+        sheet.i64(i64::from(signal.trade));
+        sheet.i64(i64::from(signal.position));
+        sheet.end_row()
+    }
+}
+
+/// Percentiles of each stage and of their sum, for programs and for people.
+fn summarise(latencies: &[StageSeconds]) -> (Value, String) {
+    let mut stages = serde_json::Map::new();
+    let mut words = String::new();
+    let total = |seconds: &StageSeconds| seconds.iter().sum::<f64>();
+    for (i, name) in STAGES.iter().copied().chain(["total"]).enumerate() {
+        let samples: Vec<f64> =
+            latencies.iter().map(|s| s.get(i).copied().unwrap_or_else(|| total(s))).collect();
+        let Some(summary) = Summary::of(&samples) else { continue };
+        let p999 = quantile(&samples, 0.999);
+        stages.insert(
+            name.to_owned(),
+            json!({
+                "n": summary.n,
+                "p50_s": summary.median,
+                "p99_s": summary.p99,
+                "p999_s": p999,
+                "max_s": summary.max,
+                "sum_s": summary.mean * summary.n as f64,
+            }),
+        );
+        if name == "total" {
+            words = format!(
+                "features, model and signal: p50 {}, p99 {} (service time)",
+                Unit::Seconds.format(summary.median),
+                Unit::Seconds.format(summary.p99)
+            );
+        }
+    }
+    (stages.into(), words)
+}

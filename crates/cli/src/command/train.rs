@@ -1,0 +1,251 @@
+//! `lob train`.
+
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lob_contrastive::{
+    CheckpointPlan, Ended, ModelFile, Prepared, RunOptions, StepReport, TrainConfig, TrainOutcome,
+    prepare, train_with,
+};
+use lob_metrics::{Summary, Unit};
+
+use super::windows::Source;
+use crate::{interrupt, output};
+use settings::{Plan, Settings};
+
+/// Train an encoder on windows of a store or of generated signals
+///
+/// Windows close in time are positives of each other (InfoNCE). The embeddings describe the state
+/// of a market; they promise no forecast of prices: see `lob eval`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  lob train store --steps 1000 --checkpoint runs/a
+  lob train store --steps 1000 --checkpoint runs/a --resume
+  lob train store --input images --encoder simple --epochs 3 --out model.safetensors
+  lob train generated:medium --window 128 --encoder tcn --loss ntxent --json
+  lob train store --config train.toml --seed 2 --checkpoint runs/b
+
+Settings: a flag wins over --config, whose keys are the flags' names: `batch-size = 64`.
+
+A run folder holds metrics.jsonl, checkpoints step-N.safetensors and model.safetensors. Ctrl-C
+writes a checkpoint first; --resume goes on as if nothing had happened.")]
+pub(crate) struct Args {
+    /// A store, one of its files, or generated:simple|medium|complex|mixed
+    source: Source,
+    /// Folder of the run: checkpoints, metrics.jsonl, model.safetensors
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from the newest checkpoint of the folder
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Where to write the model [default: model.safetensors in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// TOML file of settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let settings = args.settings.merged(args.config.as_deref())?;
+    // A device that is not there should be said before a store is read.
+    let device = settings.device()?.resolve()?;
+    if let Some(fallback) = device.fallback.as_ref().filter(|_| !quiet) {
+        eprintln!("{fallback}");
+    }
+    let (input, options) = (settings.input(&args.source)?, settings.prepare_options(&args.source)?);
+    let mut prepared = prepare(&input, args.source.path(), &options)?;
+    let Plan { config, checkpoint_every, keep } = settings.plan(&prepared)?;
+    if !quiet {
+        for note in &prepared.notes {
+            eprintln!("{note}");
+        }
+    }
+    let outcome = fit(args, &config, &mut prepared, (checkpoint_every, keep), quiet)?;
+    let file = ModelFile {
+        model: outcome.model.clone(),
+        input,
+        positives: options.positives,
+        scale: prepared.scale.clone(),
+        seed: config.seed,
+        steps: outcome.losses.len(),
+    };
+    let path =
+        args.out.clone().or_else(|| Some(args.checkpoint.as_ref()?.join("model.safetensors")));
+    if let Some(path) = &path {
+        file.save(path)?;
+    }
+    if args.json {
+        output::print_json(&document(&outcome, &config, &prepared, path.as_ref(), begun))?;
+    } else if !quiet {
+        print(&outcome, path.as_ref())?;
+    }
+    if outcome.ended == Ended::Interrupted {
+        eprintln!("{}", how_to_resume(args, outcome.losses.len()));
+        return Ok(ExitCode::from(2));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fit(
+    args: &Args,
+    config: &TrainConfig,
+    prepared: &mut Prepared,
+    (every, keep): (usize, usize),
+    quiet: bool,
+) -> Result<TrainOutcome> {
+    let stop = interrupt::watch()?;
+    let bar = bar(config.steps, quiet || args.json);
+    let mut observer = |report: &StepReport| {
+        bar.set_position(report.step as u64);
+        bar.set_message(format!(
+            "loss {:.3} {} eta {}",
+            report.loss,
+            Unit::SamplesPerSecond.format(report.pairs_per_s),
+            Unit::Seconds.format(report.eta_s.round())
+        ));
+        if let Some(metrics) = &report.metrics {
+            let alarm = metrics.collapse.as_ref().map(|why| format!("; COLLAPSE: {why}"));
+            bar.println(format!(
+                "step {}: validation loss {:.3}, top-1 {:.3}, effective rank {:.1}{}",
+                report.step,
+                metrics.loss,
+                metrics.top1,
+                metrics.effective_rank,
+                alarm.unwrap_or_default()
+            ));
+        }
+    };
+    let (train, validation) = prepared.pairs();
+    let options = RunOptions {
+        validation,
+        checkpoints: args.checkpoint.clone().map(|folder| CheckpointPlan { folder, every, keep }),
+        resume: args.resume,
+        stop: Some(stop),
+        observer: Some(&mut observer),
+    };
+    let outcome = train_with(train, config, options);
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    if args.resume && outcome.first_step == 0 && !quiet {
+        eprintln!("no checkpoint to resume from: began at step 0");
+    }
+    Ok(outcome)
+}
+
+fn bar(steps: usize, hidden: bool) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    if hidden {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn how_to_resume(args: &Args, steps: usize) -> String {
+    if args.checkpoint.is_none() {
+        return format!(
+            "interrupted after {steps} steps; nothing can be resumed without --checkpoint DIR"
+        );
+    }
+    let words = std::env::args().map(|word| match word.contains([' ', '\'', '"', '$', '*']) {
+        true => format!("'{}'", word.replace('\'', "'\\''")),
+        false => word,
+    });
+    let mut command: Vec<String> = words.collect();
+    if !args.resume {
+        command.push("--resume".to_owned());
+    }
+    format!("interrupted after {steps} steps; go on with:\n  {}", command.join(" "))
+}
+
+fn document(
+    outcome: &TrainOutcome,
+    config: &TrainConfig,
+    prepared: &Prepared,
+    path: Option<&PathBuf>,
+    begun: Instant,
+) -> serde_json::Value {
+    let model = &outcome.model;
+    let n_pairs = (config.batch_size * config.accumulate * outcome.step_s.len()) as f64;
+    let trained_s: f64 = outcome.step_s.iter().sum();
+    serde_json::json!({
+        "steps": outcome.losses.len(),
+        "first_step": outcome.first_step,
+        "ended": outcome.ended,
+        "best_step": outcome.best_step,
+        "loss_first": tail(&outcome.losses, true),
+        "loss_last": tail(&outcome.losses, false),
+        "validation": outcome.validation,
+        "metrics": outcome.metrics,
+        "temperature": outcome.temperature,
+        "lone_anchors": outcome.n_lone_anchors,
+        "skipped_steps": outcome.skipped_steps,
+        "pairs_per_s": (trained_s > 0.0).then(|| n_pairs / trained_s),
+        "step_ms": Summary::of(&outcome.step_s).map(|s| s.median * 1e3),
+        "data_wait_share":
+            (trained_s > 0.0).then(|| outcome.batch_s.iter().sum::<f64>() / trained_s),
+        "device": outcome.device.device.to_string(),
+        "fallback": outcome.device.fallback,
+        "parameters": model.n_params(),
+        "forward_flops": model.encoder.forward_flops(model.n_inputs),
+        "n_inputs": model.n_inputs,
+        "windows": prepared.origins.len(),
+        "config": config,
+        "notes": prepared.notes,
+        "model": path,
+        "checkpoint": outcome.checkpoint,
+        "elapsed_s": begun.elapsed().as_secs_f64(),
+        "peak_rss_bytes": lob_profiler::peak_rss_bytes().ok(),
+    })
+}
+
+/// Mean loss of the first or last tenth of the steps.
+fn tail(losses: &[f32], first: bool) -> Option<f64> {
+    let n = losses.len().div_ceil(10);
+    let part = if first { losses.get(..n) } else { losses.get(losses.len() - n..) };
+    let part = part.filter(|part| !part.is_empty())?;
+    Some(part.iter().map(|&l| f64::from(l)).sum::<f64>() / part.len() as f64)
+}
+
+fn print(outcome: &TrainOutcome, path: Option<&PathBuf>) -> Result<()> {
+    let metrics = &outcome.metrics;
+    let (first, last) = (tail(&outcome.losses, true), tail(&outcome.losses, false));
+    let (first, last) = first.zip(last).context("not one step was taken")?;
+    output::print_line(&format!(
+        "{} steps on {}: loss {first:.3} to {last:.3}, validation {:.3}, top-1 {:.3}, top-5 {:.3}",
+        outcome.losses.len(),
+        outcome.device.device,
+        metrics.loss,
+        metrics.top1,
+        metrics.top5,
+    ))?;
+    if let Some(step) = outcome.best_step {
+        output::print_line(&format!("the model is that of step {step}, the best on validation"))?;
+    }
+    match &metrics.collapse {
+        Some(why) => output::print_line(&format!("COLLAPSE: {why}"))?,
+        None => output::print_line(&format!(
+            "no sign of collapse: effective rank {:.1}, alignment {:.3}, uniformity {:.3}",
+            metrics.effective_rank, metrics.alignment, metrics.uniformity
+        ))?,
+    }
+    match path {
+        Some(path) => output::print_line(&format!("{}", path.display())),
+        None => output::print_line("not saved: give --checkpoint DIR or --out FILE"),
+    }
+}

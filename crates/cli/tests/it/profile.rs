@@ -1,0 +1,123 @@
+//! `lob profile` on programs that leak, wait and work.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::{lob, shown};
+
+const PROGRAM: &str = include_str!("profile/program.rs");
+
+/// The program, compiled once with debug information.
+fn program() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profiled");
+        std::fs::create_dir_all(&dir).unwrap();
+        let (source, binary) = (dir.join("program.rs"), dir.join("program"));
+        std::fs::write(&source, PROGRAM).unwrap();
+        let rustc = Path::new(env!("CARGO")).with_file_name("rustc");
+        let status = Command::new(if rustc.exists() { rustc } else { "rustc".into() })
+            .args(["--edition", "2024", "-C", "debuginfo=1", "-C", "opt-level=1", "-o"])
+            .args([&binary, &source])
+            .status()
+            .unwrap();
+        assert!(status.success(), "the program to be profiled does not compile");
+        binary
+    })
+}
+
+struct Profiled {
+    said: String,
+    findings: Vec<String>,
+    out: PathBuf,
+    run: Value,
+}
+
+fn profiled(mode: &str) -> Profiled {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("profile-{mode}"));
+    let _ = std::fs::remove_dir_all(&out);
+    let program = shown(program());
+    let output = lob(&["profile", "--interval-ms", "5", "--out", shown(&out), "--", program, mode]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let last = String::from_utf8(output.stdout).unwrap();
+    assert!(last.trim_end().ends_with("report.html"), "{last}");
+    let run: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("run.json")).unwrap()).unwrap();
+    let findings = run["scenarios"][0]["findings"].as_array().unwrap();
+    let findings = findings.iter().map(|f| f["text"].as_str().unwrap().to_owned()).collect();
+    Profiled { said, findings, out, run }
+}
+
+impl Profiled {
+    fn finding(&self, start: &str) -> Option<&String> {
+        self.findings.iter().find(|text| text.starts_with(start))
+    }
+
+    /// Whether the kernel let the program's stacks be sampled; it says why not.
+    fn sampled(&self) -> bool {
+        let refused = self.said.contains("note: no flame graph: `perf_event_open`");
+        assert_ne!(refused, self.out.join("flame.svg").exists(), "{}", self.said);
+        !refused
+    }
+}
+
+/// The line of the program marked with a word, as findings name it.
+fn marked(word: &str) -> String {
+    let line = PROGRAM.lines().position(|line| line.ends_with(word)).unwrap() + 1;
+    format!("program.rs:{line}")
+}
+
+#[test]
+fn a_leak_is_named_with_its_line() {
+    let leaking = profiled("leak");
+    let leak = leaking.finding("leak, unless").expect("no leak was found");
+    assert!(leak.contains("memory grows to the end"), "{leak}");
+    assert!(leaking.said.contains(leak.as_str()), "{}", leaking.said);
+    if leaking.sampled() {
+        let line = leaking.finding("leak: ").expect("no line was named");
+        assert!(line.contains(&marked("// leaks")), "{line}, {}", marked("// leaks"));
+    }
+}
+
+#[test]
+fn waiting_for_io_is_said() {
+    let waiting = profiled("wait");
+    let said = waiting.finding("I/O-bound").expect("no wait was found");
+    assert!(said.contains("pipes"), "{said}");
+    assert!(waiting.finding("leak").is_none() && waiting.finding("CPU-bound").is_none());
+}
+
+#[test]
+fn hot_lines_are_named_with_their_shares() {
+    let busy = profiled("work");
+    assert!(busy.finding("CPU-bound").is_some(), "{:?}", busy.findings);
+    let document: Value =
+        serde_json::from_str(&std::fs::read_to_string(busy.out.join("trace.json")).unwrap())
+            .unwrap();
+    let events = document["traceEvents"].as_array().unwrap();
+    assert!(events.iter().any(|e| e["ph"] == "C" && e["name"] == "rss"));
+    let measured = busy.run["scenarios"][0]["measurements"].as_array().unwrap();
+    assert!(measured.iter().any(|m| m["metric"] == "command.instructions"));
+    if !busy.sampled() {
+        return;
+    }
+    let shares: Vec<(f64, &String)> = busy
+        .findings
+        .iter()
+        .filter(|text| text.starts_with("hot line: "))
+        .map(|text| (text["hot line: ".len()..].split(' ').next().unwrap().parse().unwrap(), text))
+        .collect();
+    let of = |word: &str| shares.iter().find(|(_, text)| text.contains(&marked(word)));
+    let (most, _) = of("// three parts").unwrap_or_else(|| panic!("{:?}", busy.findings));
+    let (least, _) = of("// one part").unwrap_or_else(|| panic!("{:?}", busy.findings));
+    // 75 and 25 % of a few hundred samples.
+    assert!((60.0..90.0).contains(most) && (10.0..40.0).contains(least), "{shares:?}");
+    let folded = std::fs::read_to_string(busy.out.join("profile.folded")).unwrap();
+    assert!(folded.lines().any(|line| line.contains("program::main;")), "{folded}");
+    let svg = std::fs::read_to_string(busy.out.join("flame.svg")).unwrap();
+    assert!(svg.contains("program::work") && svg.ends_with("</svg>\n"));
+}

@@ -1,0 +1,93 @@
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BestState, Snapshot};
+use crate::precision::LossScale;
+use crate::safetensors_file::{self, Contents};
+use crate::trainer::{QueueKey, QueueState};
+use crate::{ContrastiveError, NamedTensor, TrainConfig};
+
+/// Key of the description in the file's metadata.
+const KEY: &str = "loblab.checkpoint";
+
+const LOSSES: &str = "losses";
+const QUEUE: &str = "queue";
+
+/// What a checkpoint says besides arrays.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    version: u32,
+    config: TrainConfig,
+    n_inputs: usize,
+    optimiser_steps: i32,
+    loss_scale: Option<LossScale>,
+    best: Option<BestState>,
+    queue_keys: Vec<QueueKey>,
+    n_lone_anchors: usize,
+}
+
+const VERSION: u32 = 2;
+
+pub(super) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), ContrastiveError> {
+    let description = Description {
+        version: VERSION,
+        config: snapshot.config.clone(),
+        n_inputs: snapshot.n_inputs,
+        optimiser_steps: snapshot.optimiser_steps,
+        loss_scale: snapshot.loss_scale,
+        best: snapshot.best,
+        queue_keys: snapshot.queue.keys.clone(),
+        n_lone_anchors: snapshot.n_lone_anchors,
+    };
+    let json = serde_json::to_string(&description).map_err(|source| ContrastiveError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
+    let flat = |name: &str, shape: Vec<usize>, values: &[f32]| NamedTensor {
+        name: name.to_owned(),
+        shape,
+        values: values.to_vec(),
+    };
+    let mut tensors = snapshot.tensors.clone();
+    tensors.push(flat(LOSSES, vec![snapshot.losses.len()], &snapshot.losses));
+    let queue = &snapshot.queue;
+    tensors.push(flat(QUEUE, vec![queue.keys.len(), queue.dim], &queue.rows));
+    safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+}
+
+pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
+    let Contents { mut tensors, metadata } = safetensors_file::read(path)?;
+    let bad = |reason: String| ContrastiveError::Checkpoint { path: path.to_owned(), reason };
+    let json =
+        metadata.get(KEY).ok_or_else(|| bad("it is no checkpoint of this program".into()))?;
+    let description: Description = serde_json::from_str(json)
+        .map_err(|error| bad(format!("its description is not understood: {error}")))?;
+    if description.version != VERSION {
+        let found = description.version;
+        return Err(bad(format!("it has version `{found}`, this build reads `{VERSION}`")));
+    }
+    let mut take = |name: &str| {
+        let at = tensors.iter().position(|t| t.name == name);
+        at.map(|at| tensors.swap_remove(at)).ok_or_else(|| bad(format!("it has no `{name}`")))
+    };
+    let losses = take(LOSSES)?.values;
+    let queue = take(QUEUE)?;
+    Ok(Snapshot {
+        config: description.config,
+        n_inputs: description.n_inputs,
+        losses,
+        tensors,
+        optimiser_steps: description.optimiser_steps,
+        loss_scale: description.loss_scale,
+        queue: QueueState {
+            dim: queue.shape.get(1).copied().unwrap_or(0),
+            rows: queue.values,
+            keys: description.queue_keys,
+        },
+        best: description.best,
+        n_lone_anchors: description.n_lone_anchors,
+    })
+}

@@ -1,0 +1,88 @@
+use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
+use crate::{
+    ContrastiveError, Mirror, Positives, SeriesWindows, SignalKind, SignalSpec, Task, TimeSplit,
+    WindowSource, generate_signals,
+};
+
+/// Signals have nothing in common in time: whole signals are kept apart instead.
+pub(super) fn prepare(
+    spec: &SignalSpec,
+    window: usize,
+    stride: usize,
+    options: &PrepareOptions,
+) -> Result<Prepared, ContrastiveError> {
+    let signals = generate_signals(spec)?;
+    let channels = vec![Mirror::Keep; spec.n_channels];
+    let part_of = |signal: u32| part(signal, spec.n_signals);
+    let scale = match &options.scale {
+        Some(scale) => scale.clone(),
+        None => {
+            let rows = 0..signals.segments.len();
+            let rows: Vec<usize> =
+                rows.filter(|&row| part_of(signals.segments[row]) == 0).collect();
+            SeriesWindows::fit_scale(&signals.values, &channels, &rows)?
+        }
+    };
+    let segments = &signals.segments;
+    let whole = SeriesWindows::with_scale(
+        signals.values,
+        channels,
+        segments,
+        scale.clone(),
+        (window, stride),
+        Positives::Same,
+    )?;
+    let starts: Vec<usize> = (0..whole.len()).filter_map(|idx| whole.start_row(idx)).collect();
+    let of = |wanted: usize| {
+        (0..starts.len()).filter(|&idx| part_of(segments[starts[idx]]) == wanted).collect()
+    };
+    let split = TimeSplit { train: of(0), validation: of(1), test: of(2) };
+    let mut notes = vec![parts_note(&split, starts.len(), "whole signals are kept apart")];
+    let labels: Vec<Option<u32>> = starts
+        .iter()
+        .map(|&start| signals.classes.get(segments[start] as usize).copied())
+        .collect();
+    let mut tasks = Vec::new();
+    if spec.kind == SignalKind::Simple {
+        notes.push("white noise has one class: nothing to evaluate".into());
+    } else {
+        let what = if spec.kind == SignalKind::Mixed {
+            "kind of the generated signal: noise, one sine, three sines and a trend"
+        } else {
+            "third that the main frequency of the generated signal lies in"
+        };
+        tasks.push(Task {
+            name: "signal_class".into(),
+            description: what.into(),
+            n_classes: 3,
+            labels,
+        });
+    }
+    let paired = whole.clone().with_positives(options.positives)?;
+    let part = |wanted: usize| {
+        let paired = paired.clone();
+        paired.retained(|row| part_of(segments[row]) == wanted)
+    };
+    let origins = starts.iter().map(|&start| {
+        let file = segments[start] as usize;
+        let row = (start - file * spec.n_rows) as u64;
+        Origin { file, row, ts_event: None, instrument_id: None }
+    });
+    Ok(Prepared {
+        train: Box::new(part(0)?),
+        validation: Some(Box::new(part(1)?)),
+        origins: origins.collect(),
+        whole: Box::new(whole),
+        split,
+        tasks,
+        scale,
+        notes,
+    })
+}
+
+/// 0, 1 or 2 for training, validation, test: by position among the signals.
+#[expect(clippy::cast_precision_loss, reason = "a count of signals")]
+fn part(signal: u32, n_signals: usize) -> usize {
+    let place = (f64::from(signal) + 0.5) / n_signals as f64;
+    usize::from(place >= SHARES[0]) + usize::from(place >= SHARES[0] + SHARES[1])
+}

@@ -1,0 +1,162 @@
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::safetensors_file::{self, Contents};
+use crate::{ContrastiveError, EncoderConfig, NamedTensor, Positives, SignalSpec, TrainedModel};
+
+/// How the windows of a model are made from a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum InputSpec {
+    /// Tick bins of a store as rows of [`BIN_CHANNELS`](crate::BIN_CHANNELS).
+    Bins {
+        /// Bins of a window.
+        window: usize,
+        /// Bins from one window to the next.
+        stride: usize,
+    },
+    /// Depth images of a store.
+    Images {
+        /// Bins of an image.
+        window: usize,
+        /// Bins from one image to the next.
+        stride: usize,
+        /// Price rows averaged into one value.
+        row_pool: usize,
+        /// Bins averaged into one value.
+        bin_pool: usize,
+        /// Names of the planes.
+        features: Vec<String>,
+    },
+    /// Generated signals.
+    Signals {
+        /// Rows of a window.
+        window: usize,
+        /// Rows from one window to the next.
+        stride: usize,
+        /// What was generated.
+        spec: SignalSpec,
+    },
+}
+
+/// A trained model with all it takes to use it on new data: a safetensors file.
+///
+/// The arrays have the names of [`TrainedModel::tensors`], a linear layer's weight is
+/// `[inputs, outputs]` (PyTorch's transposed), and two more hold the scale of the inputs:
+/// `input.mean` and `input.inverse_deviation`. The metadata entry `loblab.model` says the rest as
+/// JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelFile {
+    /// The weights.
+    pub model: TrainedModel,
+    /// What its windows are.
+    pub input: InputSpec,
+    /// Which windows were positives of each other in training.
+    pub positives: Positives,
+    /// Mean and inverse deviation of each channel or input.
+    pub scale: Vec<(f32, f32)>,
+    /// Seed of the run that made it.
+    pub seed: u64,
+    /// Steps of that run.
+    pub steps: usize,
+}
+
+/// Key of the description in the file's metadata.
+const KEY: &str = "loblab.model";
+const VERSION: u32 = 1;
+const MEAN: &str = "input.mean";
+const INVERSE: &str = "input.inverse_deviation";
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    version: u32,
+    encoder: EncoderConfig,
+    n_inputs: usize,
+    input: InputSpec,
+    positives: Positives,
+    seed: u64,
+    steps: usize,
+}
+
+impl ModelFile {
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Io`] when it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ContrastiveError> {
+        let path = path.as_ref();
+        let description = Description {
+            version: VERSION,
+            encoder: self.model.encoder.clone(),
+            n_inputs: self.model.n_inputs,
+            input: self.input.clone(),
+            positives: self.positives,
+            seed: self.seed,
+            steps: self.steps,
+        };
+        let json = serde_json::to_string(&description).map_err(|source| ContrastiveError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source: source.into(),
+        })?;
+        let column = |name: &str, of: fn(&(f32, f32)) -> f32| NamedTensor {
+            name: name.to_owned(),
+            shape: vec![self.scale.len()],
+            values: self.scale.iter().map(of).collect(),
+        };
+        let mut tensors = self.model.tensors.clone();
+        tensors.push(column(MEAN, |s| s.0));
+        tensors.push(column(INVERSE, |s| s.1));
+        safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+    }
+
+    /// Reads a file and checks that its arrays fit its description.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Io`] when it cannot be read, [`ContrastiveError::BadModel`] when it is
+    /// something else.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ContrastiveError> {
+        let path = path.as_ref();
+        let bad = |reason: String| ContrastiveError::BadModel { path: path.to_owned(), reason };
+        let Contents { mut tensors, metadata } = safetensors_file::read(path)?;
+        let json = metadata.get(KEY).ok_or_else(|| bad(format!("it has no `{KEY}`")))?;
+        let description: Description =
+            serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+        if description.version != VERSION {
+            let found = description.version;
+            return Err(bad(format!("it has version `{found}`, this build reads `{VERSION}`")));
+        }
+        let mut take = |name: &str| {
+            let at = tensors.iter().position(|t| t.name == name);
+            at.map(|at| tensors.swap_remove(at)).ok_or_else(|| bad(format!("it has no `{name}`")))
+        };
+        let (mean, inverse) = (take(MEAN)?.values, take(INVERSE)?.values);
+        if mean.len() != inverse.len() {
+            return Err(bad(format!("`{MEAN}` and `{INVERSE}` differ in length")));
+        }
+        let expected = crate::encoder::shapes(&description.encoder, description.n_inputs);
+        let mut ordered = Vec::with_capacity(expected.len());
+        for (name, shape) in expected {
+            let tensor = take(&name)?;
+            if tensor.shape != shape {
+                let found = tensor.shape;
+                return Err(bad(format!("`{name}` has shape {found:?}, expected {shape:?}")));
+            }
+            ordered.push(tensor);
+        }
+        Ok(Self {
+            model: TrainedModel {
+                encoder: description.encoder,
+                n_inputs: description.n_inputs,
+                tensors: ordered,
+            },
+            input: description.input,
+            positives: description.positives,
+            scale: mean.into_iter().zip(inverse).collect(),
+            seed: description.seed,
+            steps: description.steps,
+        })
+    }
+}

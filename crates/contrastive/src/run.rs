@@ -1,0 +1,99 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::{Metrics, WindowSource};
+
+/// What goes with a training run besides data and settings; none of it changes the losses.
+#[derive(Default)]
+pub struct RunOptions<'a> {
+    /// Where the pairs of evaluation come from; the training source by default.
+    pub validation: Option<&'a mut dyn WindowSource>,
+    /// Where checkpoints and `metrics.jsonl` go; nowhere by default.
+    pub checkpoints: Option<CheckpointPlan>,
+    /// Go on from the newest checkpoint, if there is one.
+    pub resume: bool,
+    /// Ends the run after the current step once it is set; a checkpoint is written first.
+    pub stop: Option<&'a AtomicBool>,
+    /// Is told of every step.
+    pub observer: Option<&'a mut dyn FnMut(&StepReport)>,
+}
+
+impl std::fmt::Debug for RunOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunOptions")
+            .field("checkpoints", &self.checkpoints)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> RunOptions<'a> {
+    /// Where the pairs of evaluation come from.
+    pub(crate) fn evaluated<'s>(
+        &'s mut self,
+        training: &'s mut dyn WindowSource,
+    ) -> &'s mut dyn WindowSource
+    where
+        'a: 's,
+    {
+        match &mut self.validation {
+            Some(validation) => &mut **validation,
+            None => training,
+        }
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// Where and how often checkpoints are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointPlan {
+    /// Folder of one run; made where it is missing.
+    pub folder: PathBuf,
+    /// Steps between checkpoints; 0 writes one at the end only.
+    pub every: usize,
+    /// Newest checkpoints kept, at least 1.
+    pub keep: usize,
+}
+
+/// One step, as an observer sees it and as a line of `metrics.jsonl` has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Steps taken, counted from 1.
+    pub step: usize,
+    /// Steps of the whole run.
+    pub steps: usize,
+    /// Loss of the step's batch.
+    pub loss: f32,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Softmax temperature after the step.
+    pub temperature: f32,
+    /// Norm of the gradients before clipping.
+    pub grad_norm: f32,
+    /// Pairs in a second of this step.
+    pub pairs_per_s: f64,
+    /// Share of the step spent waiting for its batch, `0..=1`.
+    pub data_wait_share: f64,
+    /// Seconds to go at the mean pace of this process.
+    pub eta_s: f64,
+    /// State of the embeddings, on the steps that are evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All steps were taken.
+    Finished,
+    /// The validation loss no longer fell.
+    Early,
+    /// It was asked to stop; a checkpoint can go on from there.
+    Interrupted,
+}

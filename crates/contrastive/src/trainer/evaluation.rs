@@ -1,0 +1,53 @@
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Tensor, TensorData};
+
+use super::objective::{Marks, chance_loss, objective_loss};
+use super::{MIN_STEPS_STUCK, Trainer};
+use crate::encoder::to_vec;
+use crate::metrics::{Evaluation, evaluate};
+use crate::{ContrastiveError, Metrics, WindowSource};
+
+/// Fixed batches that every evaluation looks at.
+const N_BATCHES: usize = 4;
+
+impl<A: AutodiffBackend> Trainer<'_, A> {
+    /// Metrics of fixed pairs without dropout, augmentation or queue.
+    pub(super) fn evaluate(
+        &self,
+        source: &mut dyn WindowSource,
+    ) -> Result<Metrics, ContrastiveError> {
+        let batches = (0..N_BATCHES).map(|part| self.evaluate_batch(source, part));
+        Ok(Metrics::mean(&batches.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn evaluate_batch(
+        &self,
+        source: &mut dyn WindowSource,
+        part: usize,
+    ) -> Result<Metrics, ContrastiveError> {
+        let config = self.config;
+        let batch = self.evaluation_batch(source, part)?;
+        let n = config.batch_size;
+        let data = TensorData::new(batch.values, [2 * n, self.n_inputs]);
+        let x = Tensor::<A::InnerBackend, 2>::from_data(data, &self.device);
+        let encoded = self.encoder().forward(x, None);
+        let marks = Marks::new(config, &batch.keys, None, &self.device);
+        let loss = objective_loss(config, encoded.projection.clone(), &self.loss_weights(), marks);
+        let dim = encoded.projection.dims()[1];
+        let projection = to_vec(encoded.projection);
+        let embeddings = to_vec(encoded.embedding);
+        let embedding_dim = config.encoder.embedding_dim;
+        let can_be_stuck = self.losses.len() >= MIN_STEPS_STUCK.min(config.steps);
+        let mut metrics = evaluate(&Evaluation {
+            anchors: &projection[..n * dim],
+            positives: &projection[n * dim..],
+            dim,
+            embeddings: &embeddings[..n * embedding_dim],
+            embedding_dim,
+            losses: &self.losses,
+            chance_loss: chance_loss(config, self.queue.keys().len()).filter(|_| can_be_stuck),
+        });
+        metrics.loss = to_vec(loss.loss)[0];
+        Ok(metrics)
+    }
+}

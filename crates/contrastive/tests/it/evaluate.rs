@@ -1,0 +1,109 @@
+//! Evaluation that can fail, on generated signals whose classes are known.
+
+use lob_contrastive::{
+    Augment, Device, EncoderConfig, EvaluateConfig, EvaluationTable, Features, InputSpec, Method,
+    Positives, PrepareOptions, Prepared, SignalKind, SignalSpec, TrainConfig, TrainOutcome,
+    Verdict, evaluate, prepare, train,
+};
+
+fn prepared(kind: SignalKind) -> Prepared {
+    let spec = SignalSpec { kind, n_signals: 150, n_rows: 96, n_channels: 1, seed: 2 };
+    let options = PrepareOptions {
+        positives: Positives::Apart { max_gap: 32 },
+        scale: None,
+        volatility_labels: false,
+    };
+    prepare(&InputSpec::Signals { window: 32, stride: 8, spec }, None, &options).unwrap()
+}
+
+fn trained(prepared: &mut Prepared, seed: u64, steps: usize) -> TrainOutcome {
+    let config = TrainConfig {
+        seed,
+        steps,
+        batch_size: 32,
+        encoder: EncoderConfig {
+            hidden: vec![48, 48],
+            embedding_dim: 24,
+            ..EncoderConfig::simple()
+        },
+        augment: Augment { jitter: 0.1, ..Augment::none() },
+        device: Device::Cpu,
+        ..TrainConfig::default()
+    };
+    train(&mut *prepared.train, &config).unwrap()
+}
+
+fn table(prepared: &mut Prepared, outcomes: &[TrainOutcome]) -> EvaluationTable {
+    let models: Vec<_> = outcomes.iter().map(|o| o.model.clone()).collect();
+    let config =
+        EvaluateConfig { seeds: 3, max_train: 300, max_test: 200, ..EvaluateConfig::default() };
+    let (split, tasks) = (&prepared.split, &prepared.tasks);
+    evaluate(&mut *prepared.whole, split, tasks, &models, &config).unwrap()
+}
+
+#[test]
+fn frequencies_are_learned_and_the_table_says_against_what() {
+    let mut prepared = prepared(SignalKind::Medium);
+    // No signal is in two parts.
+    let signals = |part: &[usize]| -> std::collections::BTreeSet<usize> {
+        part.iter().map(|&idx| prepared.origins[idx].file).collect()
+    };
+    let split = &prepared.split;
+    assert!(signals(&split.train).is_disjoint(&signals(&split.test)));
+    assert!(signals(&split.train).is_disjoint(&signals(&split.validation)));
+
+    let outcomes: Vec<_> = (0..3).map(|seed| trained(&mut prepared, seed, 120)).collect();
+    for outcome in &outcomes {
+        assert!(outcome.losses[119] < 0.8 * outcome.losses[0], "{:?}", outcome.losses);
+        assert_eq!(outcome.metrics.collapse, None);
+    }
+    let table = table(&mut prepared, &outcomes);
+    assert_eq!(table.rows.len(), Features::ALL.len() * Method::ALL.len());
+    for row in &table.rows {
+        assert_eq!(row.scores.len(), 3);
+        let [low, high] = row.ci95.unwrap();
+        assert!(low <= row.mean && row.mean <= high);
+        assert!(row.scores.iter().all(|s| (0.0..=1.0).contains(s)));
+    }
+    let own = table.row("signal_class", Features::Contrastive, Method::LinearProbe).unwrap();
+    assert!(own.mean > 0.6, "{own:?}");
+    // A raw window of a sine has a random phase: a linear probe cannot see its frequency.
+    let (_, _, verdict) =
+        table.against("signal_class", Features::Raw, Method::LinearProbe).unwrap();
+    assert_eq!(verdict, Verdict::Better, "{:#?}", table.rows);
+    assert!(table.findings()[0].contains("they beat"), "{:?}", table.findings());
+}
+
+#[test]
+fn noise_is_not_learned_and_the_alarm_rings() {
+    let mut prepared = prepared(SignalKind::Simple);
+    assert!(prepared.tasks.is_empty(), "white noise has no classes");
+    let outcome = trained(&mut prepared, 0, 60);
+    let tail: f32 = outcome.losses[50..].iter().sum::<f32>() / 10.0;
+    assert!(outcome.metrics.top1 < 0.15, "{:?}", outcome.metrics);
+    assert!(tail > 0.9 * 32.0_f32.ln(), "{tail}");
+}
+
+#[test]
+fn an_untrained_model_has_no_advantage_over_an_untrained_model() {
+    let mut prepared = prepared(SignalKind::Mixed);
+    let config = TrainConfig {
+        steps: 1,
+        batch_size: 8,
+        encoder: EncoderConfig { hidden: vec![32], embedding_dim: 16, ..EncoderConfig::simple() },
+        device: Device::Cpu,
+        optimiser: lob_contrastive::AdamWConfig {
+            learning_rate: 1e-12,
+            ..lob_contrastive::AdamWConfig::default()
+        },
+        ..TrainConfig::default()
+    };
+    let outcome = train(&mut *prepared.train, &config).unwrap();
+    let table = table(&mut prepared, &[outcome]);
+    for method in Method::ALL {
+        let (difference, _, _) =
+            table.against("signal_class", Features::RandomEncoder, method).unwrap();
+        assert!(difference.abs() < 0.15, "{difference}");
+    }
+    assert!(table.findings().iter().any(|f| f.contains("1 trained model(s) behind 3 seeds")));
+}

@@ -1,0 +1,99 @@
+//! Opening files as streams of records.
+
+use std::{path::Path, sync::Arc};
+
+use dbn::{Mbp10Msg, Schema, TsSymbolMap};
+use lob_book::Replayer;
+
+use super::{
+    BUFFER_BYTES, BookSchema, Header, RecordStream, Source, StreamCounts, book_schema,
+    framing::Framing, header::record_fsm, read_header, symbol_map,
+};
+use crate::{
+    ConvertError, InputHash,
+    instruments::{Increments, Instruments},
+};
+
+impl RecordStream {
+    /// Opens a file and reads its header. The file's SHA-256 is computed on the way.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no DBN file, is of a version or schema that is not accepted, or
+    /// its last Zstandard frame is not complete.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
+        Self::open_with(path.as_ref(), InputHash::Sha256)
+    }
+
+    /// [`open`](Self::open) without the hash, for readers that do not need it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_unhashed(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
+        Self::open_with(path.as_ref(), InputHash::None)
+    }
+
+    pub(crate) fn open_with(path: &Path, hash: InputHash) -> Result<Self, ConvertError> {
+        let mut source = Source::open(path, hash)?;
+        let header = read_header(path, &mut source)?;
+        let schema = book_schema(path, &header.metadata)?;
+        Self::new(path, source, header, schema)
+    }
+
+    fn new(
+        path: &Path,
+        source: Source,
+        header: Header,
+        schema: Option<BookSchema>,
+    ) -> Result<Self, ConvertError> {
+        Ok(Self {
+            path: path.to_owned(),
+            source,
+            instruments: Instruments {
+                symbols: symbol_map(&header.metadata),
+                ..Instruments::default()
+            },
+            schema,
+            fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
+            framing: Framing::default(),
+            replayer: Replayer::new(),
+            replayed: Mbp10Msg::default(),
+            counts: StreamCounts { decoded_bytes: header.bytes, ..StreamCounts::default() },
+            filled_bytes: header.bytes,
+            is_done: false,
+            metadata: header.metadata,
+        })
+    }
+
+    /// The price increments in a file of definition records, read to its end.
+    pub(crate) fn increments(path: &Path) -> Result<Increments, ConvertError> {
+        let mut source = Source::open(path, InputHash::None)?;
+        let mut header = read_header(path, &mut source)?;
+        match header.metadata.schema.take() {
+            // Without a schema of books, records of any kind are read and counted.
+            None | Some(Schema::Definition) => {}
+            Some(other) => {
+                let (path, found) = (path.to_owned(), other.as_str().to_owned());
+                return Err(ConvertError::NotDefinitions { path, found });
+            }
+        }
+        let mut stream = Self::new(path, source, header, None)?;
+        while stream.next()?.is_some() {}
+        Ok(stream.instruments.increments)
+    }
+
+    /// Adds the symbols of the batch that the file belongs to.
+    pub(crate) fn with_batch(mut self, symbols: Option<Arc<TsSymbolMap>>) -> Self {
+        self.instruments.batch = symbols;
+        self
+    }
+
+    /// Reads and decompresses on a thread of its own from here on, at most 1.5 MiB ahead, so that
+    /// this work and the caller's share two cores. What comes out is the same.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn read_ahead(self) -> Result<Self, ConvertError> {
+        let source = self.source.ahead().map_err(ConvertError::io(&self.path, "read ahead in"))?;
+        Ok(Self { source, ..self })
+    }
+}

@@ -1,0 +1,112 @@
+//! What the content of a file is known by.
+
+use std::{fs::File, io::Read, path::Path};
+
+use sha2::{Digest, Sha256};
+use twox_hash::XxHash3_128;
+
+use crate::{ConvertError, InputHash};
+
+const READ_BYTES: usize = 1 << 18;
+
+/// The hash of some content; at most one of the two is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ContentHash {
+    /// Lower-case hex.
+    pub(crate) sha256: Option<String>,
+    /// Lower-case hex.
+    pub(crate) xxh3: Option<String>,
+}
+
+impl ContentHash {
+    /// Whichever is there.
+    pub(crate) fn any(&self) -> Option<&str> {
+        self.sha256.as_deref().or(self.xxh3.as_deref())
+    }
+}
+
+/// A hash in the making.
+#[derive(Clone)]
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    Xxh3(Box<XxHash3_128>),
+    None,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sha256(_) => "Sha256",
+            Self::Xxh3(_) => "Xxh3",
+            Self::None => "None",
+        })
+    }
+}
+
+impl Hasher {
+    pub(crate) fn new(kind: InputHash) -> Self {
+        match kind {
+            InputHash::Sha256 => Self::Sha256(Sha256::new()),
+            InputHash::Xxh3 => Self::Xxh3(Box::new(XxHash3_128::new())),
+            InputHash::None => Self::None,
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Xxh3(hash) => hash.write(bytes),
+            Self::None => {}
+        }
+    }
+
+    /// The hash of what was seen so far.
+    pub(crate) fn finish(&self) -> ContentHash {
+        match self {
+            Self::Sha256(hash) => {
+                let digest = hash.clone().finalize();
+                let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                ContentHash { sha256: Some(hex), xxh3: None }
+            }
+            Self::Xxh3(hash) => {
+                ContentHash { sha256: None, xxh3: Some(format!("{:032x}", hash.finish_128())) }
+            }
+            Self::None => ContentHash::default(),
+        }
+    }
+}
+
+/// The hash of a file.
+pub(crate) fn hash_file(path: &Path, kind: InputHash) -> Result<ContentHash, ConvertError> {
+    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
+    let mut hash = Hasher::new(kind);
+    let mut buf = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buf) {
+            Ok(0) => return Ok(hash.finish()),
+            Ok(n) => hash.update(&buf[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ConvertError::io(path, "read")(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_other_tools() {
+        let of = |kind| {
+            let mut hash = Hasher::new(kind);
+            hash.update(b"a");
+            hash.update(b"bc");
+            hash.finish()
+        };
+        let sha256 = of(InputHash::Sha256).sha256.unwrap();
+        assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        // `printf abc | xxhsum -H2`
+        assert_eq!(of(InputHash::Xxh3).xxh3.unwrap(), "06b05ab6733a618578af5f94892f3950");
+        assert_eq!(of(InputHash::None), ContentHash::default());
+    }
+}

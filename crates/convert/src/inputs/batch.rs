@@ -1,0 +1,91 @@
+//! What a vendor's batch download says about its files, in files beside them.
+
+use std::{fs, path::Path, sync::Arc};
+
+use dbn::TsSymbolMap;
+use serde::Deserialize;
+
+use crate::{ConvertError, instruments::Symbology};
+
+/// The folder of a batch download; empty for any other folder.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    manifest: Manifest,
+    pub(super) symbols: Option<Arc<TsSymbolMap>>,
+}
+
+impl Batch {
+    /// Reads `manifest.json`, `symbology.json` and `condition.json`; what the latter marks comes
+    /// as warnings.
+    pub(super) fn read(folder: &Path) -> Result<(Self, Vec<String>), ConvertError> {
+        let manifest = read_sidecar(&folder.join("manifest.json"))?;
+        let path = folder.join("symbology.json");
+        let symbology: Symbology = read_sidecar(&path)?;
+        let symbols = symbology.map().map_err(|reason| ConvertError::Sidecar { path, reason })?;
+        let batch = Self { manifest, symbols: symbols.map(Arc::new) };
+        Ok((batch, read_condition(folder)?))
+    }
+
+    /// The SHA-256 listed for a file, whose size must be the one listed.
+    pub(super) fn expected_sha256(
+        &self,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<Option<String>, ConvertError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(file) = self.manifest.files.iter().find(|file| file.filename == name) else {
+            return Ok(None);
+        };
+        if file.size != bytes {
+            return Err(ConvertError::Manifest {
+                path: path.to_owned(),
+                found: format!("{bytes} bytes"),
+                expected: format!("{} bytes", file.size),
+            });
+        }
+        Ok(file.hash.strip_prefix("sha256:").map(str::to_ascii_lowercase))
+    }
+}
+
+/// `manifest.json` of a batch download.
+#[derive(Debug, Default, Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    files: Vec<ManifestFile>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ManifestFile {
+    filename: String,
+    size: u64,
+    #[serde(default)]
+    hash: String,
+}
+
+/// One day of `condition.json`.
+#[derive(Debug, Deserialize)]
+struct Condition {
+    date: String,
+    condition: String,
+}
+
+fn read_sidecar<T: Default + for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConvertError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) => return Err(ConvertError::io(path, "read")(error)),
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ConvertError::Sidecar { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// Warnings of the days that are not as they should be.
+fn read_condition(folder: &Path) -> Result<Vec<String>, ConvertError> {
+    let path = folder.join("condition.json");
+    let days: Vec<Condition> = read_sidecar(&path)?;
+    Ok(days
+        .iter()
+        .filter(|day| day.condition != "available")
+        .map(|day| format!("`{}` marks {} as {}", path.display(), day.date, day.condition))
+        .collect())
+}

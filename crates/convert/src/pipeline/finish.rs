@@ -1,0 +1,142 @@
+//! The end of an input: labels, files, and what is worth a warning.
+
+use std::path::Path;
+
+use lob_depth::PriceStep;
+
+use super::{
+    Pipeline, depth_error,
+    ticks::write_ticks,
+    track::{Key, Track},
+    write::{Edges, InputMeta, Instrument, write_part},
+};
+use crate::{
+    ConvertError, InputSummary, OutputSummary, PriceStepSource, RecordStream, summary::InputOutcome,
+};
+
+impl Pipeline<'_> {
+    /// Labels the bins and writes one file for each instrument and day.
+    pub(super) fn write(mut self, folder: &Path, bytes: u64) -> Result<InputOutcome, ConvertError> {
+        let _scope = lob_profiler::scope("label_and_write");
+        let mut tracks = std::mem::take(&mut self.tracks);
+        tracks.sort_by_key(|track| (track.key.instrument_id, track.key.publisher_id));
+        let schema = self.stream.schema().map_or("none", |schema| schema.as_str());
+        let content = self.stream.content();
+        let meta = InputMeta {
+            path: self.path,
+            dataset: self.stream.metadata().dataset.clone(),
+            schema,
+            content: content.any().map(str::to_owned),
+            sha256: content.sha256.clone(),
+            records: self.stream.counts().records,
+            skipped: self.skipped.clone(),
+        };
+        let mut outputs = Vec::new();
+        for track in tracks {
+            self.write_track(track, folder, &meta, &mut outputs)?;
+        }
+        self.warn_of_replay();
+        if outputs.is_empty() {
+            let updates = self.stream.counts().updates;
+            let path = self.path.display();
+            self.warnings.push(format!("`{path}`: no bin came out of {updates} updates"));
+        }
+        Ok(InputOutcome {
+            input: InputSummary {
+                path: self.path.to_owned(),
+                sha256: content.sha256,
+                xxh3: content.xxh3,
+                records: meta.records,
+                bytes,
+                schema: schema.to_owned(),
+                updates: self.stream.counts().updates,
+                resumed: false,
+            },
+            outputs,
+            skipped: self.skipped,
+            warnings: self.warnings,
+        })
+    }
+
+    fn write_track(
+        &mut self,
+        track: Track,
+        folder: &Path,
+        meta: &InputMeta<'_>,
+        outputs: &mut Vec<OutputSummary>,
+    ) -> Result<(), ConvertError> {
+        let key = track.key;
+        let of_day = |stream: &RecordStream, ts| {
+            let symbol = stream.symbol(key.instrument_id, ts);
+            symbol.map_or_else(|| key.instrument_id.to_string(), str::to_owned)
+        };
+        let symbol = of_day(&self.stream, track.first_ts());
+        let depth = |source| depth_error(self.path, key, source);
+        let edges = match track.ticking() {
+            Some(ticking) => ticking.edges(self.config, &symbol),
+            None => Edges::of(&track.parts, self.config, &symbol),
+        };
+        let edges = edges.map_err(depth)?;
+        let is_binned = track.step();
+        let step_from = track.step_from;
+        let mut parts = track.parts;
+        parts.sort_by_key(|part| part.day);
+        if edges.is_missing() && !parts.is_empty() {
+            let path = self.path.display();
+            self.warnings.push(format!("`{path}`: no class edges are given for `{symbol}`"));
+        }
+        let Some((step, off_step)) = is_binned else {
+            for mut part in parts {
+                let spool = &mut self.spool;
+                // One part after the other: what waits for its file takes memory.
+                if let Some(encoder) = &mut self.encoder {
+                    let symbol = || of_day(&self.stream, part.ts);
+                    part.ticks.flush(encoder, symbol, spool, true)?;
+                }
+                outputs.push(write_ticks(folder, meta, self.config, key, part, &edges, spool)?);
+            }
+            return Ok(());
+        };
+        for part in parts {
+            let symbol = of_day(&self.stream, part.ts);
+            let instrument = Instrument { key, step, step_from, symbol };
+            let output =
+                write_part(folder, meta, self.config, instrument, part, &edges, &mut self.spool)?;
+            outputs.push(output);
+        }
+        self.warn_of_step(key, step, step_from, off_step);
+        Ok(())
+    }
+
+    fn warn_of_step(&mut self, key: Key, step: PriceStep, from: PriceStepSource, off_step: u64) {
+        let (path, id) = (self.path.display(), key.instrument_id);
+        if from == PriceStepSource::Guessed {
+            self.warnings.push(format!(
+                "`{path}`: instrument `{id}` shows too few prices to be sure of its price step; \
+                 `{step}` was taken; give it with --price-step"
+            ));
+        }
+        if off_step > 0 {
+            self.warnings.push(format!(
+                "`{path}`: instrument `{id}`: {off_step} best prices are no multiple of the price \
+                 step `{step}` and were rounded; give a finer one with --price-step"
+            ));
+        }
+    }
+
+    /// A sound feed replays without any of these.
+    fn warn_of_replay(&mut self) {
+        let stats = self.stream.replay_stats();
+        for (n, what) in [
+            (stats.unknown_cancels, "cancels of unknown orders"),
+            (stats.unknown_modifies, "modifies of unknown orders"),
+            (stats.duplicate_adds, "adds of orders that rest already"),
+            (stats.oversized_cancels, "cancels of more than an order has"),
+        ] {
+            if n > 0 {
+                let path = self.path.display();
+                self.warnings.push(format!("`{path}`: the replay met {n} {what}"));
+            }
+        }
+    }
+}

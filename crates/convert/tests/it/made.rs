@@ -1,0 +1,96 @@
+//! DBN files made record by record.
+
+use std::path::{Path, PathBuf};
+
+use dbn::{
+    InstrumentDefMsg, MappingInterval, Mbp10Msg, Metadata, MetadataBuilder, RecordHeader, SType,
+    Schema, SymbolMapping,
+    encode::{DbnEncodable, EncodeRecord, dbn::Encoder},
+    rtype,
+};
+use time::{Date, Month};
+
+/// 2024-04-01, in nanoseconds since the Unix epoch.
+pub(crate) const DAY_1: u64 = 1_711_929_600_000_000_000;
+pub(crate) const DAY_NS: u64 = 86_400_000_000_000;
+pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+/// A quarter in 1e-9 units.
+pub(crate) const QUARTER: i64 = 250_000_000;
+
+/// An update of an instrument whose best bid is `steps` quarters; all ten levels are there.
+pub(crate) fn update(instrument_id: u32, ts: u64, steps: i64) -> Mbp10Msg {
+    let mut record = Mbp10Msg {
+        hd: RecordHeader::new::<Mbp10Msg>(rtype::MBP_10, 1, instrument_id, ts),
+        price: steps * QUARTER,
+        size: 1,
+        ts_recv: ts,
+        ..Mbp10Msg::default()
+    };
+    (record.action, record.side) = (b'A'.cast_signed(), b'B'.cast_signed());
+    for (i, level) in (0_i64..).zip(&mut record.levels) {
+        level.bid_px = (steps - i) * QUARTER;
+        level.ask_px = (steps + 1 + i) * QUARTER;
+        (level.bid_sz, level.ask_sz, level.bid_ct, level.ask_ct) = (5, 7, 1, 2);
+    }
+    record
+}
+
+/// `n` updates of an instrument, one a second from `from`, around `steps` quarters.
+pub(crate) fn updates(instrument_id: u32, from: u64, n: u64, steps: i64) -> Vec<Mbp10Msg> {
+    let wave = [0, 1, 1, 2, 0, -1];
+    (0..n)
+        .map(|i| update(instrument_id, from + i * SECOND_NS, steps + wave[i as usize % 6]))
+        .collect()
+}
+
+/// A symbol of an instrument on April days of 2024, the last one not included.
+pub(crate) struct Mapped(pub(crate) &'static str, pub(crate) u32, pub(crate) u8, pub(crate) u8);
+
+fn metadata(schema: Schema, mapped: &[Mapped]) -> Metadata {
+    let day = |day| Date::from_calendar_date(2024, Month::April, day).unwrap();
+    let mappings = mapped.iter().map(|Mapped(symbol, id, from, to)| SymbolMapping {
+        raw_symbol: (*symbol).to_owned(),
+        intervals: vec![MappingInterval {
+            start_date: day(*from),
+            end_date: day(*to),
+            symbol: id.to_string(),
+        }],
+    });
+    MetadataBuilder::new()
+        .dataset("GLBX.MDP3".to_owned())
+        .schema(Some(schema))
+        .start(DAY_1)
+        .stype_in(Some(SType::RawSymbol))
+        .stype_out(SType::InstrumentId)
+        .symbols(mapped.iter().map(|mapped| mapped.0.to_owned()).collect())
+        .mappings(mappings.collect())
+        .build()
+}
+
+fn write<R: DbnEncodable>(path: &Path, metadata: &Metadata, records: &[R]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut encoder = Encoder::new(file, metadata).unwrap();
+    for record in records {
+        encoder.encode_record(record).unwrap();
+    }
+}
+
+/// A file of book updates.
+pub(crate) fn books(folder: &Path, name: &str, mapped: &[Mapped], records: &[Mbp10Msg]) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, &metadata(Schema::Mbp10, mapped), records);
+    path
+}
+
+/// A file with the definition of one instrument.
+pub(crate) fn definition(folder: &Path, name: &str, instrument_id: u32, increment: i64) -> PathBuf {
+    let path = folder.join(name);
+    let record = InstrumentDefMsg {
+        hd: RecordHeader::new::<InstrumentDefMsg>(rtype::INSTRUMENT_DEF, 1, instrument_id, DAY_1),
+        ts_recv: DAY_1,
+        min_price_increment: increment,
+        ..InstrumentDefMsg::default()
+    };
+    write(&path, &metadata(Schema::Definition, &[]), &[record]);
+    path
+}

@@ -1,0 +1,260 @@
+//! The history of a machine: one line a run, and what its metrics did over time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::{ChangePoint, change_point};
+use crate::{Direction, MetricsError, Run, Unit};
+
+/// Version of a line; raised when a reader of the old one would misread the new.
+pub const HISTORY_VERSION: u32 = 1;
+
+/// Last part of the metric every scenario carries: seconds of a fixed piece of work, measured just
+/// before and after it in the same process.
+pub const REFERENCE: &str = "reference";
+
+/// One run, as a line of a history file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// [`HISTORY_VERSION`].
+    pub history_version: u32,
+    /// [`Run::id`].
+    pub run: String,
+    /// [`Run::started_at`].
+    pub started_at: String,
+    /// [`Run::title`]: only runs of one kind make a series.
+    pub title: String,
+    /// Fingerprint of the machine.
+    pub fingerprint: String,
+    /// Source revision, when known.
+    pub revision: Option<String>,
+    /// Values by `scenario metric`.
+    pub metrics: BTreeMap<String, HistoryValue>,
+}
+
+/// One value of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistoryValue {
+    /// The headline value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: Unit,
+    /// Which way is better.
+    pub direction: Direction,
+    /// The value in units of the reference workload of the same launch: a time divided by the
+    /// reference's time, a rate multiplied with it. A slower machine moves both. `None` for what is
+    /// no speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+}
+
+impl HistoryEntry {
+    /// The line of a run: every measured value that has a better side.
+    #[must_use]
+    pub fn of(run: &Run) -> Self {
+        let mut metrics = BTreeMap::new();
+        for scenario in &run.scenarios {
+            let name = format!("{}.{REFERENCE}", scenario.id);
+            let reference_s = scenario
+                .measurements
+                .iter()
+                .find(|m| m.metric == name)
+                .and_then(|m| m.value)
+                .filter(|s| s.is_finite() && *s > 0.0);
+            for m in &scenario.measurements {
+                let Some(value) = m.value.filter(|v| v.is_finite()) else { continue };
+                if m.direction == Direction::Neutral {
+                    continue;
+                }
+                let ratio = reference_s.and_then(|s| in_reference(m.unit, value, s));
+                let found = HistoryValue { value, unit: m.unit, direction: m.direction, ratio };
+                metrics.insert(format!("{} {}", scenario.id, m.metric), found);
+            }
+        }
+        Self {
+            history_version: HISTORY_VERSION,
+            run: run.id.clone(),
+            started_at: run.started_at.clone(),
+            title: run.title.clone(),
+            fingerprint: run.host.fingerprint.clone(),
+            revision: run.tool.revision.clone(),
+            metrics,
+        }
+    }
+
+    /// The entry as one line with its line feed, ready to be appended.
+    ///
+    /// # Errors
+    /// [`MetricsError::NotWritten`] when a value has no JSON form.
+    pub fn to_line(&self) -> Result<String, MetricsError> {
+        let mut line =
+            serde_json::to_string(self).map_err(|source| MetricsError::NotWritten { source })?;
+        line.push('\n');
+        Ok(line)
+    }
+}
+
+fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f64> {
+    match unit {
+        Unit::Seconds => Some(value / reference_s),
+        Unit::SamplesPerSecond
+        | Unit::RecordsPerSecond
+        | Unit::ValuesPerSecond
+        | Unit::BytesPerSecond
+        | Unit::FlopPerSecond => Some(value * reference_s),
+        _ => None,
+    }
+}
+
+/// Reads a history file: one entry a line, oldest first; empty lines are passed over.
+///
+/// # Errors
+/// [`MetricsError::HistoryLine`] names the first line that is no entry of a version this build
+/// knows.
+pub fn read_history(text: &str) -> Result<Vec<HistoryEntry>, MetricsError> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(i, line)| {
+            let broken = |problem: String| MetricsError::HistoryLine { line: i + 1, problem };
+            let entry: HistoryEntry =
+                serde_json::from_str(line).map_err(|error| broken(error.to_string()))?;
+            match entry.history_version {
+                HISTORY_VERSION => Ok(entry),
+                other => Err(broken(format!(
+                    "history version `{other}`, this version reads `{HISTORY_VERSION}`"
+                ))),
+            }
+        })
+        .collect()
+}
+
+/// One metric over the runs of a machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrendLine {
+    /// `scenario metric`.
+    pub name: String,
+    /// Unit of `values`.
+    pub unit: Unit,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Start times, oldest first.
+    pub started_at: Vec<String>,
+    /// Values, oldest first.
+    pub values: Vec<f64>,
+    /// The same in units of the reference workload, where every run has them.
+    pub ratios: Option<Vec<f64>>,
+    /// The clearest change of level, of the ratios where there are any: a hint, not a verdict.
+    pub change: Option<ChangePoint>,
+}
+
+impl TrendLine {
+    /// Whether the change of level is for the worse; `None` without one.
+    #[must_use]
+    pub fn is_worse(&self) -> Option<bool> {
+        let rises = self.change?.relative > 0.0;
+        Some(rises != (self.direction == Direction::HigherIsBetter))
+    }
+}
+
+/// The trend of every metric of the newest entry, over the entries of its machine and title.
+#[must_use]
+pub fn trends(entries: &[HistoryEntry]) -> Vec<TrendLine> {
+    let Some(newest) = entries.last() else { return Vec::new() };
+    let of_kind =
+        |e: &&HistoryEntry| e.fingerprint == newest.fingerprint && e.title == newest.title;
+    let kin: Vec<&HistoryEntry> = entries.iter().filter(of_kind).collect();
+    let line = |(name, last): (&String, &HistoryValue)| {
+        let points: Vec<(&HistoryEntry, &HistoryValue)> = kin
+            .iter()
+            .filter_map(|e| Some((*e, e.metrics.get(name).filter(|v| v.unit == last.unit)?)))
+            .collect();
+        let values: Vec<f64> = points.iter().map(|(_, v)| v.value).collect();
+        let ratios: Option<Vec<f64>> = points.iter().map(|(_, v)| v.ratio).collect();
+        let change = change_point(ratios.as_deref().unwrap_or(&values), 1);
+        TrendLine {
+            name: name.clone(),
+            unit: last.unit,
+            direction: last.direction,
+            started_at: points.iter().map(|(e, _)| e.started_at.clone()).collect(),
+            values,
+            ratios,
+            change,
+        }
+    };
+    newest.metrics.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Measurement;
+
+    /// A run of one scenario on a machine `load` times as slow as it should be.
+    fn entry(work_s: f64, load: f64) -> HistoryEntry {
+        let mut run = Run::sample();
+        run.scenarios.truncate(1);
+        let id = run.scenarios[0].id.clone();
+        let lower = Direction::LowerIsBetter;
+        run.scenarios[0].measurements = vec![
+            Measurement::measured("work", Unit::Seconds, lower, &[work_s * load]),
+            Measurement::measured(
+                "rate",
+                Unit::SamplesPerSecond,
+                Direction::HigherIsBetter,
+                &[1.0 / (work_s * load)],
+            ),
+            Measurement::measured("memory", Unit::Bytes, lower, &[1e6]),
+            Measurement::measured(
+                &format!("{id}.{REFERENCE}"),
+                Unit::Seconds,
+                Direction::Neutral,
+                &[0.001 * load],
+            ),
+        ];
+        HistoryEntry::of(&run)
+    }
+
+    #[test]
+    fn a_slower_machine_moves_the_values_and_not_the_ratios() {
+        let (fast, slow) = (entry(0.2, 1.0), entry(0.2, 3.0));
+        for name in ["convert.bins work", "convert.bins rate"] {
+            let (a, b) = (fast.metrics[name], slow.metrics[name]);
+            assert!((a.value / b.value - 1.0).abs() > 0.5);
+            assert!((a.ratio.unwrap() / b.ratio.unwrap() - 1.0).abs() < 1e-12);
+        }
+        assert_eq!(fast.metrics["convert.bins memory"].ratio, None);
+        assert!(!fast.metrics.contains_key("convert.bins convert.bins.reference"));
+    }
+
+    #[test]
+    fn lines_read_back_and_a_broken_one_is_named() {
+        let text = entry(0.2, 1.0).to_line().unwrap() + "\n" + &entry(0.3, 1.0).to_line().unwrap();
+        assert_eq!(read_history(&text).unwrap(), [entry(0.2, 1.0), entry(0.3, 1.0)]);
+        let half = &text[..text.len() - 20];
+        let error = read_history(half).unwrap_err().to_string();
+        assert!(error.contains("line 3"), "{error}");
+        let other = text.replace("\"history_version\":1", "\"history_version\":9");
+        assert!(read_history(&other).unwrap_err().to_string().contains("`9`"));
+    }
+
+    #[test]
+    fn a_change_of_level_is_seen_through_the_load_of_the_machine() {
+        // The machine is up to twice as slow by chance; from the twelfth run on the work is 10 %
+        // slower.
+        let load = |i: u32| 1.0 + f64::from(i * 7 % 10) / 10.0;
+        let jitter = |i: u32| 1.0 + f64::from(i * 3 % 5) / 1000.0;
+        let entries: Vec<HistoryEntry> =
+            (0..24).map(|i| entry(jitter(i) * if i < 12 { 0.2 } else { 0.22 }, load(i))).collect();
+        let found = trends(&entries);
+        for name in ["convert.bins work", "convert.bins rate"] {
+            let line = found.iter().find(|t| t.name == name).unwrap();
+            let change = line.change.expect(name);
+            assert_eq!((change.index, line.is_worse()), (12, Some(true)), "{name}");
+            assert_eq!(line.values.len(), 24);
+        }
+        let memory = found.iter().find(|t| t.name == "convert.bins memory").unwrap();
+        assert_eq!((memory.change, memory.is_worse()), (None, None));
+        assert!(trends(&[]).is_empty());
+    }
+}

@@ -1,0 +1,259 @@
+//! Traces for OpenTelemetry collectors: OTLP/JSON over plain HTTP.
+//!
+//! Names and layout are those of the OpenTelemetry protocol specification 1.x, "JSON Protobuf
+//! Encoding" (identifiers in hexadecimal, 64-bit numbers as strings) and "OTLP/HTTP".
+
+mod post;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{ProfilerError, Trace, TraceKind, clock};
+use post::Endpoint;
+
+/// Longest wait for the collector, connecting and answering each.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// `SPAN_KIND_INTERNAL`.
+const INTERNAL: u8 = 1;
+
+/// A trace as an OTLP/JSON document (`ExportTraceServiceRequest`): one trace, a span for every
+/// call of a scope, nested as the calls were, with fields as attributes. A flow from one scope to
+/// another is a link of the later one.
+///
+/// ```
+/// lob_profiler::enable_trace(100);
+/// drop(lob_profiler::scope("work"));
+/// let document = lob_profiler::otlp_json(&lob_profiler::take_trace(), "lob");
+/// let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+/// let spans = &document["resourceSpans"][0]["scopeSpans"][0]["spans"];
+/// assert_eq!(spans[0]["name"], "work");
+/// ```
+#[must_use]
+pub fn otlp_json(trace: &Trace, service: &str) -> String {
+    let start_ns = clock::start_unix_ns();
+    let seed = mix(start_ns ^ u64::from(std::process::id()).rotate_left(48));
+    let trace_id = format!("{:016x}{:016x}", seed.max(1), mix(seed));
+    let spans = Spans { start_ns, seed, trace_id, trace }.list();
+    json!({
+        "resourceSpans": [{
+            "resource": { "attributes": [
+                text("service.name", service),
+                integer("process.pid", u64::from(std::process::id())),
+            ]},
+            "scopeSpans": [{
+                "scope": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
+                "spans": spans,
+            }],
+        }],
+    })
+    .to_string()
+}
+
+/// Sends traces to an OpenTelemetry collector.
+///
+/// Plain HTTP only: to a collector on the same machine or in the same network, which is how
+/// collectors are meant to be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpExporter {
+    endpoint: Endpoint,
+    service: String,
+}
+
+impl OtlpExporter {
+    /// For an endpoint such as `http://localhost:4318/v1/traces`; without a path, `/v1/traces` is
+    /// taken, and without a port 4318. `service` is the name the traces are filed under.
+    ///
+    /// # Errors
+    /// When the endpoint is no `http://` address.
+    pub fn new(endpoint: &str, service: &str) -> Result<Self, ProfilerError> {
+        Ok(Self { endpoint: Endpoint::parse(endpoint)?, service: service.to_owned() })
+    }
+
+    /// Sends one trace and waits for the answer, five seconds at most for each step.
+    ///
+    /// # Errors
+    /// When the collector cannot be reached, does not answer, or refuses the trace.
+    pub fn export(&self, trace: &Trace) -> Result<(), ProfilerError> {
+        self.endpoint.post(&otlp_json(trace, &self.service), TIMEOUT)
+    }
+}
+
+fn text(key: &str, value: &str) -> Value {
+    json!({ "key": key, "value": { "stringValue": value } })
+}
+
+fn integer(key: &str, value: u64) -> Value {
+    json!({ "key": key, "value": { "intValue": value.to_string() } })
+}
+
+fn number(key: &str, value: f64) -> Value {
+    // JSON has no infinities; the encoding spells them as strings.
+    let value = if value.is_finite() { json!(value) } else { json!(value.to_string()) };
+    json!({ "key": key, "value": { "doubleValue": value } })
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): spreads a counter over all bits.
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+struct Spans<'a> {
+    start_ns: u64,
+    seed: u64,
+    trace_id: String,
+    trace: &'a Trace,
+}
+
+impl Spans<'_> {
+    fn list(&self) -> Vec<Value> {
+        let mut spans = Vec::new();
+        // By thread: the spans open at this moment, as number and end.
+        let mut open: BTreeMap<u32, Vec<(usize, f64)>> = BTreeMap::new();
+        // Where each flow was last seen.
+        let mut flows: BTreeMap<u64, usize> = BTreeMap::new();
+        for event in &self.trace.events {
+            let stack = open.entry(event.thread).or_default();
+            // Flows lie inside the scope around them, up to the rounding of the clock.
+            let instant = !matches!(event.kind, TraceKind::Scope { .. });
+            let slack = if instant { 1e-8 } else { 0.0 };
+            while stack.last().is_some_and(|(_, end)| *end + slack <= event.t_s) {
+                stack.pop();
+            }
+            let parent = stack.last().map(|(number, _)| *number);
+            match &event.kind {
+                TraceKind::Scope { duration_s, fields } => {
+                    stack.push((spans.len(), event.t_s + duration_s));
+                    let number = spans.len();
+                    spans.push(self.span(number, parent, event.name, event.t_s, *duration_s));
+                    let attributes = self.attributes(event.thread, fields);
+                    if let Some(Value::Object(span)) = spans.last_mut() {
+                        span.insert("attributes".to_owned(), attributes);
+                    }
+                }
+                TraceKind::FlowStart { id }
+                | TraceKind::FlowStep { id }
+                | TraceKind::FlowEnd { id } => {
+                    let Some(here) = parent else { continue };
+                    if let Some(from) = flows.insert(*id, here)
+                        && let Some(span) = spans.get_mut(here)
+                    {
+                        let link =
+                            json!({ "traceId": self.trace_id, "spanId": self.span_id(from) });
+                        if let Some(links) = span["links"].as_array_mut() {
+                            links.push(link);
+                        }
+                    }
+                }
+            }
+        }
+        spans
+    }
+
+    fn span(
+        &self,
+        number: usize,
+        parent: Option<usize>,
+        name: &str,
+        t_s: f64,
+        duration_s: f64,
+    ) -> Value {
+        json!({
+            "traceId": self.trace_id,
+            "spanId": self.span_id(number),
+            "parentSpanId": parent.map(|parent| self.span_id(parent)).unwrap_or_default(),
+            "name": name,
+            "kind": INTERNAL,
+            "startTimeUnixNano": self.unix_ns(t_s).to_string(),
+            "endTimeUnixNano": self.unix_ns(t_s + duration_s).to_string(),
+            "links": [],
+        })
+    }
+
+    fn attributes(&self, thread: u32, fields: &[(&str, f64)]) -> Value {
+        let name = (thread as usize).checked_sub(1).and_then(|index| self.trace.threads.get(index));
+        let mut out = vec![integer("thread.id", u64::from(thread))];
+        out.extend(name.map(|name| text("thread.name", name)));
+        out.extend(fields.iter().map(|(key, value)| number(key, *value)));
+        Value::Array(out)
+    }
+
+    fn span_id(&self, number: usize) -> String {
+        // Mixing is one to one, so different numbers give different identifiers; zero is no
+        // identifier, and one in 2^64 numbers would give it.
+        format!("{:016x}", mix(self.seed ^ mix(number as u64)).max(1))
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds since the profiler's clock was started, not below zero"
+    )]
+    fn unix_ns(&self, t_s: f64) -> u64 {
+        self.start_ns + (t_s * 1e9).round() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TraceEvent;
+
+    fn scope(thread: u32, name: &'static str, t_s: f64, duration_s: f64) -> TraceEvent {
+        let fields = vec![("rows", 7.0), ("loss", f64::NAN)];
+        TraceEvent { thread, name, t_s, kind: TraceKind::Scope { duration_s, fields } }
+    }
+
+    #[test]
+    fn spans_nest_by_time_and_flows_become_links() {
+        let flow = |thread, t_s, kind| TraceEvent { thread, name: "f", t_s, kind };
+        let trace = Trace {
+            events: vec![
+                scope(1, "outer", 1.0, 2.0),
+                scope(1, "inner", 1.5, 0.5),
+                flow(1, 1.6, TraceKind::FlowStart { id: 9 }),
+                scope(1, "next", 2.0, 0.5),
+                scope(2, "other", 2.0, 1.0),
+                flow(2, 2.5, TraceKind::FlowEnd { id: 9 }),
+            ],
+            threads: vec!["main".to_owned(), "worker".to_owned()],
+            lost: 0,
+        };
+        let document: Value = serde_json::from_str(&otlp_json(&trace, "test")).unwrap();
+        let resource = &document["resourceSpans"][0];
+        assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "test");
+        let spans = resource["scopeSpans"][0]["spans"].as_array().unwrap();
+        let names: Vec<&str> = spans.iter().map(|s| s["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["outer", "inner", "next", "other"]);
+        assert_eq!(spans[0]["parentSpanId"], "");
+        assert_eq!(spans[1]["parentSpanId"], spans[0]["spanId"]);
+        assert_eq!(spans[2]["parentSpanId"], spans[0]["spanId"]);
+        assert_eq!(spans[3]["parentSpanId"], "");
+        assert_eq!(spans[3]["links"][0]["spanId"], spans[1]["spanId"]);
+        for span in spans {
+            let hex = |key: &str| span[key].as_str().unwrap().to_owned();
+            assert_eq!((hex("traceId").len(), hex("spanId").len()), (32, 16));
+            assert!(hex("spanId").bytes().all(|b| b.is_ascii_hexdigit()));
+            let time = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+            // After the year 2020, and as long as the scope was.
+            assert!(time("startTimeUnixNano") > 1_577_836_800_000_000_000);
+            assert!(time("endTimeUnixNano") >= time("startTimeUnixNano") + 499_999_999);
+        }
+        let attributes = spans[3]["attributes"].as_array().unwrap();
+        assert_eq!(attributes[1]["value"]["stringValue"], "worker");
+        assert_eq!(attributes[2]["value"]["doubleValue"], 7.0);
+        assert_eq!(attributes[3]["value"]["doubleValue"], "NaN");
+    }
+
+    #[test]
+    fn identifiers_differ() {
+        let trace = Trace::default();
+        let spans = Spans { start_ns: 1, seed: 5, trace_id: String::new(), trace: &trace };
+        let ids: std::collections::BTreeSet<String> = (0..1000).map(|n| spans.span_id(n)).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+}

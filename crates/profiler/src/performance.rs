@@ -1,0 +1,392 @@
+//! One object that measures by a configuration and remembers what it found.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lob_metrics::{Direction, Finding, Measurement, Provenance, Severity, Unit};
+
+use crate::profile::measurement;
+use crate::{
+    Diagnosis, LineProfile, LineProfiler, Observed, Profile, ProfilerConfig, RunFigures,
+    SensorValue, ServiceFigures, SystemMonitor, SystemReading, SystemReport, Unavailable, co2_g,
+    diagnose, flops_counted, sensor, take_scope_allocs, track_scope_allocs,
+};
+
+/// Profiles remembered; the oldest goes when one more comes.
+const MAX_PROFILES: usize = 256;
+/// Samples a second of the line profiler: odd, so as not to keep step with what it watches.
+const LINES_HZ: u32 = 99;
+
+/// Profiles work by the options of a [`ProfilerConfig`], each of which switches something on.
+///
+/// ```
+/// use lob_profiler::{PerformanceProfiler, ProfilerConfig};
+/// let config = ProfilerConfig::builder().track_gpu(false).estimate_flops(true).build()?;
+/// let profiler = PerformanceProfiler::new(config);
+/// let sum: u64 = profiler.profile("sum", || {
+///     lob_profiler::count_flops(1000);
+///     (0..1000u64).sum()
+/// });
+/// assert_eq!(sum, 499_500);
+/// let flops = profiler.value("sum", "flops").unwrap();
+/// assert_eq!(flops, 1000.0);
+/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// ```
+#[derive(Debug)]
+pub struct PerformanceProfiler {
+    config: ProfilerConfig,
+    system: Option<SystemMonitor>,
+    done: Mutex<VecDeque<Done>>,
+}
+
+#[derive(Debug, Clone)]
+struct Done {
+    profile: Profile,
+    lines: Option<LineProfile>,
+}
+
+/// One operation's part of a profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationTime {
+    /// Names from the outermost scope, joined by `/`.
+    pub path: String,
+    /// Seconds in the operation itself, inner ones excluded, so that nothing counts twice.
+    pub self_s: f64,
+    /// Their share of all operations, 0..=1; the shares add up to 1.
+    pub share: f64,
+}
+
+/// Memory and time of a function that handles samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleProfile {
+    /// Samples handled.
+    pub n_samples: u64,
+    /// Resident memory before, in bytes.
+    pub baseline_bytes: Option<f64>,
+    /// Peak resident memory in bytes: of the function where the kernel can reset the peak.
+    pub peak_bytes: Option<f64>,
+    /// Wall time in seconds.
+    pub total_s: f64,
+    /// Samples per second.
+    pub samples_per_s: f64,
+}
+
+impl SampleProfile {
+    /// Memory added over the baseline, in bytes.
+    #[must_use]
+    pub fn increase_bytes(&self) -> Option<f64> {
+        Some((self.peak_bytes? - self.baseline_bytes?).max(0.0))
+    }
+
+    /// Mean time of a sample in seconds.
+    #[must_use]
+    pub fn per_sample_s(&self) -> f64 {
+        self.total_s / self.n_samples.max(1) as f64
+    }
+
+    /// The figures a readiness check takes.
+    #[must_use]
+    pub fn service_figures(&self) -> ServiceFigures {
+        ServiceFigures {
+            latency_s: Some(self.per_sample_s()),
+            throughput_per_s: Some(self.samples_per_s),
+            memory_bytes: self.increase_bytes(),
+        }
+    }
+}
+
+impl PerformanceProfiler {
+    /// A profiler. With `track_system` it watches the system from now on, and with
+    /// `detailed_memory` the process charges allocations to scopes from now on.
+    #[must_use]
+    pub fn new(config: ProfilerConfig) -> Self {
+        if config.detailed_memory() {
+            track_scope_allocs(true);
+        }
+        let system = config.track_system().then(|| SystemMonitor::start(&config));
+        Self { config, system, done: Mutex::default() }
+    }
+
+    /// Runs `work` and remembers its profile under `name`, which may be made at run time, as in
+    /// `request_17`. With the options: allocations per scope, energy and CO2, network traffic,
+    /// temperature, GPU figures, operations, hot lines.
+    pub fn profile<R>(&self, name: &str, work: impl FnOnce() -> R) -> R {
+        self.run(name, work).0
+    }
+
+    /// Runs `work`, which handles `n_samples` samples, and says what each of them took.
+    pub fn profile_samples<R>(
+        &self,
+        name: &str,
+        n_samples: u64,
+        work: impl FnOnce() -> R,
+    ) -> (R, SampleProfile) {
+        let baseline_bytes = crate::rss_bytes().ok().map(|bytes| bytes as f64);
+        let (result, profile) = self.run(name, work);
+        let sample_profile = SampleProfile {
+            n_samples,
+            baseline_bytes,
+            peak_bytes: value_of(&profile, "peak_rss"),
+            total_s: profile.wall_s,
+            samples_per_s: n_samples as f64 / profile.wall_s.max(1e-9),
+        };
+        (result, sample_profile)
+    }
+
+    /// The latest profile of that name, or of any.
+    #[must_use]
+    pub fn metrics(&self, name: Option<&str>) -> Option<Profile> {
+        self.latest(name).map(|done| done.profile)
+    }
+
+    /// A measured value of the latest profile of that name, such as `wall_time`.
+    #[must_use]
+    pub fn value(&self, name: &str, metric: &str) -> Option<f64> {
+        self.latest(Some(name)).and_then(|done| value_of(&done.profile, metric))
+    }
+
+    /// Where the time of a profile went, dearest first.
+    #[must_use]
+    pub fn timing_breakdown(&self, name: Option<&str>) -> Vec<OperationTime> {
+        let Some(Done { profile, .. }) = self.latest(name) else { return Vec::new() };
+        let total: f64 = profile.scopes.iter().map(|scope| scope.self_s).sum();
+        let part = |scope: &lob_metrics::ScopeStat| OperationTime {
+            path: scope.path.clone(),
+            self_s: scope.self_s,
+            share: if total > 0.0 { scope.self_s / total } else { 0.0 },
+        };
+        let mut parts: Vec<OperationTime> = profile.scopes.iter().map(part).collect();
+        parts.sort_by(|a, b| b.self_s.total_cmp(&a.self_s));
+        parts
+    }
+
+    /// The lines a profile spent its time in; `None` where line profiling was off or unavailable,
+    /// which the profile's findings then say.
+    #[must_use]
+    pub fn line_profile(&self, name: Option<&str>) -> Option<LineProfile> {
+        self.latest(name).and_then(|done| done.lines)
+    }
+
+    /// Resident memory of this process now, in bytes.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub fn current_memory(&self) -> Result<u64, Unavailable> {
+        crate::rss_bytes()
+    }
+
+    /// Used bytes and their share of the fullest GPU now.
+    ///
+    /// # Errors
+    /// Where `track_gpu` is off, there is no GPU or its driver does not tell.
+    pub fn current_gpu_memory(&self) -> Result<(u64, f64), Unavailable> {
+        if !self.config.tracked().gpu {
+            return Err(Unavailable::new("`track_gpu` is off"));
+        }
+        let mut fullest: Option<(u64, f64)> = None;
+        for gpu in crate::gpus()? {
+            let reading = gpu.read()?;
+            let (used, total) = (reading.used_bytes?, reading.total_bytes?);
+            let share = used as f64 / total as f64;
+            if fullest.is_none_or(|(_, most)| share > most) {
+                fullest = Some((used, share));
+            }
+        }
+        fullest.ok_or_else(|| Unavailable::new("there is no GPU"))
+    }
+
+    /// What the sensors say now; with `track_system` off a look over a hundredth of a second.
+    #[must_use]
+    pub fn current_system_stats(&self) -> Vec<SensorValue> {
+        if let Some(system) = &self.system {
+            return system.wait_for_values();
+        }
+        let before = SystemReading::take(self.config.tracked());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        SystemReading::take(self.config.tracked()).values_since(&before)
+    }
+
+    /// What the system did since the profiler began; `None` with `track_system` off.
+    #[must_use]
+    pub fn system_report(&self) -> Option<SystemReport> {
+        self.system.as_ref().map(SystemMonitor::report)
+    }
+
+    /// Bottlenecks of a profile and the system around it, with advice.
+    #[must_use]
+    pub fn diagnose(&self, name: Option<&str>) -> Vec<Diagnosis> {
+        let Some(Done { profile, .. }) = self.latest(name) else { return Vec::new() };
+        let system = self.system_report();
+        let mean = |name: &str| {
+            let sensors = &system.as_ref()?.sensors;
+            sensors.iter().find(|(sensor, ..)| sensor == name).map(|(_, _, mean, _)| *mean)
+        };
+        diagnose(&Observed {
+            peak_ram_bytes: value_of(&profile, "peak_rss"),
+            cpu_share: mean("cpu.busy"),
+            io_wait_share: mean("pressure.io").or_else(|| mean("cpu.iowait")),
+            gpu_utilisation: value_of(&profile, "gpu.utilisation"),
+            gpu_memory_share: value_of(&profile, "gpu.memory_share"),
+            ..Observed::default()
+        })
+    }
+
+    /// The figures of a profile for a comparison; the caller knows samples and accuracy.
+    #[must_use]
+    pub fn figures(&self, name: &str) -> Option<RunFigures> {
+        let Done { profile, .. } = self.latest(Some(name))?;
+        Some(RunFigures {
+            name: name.to_owned(),
+            time_s: Some(profile.wall_s),
+            memory_bytes: value_of(&profile, "peak_rss"),
+            flops: value_of(&profile, "flops"),
+            ..RunFigures::default()
+        })
+    }
+
+    fn run<R>(&self, name: &str, work: impl FnOnce() -> R) -> (R, Profile) {
+        let config = &self.config;
+        let from_s = self.system.as_ref().map_or(0.0, SystemMonitor::elapsed_s);
+        let lines = config.enable_line_profiling().then(|| LineProfiler::start(LINES_HZ));
+        let (before, flops) = (SystemReading::take(config.tracked()), flops_counted());
+        let (result, mut profile) = crate::profile(name, config.memory_interval(), work);
+        let (after, flops) = (SystemReading::take(config.tracked()), flops_counted() - flops);
+        self.add_sensors(&mut profile, &before, &after);
+        self.add_timeline(&mut profile, from_s);
+        if config.estimate_flops() {
+            add_flops(&mut profile, flops);
+        }
+        let lines = match lines {
+            Some(Ok(running)) => Some(running.stop()),
+            Some(Err(why)) => {
+                profile.findings.push(info(format!("no hot lines: {}", why.reason)));
+                None
+            }
+            None => None,
+        };
+        profile.findings.extend(lines.iter().flat_map(LineProfile::findings));
+        match take_scope_allocs() {
+            Err(why) if config.detailed_memory() => {
+                profile.findings.push(info(format!("no allocations: {}", why.reason)));
+            }
+            _ if config.detailed_memory() => {}
+            _ => profile.allocs.clear(),
+        }
+        let done = Done { profile: profile.clone(), lines };
+        let mut all = self.done();
+        if all.len() == MAX_PROFILES {
+            all.pop_front();
+        }
+        all.push_back(done);
+        drop(all);
+        (result, profile)
+    }
+
+    fn add_sensors(&self, profile: &mut Profile, before: &SystemReading, after: &SystemReading) {
+        let tracked = self.config.tracked();
+        let values = after.values_since(before);
+        let wanted = |sensor: &&SensorValue| match sensor.name {
+            name if name.starts_with("gpu.") => tracked.gpu,
+            "cpu.temperature" | "cpu.frequency_hz" => tracked.cpu_temp,
+            "network.received" | "network.sent" => tracked.network,
+            "cpu.busy" | "cpu.iowait" | "pressure.io" | "memory.used_share" => {
+                self.config.track_system()
+            }
+            _ => false,
+        };
+        for value in values.iter().filter(wanted) {
+            let name = value.full_name();
+            let reading = value.value.clone();
+            profile.measurements.push(measurement(&name, value.unit, Direction::Neutral, reading));
+        }
+        // The fullest and busiest GPU under a name that does not depend on how many there are.
+        for name in ["gpu.utilisation", "gpu.memory_share"] {
+            let has = profile.measurements.iter().any(|m| m.metric == name);
+            if let Some(value) = sensor(&values, name).filter(|_| !has && tracked.gpu) {
+                let of = Measurement::measured(name, Unit::Fraction, Direction::Neutral, &[value]);
+                profile.measurements.push(of);
+            }
+        }
+        if self.config.track_carbon() {
+            let joules = after.joules_since(before);
+            profile.measurements.push(self.carbon(&joules));
+            let lower = Direction::LowerIsBetter;
+            profile.measurements.push(measurement("energy", Unit::Joules, lower, joules));
+        }
+    }
+
+    /// The system's series during the profile, on the profile's clock.
+    fn add_timeline(&self, profile: &mut Profile, from_s: f64) {
+        let Some(system) = &self.system else { return };
+        for mut series in system.timeline() {
+            let first = series.t_s.partition_point(|t_s| *t_s < from_s);
+            series.t_s = series.t_s[first..].iter().map(|t_s| t_s - from_s).collect();
+            series.values.drain(..first);
+            if !series.values.is_empty() {
+                profile.timeline.push(series);
+            }
+        }
+    }
+
+    fn carbon(&self, joules: &Result<f64, Unavailable>) -> Measurement {
+        let (name, unit, direction) = ("co2_g", Unit::Count, Direction::LowerIsBetter);
+        match (joules, self.config.grid_g_per_kwh()) {
+            (Err(why), _) => Measurement::unavailable(name, unit, direction, &why.reason),
+            (_, None) => {
+                let reason = "no grid factor is stated: set `grid_g_per_kwh` to yours";
+                Measurement::unavailable(name, unit, direction, reason)
+            }
+            (Ok(joules), Some(factor)) => {
+                let how = format!("{joules:.1} J at {factor} g/kWh, the stated grid factor");
+                Measurement::estimated(name, unit, direction, co2_g(*joules, factor), &how)
+            }
+        }
+    }
+
+    fn latest(&self, name: Option<&str>) -> Option<Done> {
+        let all = self.done();
+        let mut newest = all.iter().rev();
+        newest.find(|done| name.is_none_or(|name| done.profile.name == name)).cloned()
+    }
+
+    fn done(&self) -> MutexGuard<'_, VecDeque<Done>> {
+        // Pushing and popping leave the list whole.
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add_flops(profile: &mut Profile, flops: u64) {
+    let (flops, wall_s) = (flops as f64, profile.wall_s);
+    let neutral = Direction::Neutral;
+    if flops > 0.0 {
+        let how = "the sum of what the code reported by `count_flops`";
+        profile.measurements.push(Measurement::estimated(
+            "flops",
+            Unit::Count,
+            neutral,
+            flops,
+            how,
+        ));
+        let how = format!("{how}, over the wall time");
+        let higher = Direction::HigherIsBetter;
+        profile.measurements.push(Measurement::estimated(
+            "flop_rate",
+            Unit::FlopPerSecond,
+            higher,
+            flops / wall_s.max(1e-9),
+            &how,
+        ));
+    } else {
+        let reason = "the code reported no operations by `count_flops`";
+        profile.measurements.push(Measurement::unavailable("flops", Unit::Count, neutral, reason));
+    }
+}
+
+fn value_of(profile: &Profile, metric: &str) -> Option<f64> {
+    let found = profile.measurements.iter().find(|m| m.metric == metric)?;
+    found.value.filter(|_| found.provenance != Provenance::Unavailable)
+}
+
+fn info(text: String) -> Finding {
+    Finding { severity: Severity::Info, text }
+}
