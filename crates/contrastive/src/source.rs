@@ -19,7 +19,8 @@ use crate::{ContrastiveError, Layout, Rng};
 pub struct Place {
     /// Row in its group.
     pub row: i64,
-    /// Time, ns since 1970; `None` where unknown, which is near to nothing.
+    /// Time of the same row of every window (its first or its last), ns since 1970; `None` where
+    /// unknown, which is near to nothing.
     pub ts_event: Option<u64>,
 }
 

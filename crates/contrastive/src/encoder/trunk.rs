@@ -72,3 +72,6 @@ fn deep_lob<B: Backend>(convs: &[ConvLayer<B>], x: Tensor<B, 4>) -> Tensor<B, 4>
     let pooled = leaky(inception[4].forward(pooled));
     Tensor::cat(vec![branch(0, 1), branch(2, 3), pooled], 1)
 }
+
+#[cfg(test)]
+mod tests;

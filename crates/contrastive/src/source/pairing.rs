@@ -120,7 +120,7 @@ pub(super) fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rng;
+    use crate::{Place, Rng};
     use proptest::prelude::*;
 
     proptest! {
@@ -154,12 +154,11 @@ mod tests {
         let (mut a, mut p) = (vec![0.0; 4], vec![0.0; 4]);
         let only_even = |idx: usize, _: &mut Rng, a: &mut [f32], _: &mut [f32]| {
             a[0] = 1.0;
-            let anchor = i64::try_from(idx).unwrap();
-            let anchor = Place { row: anchor, ts_event: None };
+            let anchor = Place { row: i64::try_from(idx).unwrap(), ts_event: None };
             Ok(idx.is_multiple_of(2).then_some(PairKey { anchor, ..PairKey::default() }))
         };
         draw(100, 1, &mut Rng::new(1), &mut a, &mut p, &mut keys, only_even).unwrap();
-        assert!(keys.iter().all(|key| key.anchor % 2 == 0) && a == [1.0; 4]);
+        assert!(keys.iter().all(|key| key.anchor.row % 2 == 0) && a == [1.0; 4]);
         let none = |_: usize, _: &mut Rng, _: &mut [f32], _: &mut [f32]| Ok(None);
         let error = draw(100, 1, &mut Rng::new(1), &mut a, &mut p, &mut keys, none).unwrap_err();
         assert!(error.to_string().contains("64 of 100 windows drawn have no partner"));

@@ -1,8 +1,8 @@
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
 
+use super::QueueKey;
 use crate::encoder::{Weight, to_vec};
 use crate::loss::{self, MASKED, Scale, normalise};
-use super::QueueKey;
 use crate::{Objective, PairKey, Place, Temperature, TrainConfig};
 
 /// Largest `ln(1 / tau)` of a learned temperature (Radford et al., 2021).
@@ -210,9 +210,8 @@ fn ignore_matrix(
     keys: &[PairKey],
     queued: &[QueueKey],
 ) -> Option<(Vec<bool>, [usize; 2])> {
-    let is_on = config.ignore_radius > 0
-        || config.ignore_same_instrument
-        || config.ignore_within_ns > 0;
+    let is_on =
+        config.ignore_radius > 0 || config.ignore_same_instrument || config.ignore_within_ns > 0;
     if !is_on {
         return None;
     }
@@ -277,8 +276,11 @@ mod tests {
         assert!(ignore_matrix(&with(Objective::SupCon), &keys, &[]).is_none());
 
         // The queue's rows stand in further columns: group 0 at 1 and at 50, group 1 at 1.
-        let queued = [(0, 1), (0, 50), (1, 1)]
-            .map(|(group, row)| QueueKey { instrument: 0, group, place: at(row) });
+        let queued = [(0, 1), (0, 50), (1, 1)].map(|(group, row)| QueueKey {
+            instrument: 0,
+            group,
+            place: at(row),
+        });
         let (mask, shape) = ignore_matrix(&with(Objective::InfoNce), &keys, &queued).unwrap();
         assert_eq!(shape, [3, 6]);
         let set: Vec<usize> = (0..18).filter(|&at| mask[at]).collect();
@@ -322,8 +324,11 @@ mod tests {
         assert_eq!(set(&TrainConfig { ignore_within_ns: 2, ..base }, &keys, &[]), [0; 0]);
 
         let objective = Objective::InfoNce;
-        let queued = [(7, Some(500)), (8, Some(101)), (9, None)]
-            .map(|(instrument, ts)| QueueKey { instrument, group: 5, place: at(ts) });
+        let queued = [(7, Some(500)), (8, Some(101)), (9, None)].map(|(instrument, ts)| QueueKey {
+            instrument,
+            group: 5,
+            place: at(ts),
+        });
         let found = set(&TrainConfig { objective, ..either.clone() }, &keys, &queued);
         // six columns: the queue's first row is of instrument 7, its second of 8 and near 100
         assert_eq!(found, [1, 3, 4, 6, 9, 12, 16]);

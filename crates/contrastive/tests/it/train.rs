@@ -1,6 +1,7 @@
 use lob_contrastive::{
-    AdamWConfig, ContrastiveError, Device, Embedder, EncoderConfig, Objective, PairKey, Rng,
-    Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowSource, embed, train,
+    AdamWConfig, ContrastiveError, Device, Embedder, EncoderConfig, NamedTensor, Objective,
+    PairKey, Rng, Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowSource,
+    embed, train,
 };
 
 /// Fixed pairs: the positive is the anchor plus a little noise.
@@ -93,6 +94,46 @@ fn the_same_seed_gives_the_same_bits() {
     };
     assert_eq!(run(3), run(3));
     assert_ne!(run(3).0, run(4).0);
+}
+
+/// Work large enough for a second thread in the products, the layers, the loss, the convolutions
+/// and the optimiser gives the same weights, bit for bit.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let perceptron = EncoderConfig {
+        hidden: vec![320, 256],
+        layer_norm: true,
+        dropout: 0.2,
+        ..EncoderConfig::simple()
+    };
+    for (encoder, batch_size, n_inputs) in [
+        (perceptron.with_projection(64), 192, 512),
+        (EncoderConfig::tcn(4), 24, 4 * 96),
+        (EncoderConfig::deep_lob(1, 67), 24, 67 * 32),
+    ] {
+        let config = TrainConfig {
+            steps: 3,
+            batch_size,
+            encoder,
+            clip_norm: Some(0.5),
+            device: Device::Cpu,
+            ..TrainConfig::default()
+        };
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                assert_eq!(rayon::current_num_threads(), threads);
+                let outcome = train(&mut Pairs::new(batch_size, n_inputs, 6), &config).unwrap();
+                let bits: Vec<u32> = outcome.losses.iter().map(|l| l.to_bits()).collect();
+                let values = |t: &NamedTensor| t.values.iter().map(|x| x.to_bits()).collect();
+                let weights: Vec<Vec<u32>> = outcome.model.tensors.iter().map(values).collect();
+                (bits, weights)
+            })
+        };
+        let (one, two) = (run(1), run(2));
+        assert_eq!(one.0, two.0, "losses of {:?}", config.encoder.trunk);
+        assert!(one.1 == two.1, "weights of {:?}", config.encoder.trunk);
+    }
 }
 
 #[test]
