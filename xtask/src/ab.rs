@@ -35,7 +35,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let baseline = build_revision(&args.revisions[0], &home)?;
     let (candidate, name) = match args.revisions.get(1) {
         Some(revision) => (build_revision(revision, &home)?, revision.as_str()),
-        None => (build(&process::root(), &home, "working-tree")?, "the working tree"),
+        None => (keep(&process::build_lob(&[])?, &home.join("working-tree"))?, "the working tree"),
     };
     let input = home.join("input.mbp-10.dbn.zst");
     let mut synth = Command::new(&candidate);
@@ -82,30 +82,51 @@ fn build_revision(revision: &str, home: &Path) -> Result<PathBuf> {
     let commit = git(&["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")])
         .with_context(|| format!("`{revision}` is no revision of this repository"))?;
     let short: String = commit.chars().take(12).collect();
-    let tree = home.join(&short).join("tree");
+    let home_of_it = home.join(&short);
+    let tree = home_of_it.join("tree");
     if !tree.join("Cargo.toml").exists() {
         // A tree that was removed by hand is still on git's list.
         git(&["worktree", "prune"])?;
         let tree = tree.display().to_string();
         git(&["worktree", "add", "--detach", &tree, &commit])?;
     }
-    build(&tree, home, &short)
+    keep(&build(&tree, &home.join("target"), &commit)?, &home_of_it)
 }
 
-/// Builds `tree` and keeps its binary in `home/name`. All trees share one target folder: cargo tells
-/// their own crates apart by path and builds what they depend on once.
-fn build(tree: &Path, home: &Path, name: &str) -> Result<PathBuf> {
+/// Builds `tree` in a target folder that all revisions share, so that what they depend on is built
+/// once. Cargo does not tell a crate of one tree from its namesake in another: ours go before the
+/// folder turns to another revision.
+fn build(tree: &Path, target: &Path, commit: &str) -> Result<PathBuf> {
     eprintln!("building `{}`", tree.display());
-    let target = home.join("target");
-    let mut command = process::cargo();
-    command.current_dir(tree).args(["build", "--release", "--locked", "--package", "lob-cli"]);
-    process::must(command.env("CARGO_TARGET_DIR", &target))?;
-    let binary = format!("lob{}", std::env::consts::EXE_SUFFIX);
-    let (built, kept) = (target.join("release").join(&binary), home.join(name).join(&binary));
-    std::fs::create_dir_all(home.join(name))
-        .with_context(|| format!("cannot make `{}`", home.join(name).display()))?;
-    std::fs::copy(&built, &kept)
-        .with_context(|| format!("cannot copy `{}` to `{}`", built.display(), kept.display()))?;
+    let cargo = |args: &[&str]| {
+        let mut command = process::cargo();
+        command.current_dir(tree).args(args).env("CARGO_TARGET_DIR", target);
+        process::must(&mut command)
+    };
+    let holds = target.join("revision");
+    if std::fs::read_to_string(&holds).is_ok_and(|held| held != commit) {
+        // Before the cleaning, so that one cut short is done again.
+        write(&holds, "none")?;
+        cargo(&["clean", "--release", "--workspace"])?;
+    }
+    std::fs::create_dir_all(target)
+        .with_context(|| format!("cannot make `{}`", target.display()))?;
+    write(&holds, commit)?;
+    cargo(&["build", "--release", "--locked", "--package", "lob-cli"])?;
+    Ok(target.join("release").join(format!("lob{}", std::env::consts::EXE_SUFFIX)))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// A copy of `binary` in `folder`: the next build overwrites the original.
+fn keep(binary: &Path, folder: &Path) -> Result<PathBuf> {
+    let kept = folder.join(format!("lob{}", std::env::consts::EXE_SUFFIX));
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    std::fs::copy(binary, &kept)
+        .with_context(|| format!("cannot copy `{}` to `{}`", binary.display(), kept.display()))?;
     Ok(kept)
 }
 

@@ -224,8 +224,12 @@ fn make_folders(folder: &Path, made: &mut Vec<PathBuf>) -> Result<(), ConvertErr
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
         .collect();
     for folder in missing.into_iter().rev() {
-        fs::create_dir(folder).map_err(ConvertError::io(folder, "make"))?;
-        made.push(folder.to_owned());
+        match fs::create_dir(folder) {
+            Ok(()) => made.push(folder.to_owned()),
+            // Another shard was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(error) => return Err(ConvertError::io(folder, "make")(error)),
+        }
     }
     Ok(())
 }

@@ -11,9 +11,10 @@
 //! up, since where its pages lie makes one part faster than another, and another one in the next
 //! run. How far the rounds lie apart is reported beside the figure.
 //!
-//! The fsync latency is taken in the same way: where another program is on the core, the rest of
-//! its turn (4 ms at 250 Hz) is added to what the disk takes, and the median of all then shows the
-//! scheduler. Median and ninth decile stand beside it.
+//! The fsync latency is taken in the same way, with the median and the ninth decile of all beside
+//! it. With other programs busy the median has been seen to jump while the best stayed. That
+//! the call waits for its turn on the core would explain it; the probe does not tell that apart from
+//! a disk that is busy itself.
 
 mod bandwidth;
 mod decode;

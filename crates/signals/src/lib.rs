@@ -25,6 +25,7 @@ mod book;
 mod error;
 mod flow;
 mod indicator;
+mod lanes;
 mod macd;
 mod momentum;
 mod moving_average;

@@ -1,5 +1,6 @@
 use crate::error::check_period;
-use crate::indicator::{Indicator, real, series};
+use crate::indicator::{Indicator, real};
+use crate::lanes::sums;
 use crate::rolling::RollingSum;
 use crate::{Real, SignalError};
 
@@ -79,7 +80,8 @@ impl Indicator for Ema {
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
 pub fn sma<T: Real>(values: &[T], period: usize) -> Result<Vec<T>, SignalError> {
-    Ok(series(Sma::new(period)?, values))
+    let weight = Sma::new(period)?.weight;
+    Ok(sums(values, period).into_iter().map(|sum| T::from_f64(sum * weight)).collect())
 }
 
 /// Exponential moving average `m += (x - m) · 2 / (period + 1)`, seeded with the plain mean of the

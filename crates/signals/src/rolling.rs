@@ -107,10 +107,7 @@ impl RollingMoments {
             Pushed::Incomplete => return (f64::NAN, f64::NAN),
             Pushed::Refresh => self.refresh(),
             Pushed::Replaced(old) => {
-                let before = self.mean;
-                self.mean += (value - old) / real(self.ring.len());
-                self.squares += (value - old) * ((value - self.mean) + (old - before));
-                self.squares = self.squares.max(0.0);
+                slide(&mut self.mean, &mut self.squares, (value, old), real(self.ring.len()));
             }
         }
         (self.mean, self.squares)
@@ -123,4 +120,13 @@ impl RollingMoments {
         self.mean = origin + values.iter().map(|x| x - origin).sum::<f64>() / real(values.len());
         self.squares = values.iter().map(|x| (x - self.mean).powi(2)).sum();
     }
+}
+
+/// Welford's update of a window of `n` that one value enters and one leaves.
+#[inline]
+pub(crate) fn slide(mean: &mut f64, squares: &mut f64, (value, old): (f64, f64), n: f64) {
+    let before = *mean;
+    *mean += (value - old) / n;
+    *squares += (value - old) * ((value - *mean) + (old - before));
+    *squares = squares.max(0.0);
 }

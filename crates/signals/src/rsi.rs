@@ -1,5 +1,5 @@
 use crate::error::check_period;
-use crate::indicator::{Indicator, real, series};
+use crate::indicator::{Indicator, real};
 use crate::{Real, SignalError};
 
 /// Relative strength index, streaming twin of [`rsi`].
@@ -64,7 +64,27 @@ impl Indicator for Rsi {
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
 pub fn rsi<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
-    Ok(series(Rsi::new(period)?, prices))
+    let mut twin = Rsi::new(period)?;
+    let mut out = vec![T::NULL; prices.len()];
+    let mut places = out.iter_mut().zip(prices);
+    while twin.n_changes < period
+        && let Some((out, price)) = places.next()
+    {
+        *out = T::from_f64(twin.update(price.to_f64()));
+    }
+    // Warm: what `update` does then, with all of its state in registers.
+    let Rsi { weight, keep, mut previous, mut gain, mut loss, .. } = twin;
+    for (out, price) in places {
+        let price = price.to_f64();
+        if price.is_finite() {
+            let change = price - std::mem::replace(&mut previous, price);
+            gain = gain * keep + change.max(0.0) * weight;
+            loss = loss * keep + (-change).max(0.0) * weight;
+            let sum = gain + loss;
+            *out = T::from_f64(if sum == 0.0 { 50.0 } else { 100.0 * (gain / sum) });
+        }
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ mod stream;
 
 pub use stream::StudyStream;
 
+use crate::bollinger::columns as bollinger_columns;
 use crate::{
-    Bollinger, Macd, Quotes, SignalError, atr, book_imbalances, ema, ewma_volatility, kyle_lambda,
+    Macd, Quotes, SignalError, atr, book_imbalances, ema, ewma_volatility, kyle_lambda,
     microprices, momentum, order_flow_imbalance, queue_imbalances, rate_of_change, rsi, sma,
     spreads, volatility, vwap,
 };
@@ -188,13 +189,7 @@ impl Study {
                     [v.line, v.signal, v.histogram]
                 }))
             }
-            Self::Bollinger(period, k) => {
-                let mut twin = Bollinger::new(period, k)?;
-                Ok(three(ticks.price, |price| {
-                    let v = twin.update(price);
-                    [v.lower, v.middle, v.upper]
-                }))
-            }
+            Self::Bollinger(period, k) => Ok(bollinger_columns(ticks.price, period, k)?.into()),
             Self::Atr(period) => one(atr(ticks.high, ticks.low, ticks.price, period)?),
             Self::Vwap(period) => one(vwap(ticks.price, ticks.volume, period)?),
             Self::KyleLambda(period) => {

@@ -64,10 +64,25 @@ pub fn atr<T: Real>(
     check_length("the low column", high.len(), low.len())?;
     check_length("the close column", high.len(), close.len())?;
     let mut twin = Atr::new(period)?;
-    let bars = high.iter().zip(low).zip(close);
-    Ok(bars
-        .map(|((h, l), c)| T::from_f64(twin.update(h.to_f64(), l.to_f64(), c.to_f64())))
-        .collect())
+    let mut out = vec![T::NULL; high.len()];
+    let mut bars = out.iter_mut().zip(high.iter().zip(low).zip(close));
+    while twin.n_ranges < period
+        && let Some((out, ((h, l), c))) = bars.next()
+    {
+        *out = T::from_f64(twin.update(h.to_f64(), l.to_f64(), c.to_f64()));
+    }
+    // Warm: what `update` does then, with all of its state in registers.
+    let Atr { weight, keep, previous_close: mut previous, mut mean, .. } = twin;
+    for (out, ((h, l), c)) in bars {
+        let (h, l, c) = (h.to_f64(), l.to_f64(), c.to_f64());
+        if h.is_finite() & l.is_finite() & c.is_finite() {
+            let range = (h - l).max((h - previous).abs()).max((l - previous).abs());
+            previous = c;
+            mean = mean * keep + range * weight;
+            *out = T::from_f64(mean);
+        }
+    }
+    Ok(out)
 }
 
 /// Volume-weighted average price, streaming twin of [`vwap`].

@@ -1,5 +1,6 @@
 use crate::error::check_period;
 use crate::indicator::{Indicator, real, series};
+use crate::lanes::moments;
 use crate::rolling::RollingMoments;
 use crate::{Real, SignalError};
 
@@ -96,7 +97,10 @@ impl Indicator for EwmaVolatility {
 /// # Errors
 /// [`SignalError::Parameter`] for a period below 2.
 pub fn volatility<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
-    Ok(series(Volatility::new(period)?, prices))
+    let Volatility { mut returns, weight, .. } = Volatility::new(period)?;
+    let changes: Vec<f64> = prices.iter().map(|price| returns.update(price.to_f64())).collect();
+    let (_, squares) = moments(&changes, period);
+    Ok(squares.into_iter().map(|squares| T::from_f64((squares * weight).sqrt())).collect())
 }
 
 /// Exponentially weighted volatility `v = λ v + (1 - λ) r²`, its root, per step (RiskMetrics

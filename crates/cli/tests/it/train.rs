@@ -107,7 +107,7 @@ fn wrong_settings_are_named() {
         (["--loss", "hinge"], "`loss` is `hinge`"),
         (["--precision", "f8"], "`precision` is `f8`"),
         (["--encoder", "deeplob"], "--input images"),
-        (["--temperature", "0"], "`temperature` is `0`"),
+        (["--temperature", "0"], "`temperature` is 0"),
         (["--config", "no-such.toml"], "no-such.toml"),
     ] {
         let args = [&["train", "generated:medium"][..], &more].concat();

@@ -108,11 +108,11 @@ fn the_number_of_threads_changes_no_bit() {
     };
     for (encoder, batch_size, n_inputs) in [
         (perceptron.with_projection(64), 192, 512),
-        (EncoderConfig::tcn(4), 24, 4 * 96),
-        (EncoderConfig::deep_lob(1, 67), 24, 67 * 32),
+        (EncoderConfig::tcn(4), 16, 4 * 64),
+        (EncoderConfig::deep_lob(1, 67), 16, 67 * 16),
     ] {
         let config = TrainConfig {
-            steps: 3,
+            steps: 2,
             batch_size,
             encoder,
             clip_norm: Some(0.5),

@@ -133,7 +133,8 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
     let note = m
         .reason
         .as_deref()
-        .map_or(String::new(), |r| format!("<br><span class=\"sub\">{}</span>", e(r)));
+        // Below the name, the widest column: a reason is a sentence.
+        .map_or(String::new(), |r| format!("<span class=\"sub why\">{}</span>", e(r)));
     let share = m.share_of_limit.filter(|s| s.is_finite());
     let bar = share.map_or(String::new(), |s| {
         format!(
@@ -146,7 +147,7 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
     let raw =
         |v: Option<f64>| v.filter(|v| v.is_finite()).map_or(String::new(), |v| format!("{v:e}"));
     format!(
-        "<tr data-k=\"{kind} {origin}\"><td><code>{}</code> {}</td><td><a href=\"#{}\">{}</a></td><td class=\"n\" data-v=\"{}\">{}</td><td class=\"n sub\">{}</td><td class=\"n\" data-v=\"{}\">{bar}</td><td><span class=\"tag\">{origin}</span>{note}</td><td>{}</td></tr>",
+        "<tr data-k=\"{kind} {origin}\"><td><code>{}</code> {}{note}</td><td><a href=\"#{}\">{}</a></td><td class=\"n\" data-v=\"{}\">{}</td><td class=\"n sub\">{}</td><td class=\"n\" data-v=\"{}\">{bar}</td><td><span class=\"tag\">{origin}</span></td><td>{}</td></tr>",
         e(&m.metric),
         direction_arrow(m.direction),
         scenario::anchor(&scenario.id),

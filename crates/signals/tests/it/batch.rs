@@ -33,6 +33,8 @@ pub(crate) fn close(alone: f64, batch: f64, tolerance: f64, scale: f64) -> bool 
 
 fn check(study: &Study, tables: &[Table]) {
     let (n, wide) = (tables.len(), side_by_side(tables));
+    // Where a window has just become flat the squares are round-off, and a root makes it larger.
+    let tolerance = if matches!(study, Study::Bollinger(..)) { 1e-7 } else { 1e-8 };
     let batch = study.batch(&wide.ticks(), n).unwrap();
     for (s, table) in tables.iter().enumerate() {
         let alone = study.series(&table.ticks()).unwrap();
@@ -43,7 +45,7 @@ fn check(study: &Study, tables: &[Table]) {
             for (t, value) in alone.iter().enumerate() {
                 let other = batch[t * n + s];
                 assert!(
-                    close(*value, other, 1e-8, largest),
+                    close(*value, other, tolerance, largest),
                     "{study} column {column}, series {s}, step {t}: {value} and {other}"
                 );
             }

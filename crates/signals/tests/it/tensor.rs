@@ -21,6 +21,8 @@ fn check(study: &Study, tables: &[Table], n_steps: usize) {
         let has_gap = table.ticks().price.iter().any(|x| x.is_nan());
         for (column, alone) in study.series(&table.ticks()).unwrap().iter().enumerate() {
             let largest = alone.iter().filter(|x| !x.is_nan()).fold(0.0_f64, |m, x| m.max(x.abs()));
+            // The volatility of a flat window is the rounding of its returns, in either form.
+            let largest = largest.max(1e-6);
             for (t, expected) in alone.iter().enumerate() {
                 let value = f64::from(found[column][w * n_steps + t]);
                 // Studies of one row keep their nulls to themselves, and then are exact.

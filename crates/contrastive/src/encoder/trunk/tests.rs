@@ -1,7 +1,11 @@
 //! Both trunks against loops in double precision, and their gradients against finite differences
 //! of those loops.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; its numbers are small"
+)]
 
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::TensorData;
@@ -18,7 +22,6 @@ type Array = (Vec<f64>, Vec<f64>);
 /// Channels of rows of steps.
 #[derive(Clone)]
 struct Planes {
-    channels: usize,
     rows: usize,
     steps: usize,
     values: Vec<f64>,
@@ -26,7 +29,7 @@ struct Planes {
 
 impl Planes {
     fn new(channels: usize, rows: usize, steps: usize) -> Self {
-        Self { channels, rows, steps, values: vec![0.0; channels * rows * steps] }
+        Self { rows, steps, values: vec![0.0; channels * rows * steps] }
     }
 
     /// A value, 0 outside.
