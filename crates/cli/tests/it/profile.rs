@@ -14,7 +14,9 @@ const PROGRAM: &str = include_str!("profile/program.rs");
 fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profiled");
+        // A folder of this process: other runners start each test in one of its own.
+        let name = format!("profiled-{}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&dir).unwrap();
         let (source, binary) = (dir.join("program.rs"), dir.join("program"));
         std::fs::write(&source, PROGRAM).unwrap();
