@@ -6,33 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a file through a temporary name beside it, so that it is never seen half-written.
+/// Writes a file so that it is seen whole or not at all, making its folder if need be.
 ///
 /// # Errors
-/// The path names no file, or its folder cannot be written to.
+/// The path names no file, or its folder cannot be made or written to.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().with_context(|| format!("`{}` names no file", path.display()))?;
-    let temporary =
-        path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let outcome =
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if outcome.is_err() {
-        // The error below matters more than a temporary file that cannot be removed either.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    outcome.with_context(|| format!("cannot write `{}`", path.display()))
-}
-
-/// As [`write_file`], making the folder if need be.
-///
-/// # Errors
-/// As [`write_file`].
-pub fn write_file_into_new_folder(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make `{}`", folder.display()))?;
-    }
-    write_file(path, bytes)
+    lob_store::write_file(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Adds text to the end of a file, in one write, making file and folder if need be.
@@ -60,13 +39,13 @@ mod tests {
     fn a_file_is_whole_and_leaves_no_temporary_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b.txt");
-        assert!(write_file(&path, b"x").is_err());
-        write_file_into_new_folder(&path, b"one").unwrap();
-        write_file_into_new_folder(&path, b"two").unwrap();
+        write_file(&path, b"one").unwrap();
+        write_file(&path, b"two").unwrap();
         append_file(&path, " three").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two three");
         assert_eq!(std::fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
         assert!(write_file(&folder.path().join("a"), b"x").is_err());
+        assert!(write_file(&path.join("c.txt"), b"x").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -24,7 +24,7 @@ mod suite;
 mod targets;
 
 pub use child::run_child;
-pub use files::{append_file, write_file, write_file_into_new_folder};
+pub use files::{append_file, write_file};
 pub use options::{Device, Options, Selection};
 pub use scenario::{Spec, scenarios};
 pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};

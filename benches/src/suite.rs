@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history};
 use lob_report::{Beside, Format};
 
-use crate::files::{append_file, write_file_into_new_folder};
+use crate::files::{append_file, write_file};
 use crate::options::{Options, Selection};
 use crate::scenario::{self, Spec};
 use crate::state::{State, write_json};
@@ -205,7 +205,7 @@ pub fn write_reports(run: &Run, beside: &Beside<'_>, out: &Path) -> Result<Vec<P
     let mut files = Vec::new();
     for rendered in lob_report::render_all_beside(run, beside, &Format::ALL)? {
         let path = out.join(&rendered.file_name);
-        write_file_into_new_folder(&path, &rendered.bytes)?;
+        write_file(&path, &rendered.bytes)?;
         files.push(path);
     }
     Ok(files)

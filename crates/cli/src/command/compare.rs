@@ -90,7 +90,7 @@ fn promote(args: &Args, current: &Run) -> Result<ExitCode> {
         );
     }
     let bytes = current.to_json()?.into_bytes();
-    lob_bench::write_file_into_new_folder(&args.base, &bytes)?;
+    lob_bench::write_file(&args.base, &bytes)?;
     eprintln!("promoted: `{}` is now run {}", shown(&args.base), current.id);
     Ok(ExitCode::SUCCESS)
 }

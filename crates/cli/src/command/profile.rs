@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let run = lob_bench::run_of(found.scenario, &title, &args.out);
     let files = lob_bench::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
     for (name, text) in beside {
-        lob_bench::write_file_into_new_folder(&args.out.join(name), text.as_bytes())?;
+        lob_bench::write_file(&args.out.join(name), text.as_bytes())?;
     }
     if !quiet {
         for scenario in &run.scenarios {

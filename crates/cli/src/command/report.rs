@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
     for file in files {
         let target = folder.join(&file.file_name);
-        lob_bench::write_file_into_new_folder(&target, &file.bytes)?;
+        lob_bench::write_file(&target, &file.bytes)?;
         if !quiet {
             output::print_line(&target.display().to_string())?;
         }

@@ -9,15 +9,12 @@ use lob_depth::{DepthError, LEVELS, Levels, MovementStream, twice_mid};
 use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter, partition_path};
 
 use super::{
+    segment::Segment,
     spool::{Block, Spool},
     track::{Key, Part, part_of},
     write::{Edges, InputMeta, count_class, file_name},
 };
-use crate::{
-    ConvertConfig, ConvertError, OutputSummary,
-    day::Day,
-    levels::{Mbp10Levels, is_clear},
-};
+use crate::{ConvertConfig, ConvertError, OutputSummary, levels::Mbp10Levels};
 
 pub(super) use rows::RowPool;
 use rows::Rows;
@@ -51,10 +48,9 @@ pub(super) struct TickPart {
 #[derive(Debug)]
 pub(super) struct Ticking {
     movements: MovementStream,
-    /// Position of the open part and its day.
+    open: Segment,
+    /// Position of the open part.
     part: usize,
-    day: Option<Day>,
-    last_ts: u64,
     fit: Fit,
 }
 
@@ -98,8 +94,7 @@ impl Ticking {
         Ok(Self {
             movements: MovementStream::new(config.label)?,
             part: 0,
-            day: None,
-            last_ts: 0,
+            open: Segment::default(),
             fit: Fit { movements: Vec::new(), stride: 1, n: 0 },
         })
     }
@@ -113,15 +108,12 @@ impl Ticking {
         parts: &mut Vec<Part>,
         pool: &mut RowPool,
     ) -> Result<(), DepthError> {
-        let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
-        if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
+        if let Some(day) = self.open.advance(record, ts, config) {
             self.end_segment(parts);
-            let day = Day::of(ts, config.day_start_ns);
             self.part = part_of(day, ts, parts);
-            self.day = Some(day);
+            self.open.begin(day);
             self.movements = MovementStream::new(config.label)?;
         }
-        self.last_ts = ts;
         let mid = twice_mid(record.levels[0].bid_px, record.levels[0].ask_px)?;
         let part = &mut parts[self.part];
         part.updates += 1;
@@ -142,7 +134,7 @@ impl Ticking {
 
     /// The rows that wait for a movement get none: nothing after the segment may complete them.
     pub(super) fn end_segment(&mut self, parts: &mut [Part]) {
-        if self.day.is_some() {
+        if self.open.is_open() {
             let pending = (0..self.movements.n_pending()).map(|_| f64::NAN);
             parts[self.part].ticks.movements.extend(pending);
         }

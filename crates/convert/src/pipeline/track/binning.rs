@@ -5,11 +5,14 @@ use std::collections::VecDeque;
 use dbn::Mbp10Msg;
 use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep, UNDEF_PRICE, twice_mid};
 
-use super::{super::spool::Spool, Part, part_of};
+use super::{
+    super::{segment::Segment, spool::Spool},
+    Part, part_of,
+};
 use crate::{
     ConvertConfig,
     day::Day,
-    levels::{Mbp10Levels, is_clear, update_meta},
+    levels::{Mbp10Levels, update_meta},
 };
 
 /// An instrument whose updates become bins.
@@ -23,11 +26,10 @@ pub(super) struct Binning {
     segment_first: u64,
     /// Last updates of the open segment's bins whose movements are not known yet.
     pending: VecDeque<u64>,
-    /// Position of the open part and its day.
+    open: Segment,
+    /// Position of the open part, and the open segment's number in it.
     part: usize,
-    day: Option<Day>,
     segment: u32,
-    last_ts: u64,
     last_touch: (i64, i64),
     /// Changes of the best prices that are no multiples of the step.
     pub(super) off_step: u64,
@@ -43,9 +45,8 @@ impl Binning {
             segment_first: 0,
             pending: VecDeque::new(),
             part: 0,
-            day: None,
+            open: Segment::default(),
             segment: 0,
-            last_ts: 0,
             last_touch: (UNDEF_PRICE, UNDEF_PRICE),
             off_step: 0,
         })
@@ -60,11 +61,9 @@ impl Binning {
         parts: &mut Vec<Part>,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
-        let is_gap = ts.saturating_sub(self.last_ts) > config.gap_ns;
-        if is_gap || is_clear(record) || !self.day.is_some_and(|day| day.contains(ts)) {
-            self.begin_segment(ts, config, parts, spool)?;
+        if let Some(day) = self.open.advance(record, ts, config) {
+            self.begin_segment((day, ts), config, parts, spool)?;
         }
-        self.last_ts = ts;
         let touch = &record.levels[0];
         if self.last_touch != (touch.bid_px, touch.ask_px) {
             self.last_touch = (touch.bid_px, touch.ask_px);
@@ -97,24 +96,23 @@ impl Binning {
     #[cold]
     fn begin_segment(
         &mut self,
-        ts: u64,
+        (day, ts): (Day, u64),
         config: &ConvertConfig,
         parts: &mut Vec<Part>,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
         self.end_segment(parts, spool);
-        let day = Day::of(ts, config.day_start_ns);
         self.part = part_of(day, ts, parts);
         self.segment = parts[self.part].next_segment;
         parts[self.part].next_segment += 1;
-        self.day = Some(day);
+        self.open.begin(day);
         self.movements = MovementStream::new(config.label)?;
         self.segment_first = self.n_updates;
         Ok(())
     }
 
     pub(super) fn end_segment(&mut self, parts: &mut [Part], spool: &mut Spool) {
-        if self.day.is_none() {
+        if !self.open.is_open() {
             return;
         }
         if let Some(bin) = self.builder.finish() {
