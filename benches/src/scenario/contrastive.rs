@@ -1,26 +1,25 @@
 //! A few contrastive training steps, on depth images and on sequences of tick bins, and the
 //! embeddings they give.
 
-mod bins;
 mod hardware;
 mod model;
 mod noise;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_contrastive::{
-    Device, EncoderConfig, ImageSpec, ImageWindows, SeriesSpec, SeriesWindows, TrainConfig,
-    TrainOutcome, WindowSource,
+    BIN_CHANNELS, BinSeries, Device, EncoderConfig, ImageSpec, ImageWindows, SeriesSpec,
+    SeriesWindows, TrainConfig, TrainOutcome, WindowSource,
 };
 use lob_dataloader::{Dataset, Scratch, WindowSpec};
 use lob_depth::RenderSpec;
 use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
-use lob_store::Store;
+use lob_store::{BinFile, Store};
 
 use super::Bench;
 use super::recorder::Limit;
-use bins::{Bins, CHANNELS};
 pub(super) use hardware::hardware;
 pub(super) use model::{model, scaling};
 
@@ -40,7 +39,7 @@ const EMBEDDED: usize = 1000;
 pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
     let store = Store::open(bench.store()?)?;
     let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
-    let mids = bins::mids(file)?;
+    let mids = mids(file)?;
     let window = WindowSpec { n_bins: WINDOW, stride: STRIDE };
     let spec = RenderSpec { n_bins: WINDOW, ..RenderSpec::default() };
     let dataset = Dataset::open(file.path(), window, spec)?;
@@ -61,6 +60,15 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
     run(bench, "train", &mut source, &mids, first_row)
 }
 
+/// The mid of every row in price steps; NaN where a side is absent.
+fn mids(file: &Arc<BinFile>) -> Result<Vec<f64>> {
+    let mut mids = vec![f64::NAN; usize::try_from(file.len())?];
+    for row in BinSeries::read(std::slice::from_ref(file))?.rows {
+        mids[usize::try_from(row.row)?] = row.mid_steps;
+    }
+    Ok(mids)
+}
+
 /// Trains on sequences of bin features, no image in between.
 pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
     let (mut source, mid_steps) = series_windows(bench)?;
@@ -74,15 +82,16 @@ fn series_windows(bench: &mut Bench<'_>) -> Result<(SeriesWindows, Vec<f64>)> {
     let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
     let bins = {
         let _scope = lob_profiler::scope("read_bins");
-        Bins::read(file)?
+        BinSeries::read(std::slice::from_ref(file))?
     };
     let spec = SeriesSpec { window: WINDOW, stride: STRIDE, max_gap: WINDOW };
     // The scale is fitted on the first 70 %, as an evaluation in time order needs it.
     let fit_rows = 0..bins.segments.len() * 7 / 10;
-    let source = SeriesWindows::new(bins.channels, CHANNELS, &bins.segments, fit_rows, spec)?;
+    let n_channels = BIN_CHANNELS.len();
+    let source = SeriesWindows::new(bins.values, n_channels, &bins.segments, fit_rows, spec)?;
     bench.rec.config("symbol", file.meta().symbol.clone());
-    bench.rec.config("input", format!("bin features, {WINDOW} bins x {CHANNELS} channels"));
-    Ok((source, bins.mid_steps))
+    bench.rec.config("input", format!("bin features, {WINDOW} bins x {n_channels} channels"));
+    Ok((source, bins.rows.iter().map(|row| row.mid_steps).collect()))
 }
 
 fn settings(bench: &Bench<'_>) -> TrainConfig {
@@ -124,7 +133,8 @@ fn run(
     embed(bench, name, &outcome, source, mids, first_row)
 }
 
-fn device(bench: &Bench<'_>) -> Device {
+/// The device asked for.
+pub(super) fn device(bench: &Bench<'_>) -> Device {
     match bench.options.device {
         crate::Device::Auto => Device::Auto,
         crate::Device::Cpu => Device::Cpu,

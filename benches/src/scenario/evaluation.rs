@@ -18,6 +18,7 @@ const SEEDS: u64 = 3;
 /// Trains one encoder a seed and scores its features and the baselines on later windows.
 pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let quick = bench.options.quick;
+    let device = super::contrastive::device(bench);
     let input = InputSpec::Bins { window: WINDOW, stride: 4 };
     let positives = Positives::Near { max_shift: WINDOW / 2 };
     let options = PrepareOptions { positives, scale: None, volatility_labels: false };
@@ -36,7 +37,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let mut models: Vec<TrainedModel> = Vec::new();
     for seed in 0..SEEDS {
         let _scope = lob_profiler::scope("train");
-        let config = config(bench.options.seed + seed, steps);
+        let config = TrainConfig { device, ..config(bench.options.seed + seed, steps) };
         let outcome = lob_contrastive::train(&mut *prepared.train, &config)?;
         if let Some(why) = &outcome.metrics.collapse {
             bench.rec.finding(Severity::Warning, format!("seed {seed} looks collapsed: {why}"));
@@ -45,7 +46,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     let (max_train, max_test) = if quick { (600, 400) } else { (2000, 2000) };
     let settings =
-        EvaluateConfig { seeds: models.len(), max_train, max_test, ..EvaluateConfig::default() };
+        EvaluateConfig { device, seeds: models.len(), max_train, max_test, ..Default::default() };
     let table = {
         let _scope = lob_profiler::scope("evaluate");
         evaluate(&mut *prepared.whole, &prepared.split, &prepared.tasks, &models, &settings)?

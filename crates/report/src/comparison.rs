@@ -161,15 +161,14 @@ pub(crate) const fn word(verdict: ChangeVerdict) -> &'static str {
 
 fn row(c: &Change) -> String {
     let q = c.q_value.map_or_else(|| "–".to_owned(), |q| format!("{q:.3}"));
-    format!(
-        "| {} | {} | {} | {} | {} | {q} | {} |",
-        code(&c.metric),
-        code(&c.scenario),
-        value(c.unit, c.base),
-        value(c.unit, c.current),
-        signed(c.relative),
-        word(c.verdict)
-    )
+    format!("| {} | {q} | {} |", figures(c), word(c.verdict))
+}
+
+/// The cells of a change that every table begins with: metric, scenario, base, current, change.
+pub(crate) fn figures(c: &Change) -> String {
+    let (metric, scenario) = (code(&c.metric), code(&c.scenario));
+    let (base, current) = (value(c.unit, c.base), value(c.unit, c.current));
+    format!("{metric} | {scenario} | {base} | {current} | {}", signed(c.relative))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use crate::analysis::{
     bottleneck, condition, limits, percent, slowest, stage_rates, status_word, tally, value,
     verdict_lines, verdict_word, when,
 };
-use crate::baseline::{Baseline, signed};
-use crate::comparison::word;
+use crate::baseline::Baseline;
+use crate::comparison::{figures, word};
 use crate::escape::{code, markdown, markdown_ticked};
 
 /// Limits and pieces of advice shown.
@@ -45,15 +45,7 @@ pub fn pull_request_summary(
             text.push_str("|---|---|--:|--:|--:|---|\n");
         }
         for c in loud.iter().take(MAX_CHANGES) {
-            text.push_str(&format!(
-                "| {} | {} | {} | {} | {} | {} |\n",
-                code(&c.metric),
-                code(&c.scenario),
-                value(c.unit, c.base),
-                value(c.unit, c.current),
-                signed(c.relative),
-                word(c.verdict)
-            ));
+            text.push_str(&format!("| {} | {} |\n", figures(c), word(c.verdict)));
         }
         if let Some(hidden) = loud.len().checked_sub(MAX_CHANGES).filter(|n| *n > 0) {
             text.push_str(&format!("\n{hidden} more stand in comparison.md.\n"));

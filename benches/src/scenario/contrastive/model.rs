@@ -93,19 +93,19 @@ fn failed(bench: &mut Bench<'_>, metric: &str, why: &str) {
 
 /// Time and memory over batch sizes and windows.
 pub(in crate::scenario) fn scaling(bench: &mut Bench<'_>) -> Result<()> {
+    // A size may be too large for a device; without the device no size says anything.
+    settings(bench).device.resolve()?;
     bench.rec.config("encoder", "medium");
     let by_batch = BATCHES.map(|batch| Shape::perceptron("medium", batch, SCALING_WINDOW));
     let by_window = WINDOWS.map(|n| Shape::perceptron("medium", SCALING_BATCH, n));
     let batches = curve(bench, "batch", &by_batch, |shape| shape.batch_size);
     let windows = curve(bench, "window", &by_window, |shape| shape.n_inputs);
     for (name, points) in [("batch", &batches), ("window", &windows)] {
-        let largest = points.iter().map(|p| p.size).max().unwrap_or(0);
-        bench.rec.add(Measurement::measured(
-            &format!("train.max_{name}"),
-            Unit::Count,
-            Direction::HigherIsBetter,
-            &[largest as f64],
-        ));
+        let (metric, higher) = (format!("train.max_{name}"), Direction::HigherIsBetter);
+        bench.rec.add(match points.iter().map(|p| p.size).max() {
+            Some(largest) => Measurement::measured(&metric, Unit::Count, higher, &[largest as f64]),
+            None => Measurement::unavailable(&metric, Unit::Count, higher, "no size worked"),
+        });
     }
     memory(bench, &batches);
     Ok(())
