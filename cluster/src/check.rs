@@ -1,18 +1,18 @@
 //! `lob-cluster check`.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+mod contents;
 
-use anyhow::{Context, Result};
+use std::{collections::BTreeMap, process::ExitCode};
+
+use anyhow::Result;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{inputs, store};
+use crate::{
+    inputs,
+    place::{self, Place},
+};
+use contents::Contents;
 
 /// Check a store against its journals: whole files, nothing left over
 #[derive(clap::Args)]
@@ -20,14 +20,16 @@ use crate::{inputs, store};
 Examples:
   lob-cluster check /data/store
   lob-cluster check /data/store --deep --inputs /data/dbn
+  lob-cluster check s3://ticks/store --inputs s3://ticks/dbn
 
 Exit code 2 if a file is missing, differs from its journal, stands in no journal, or is left over.")]
 pub(crate) struct Args {
-    /// Folder of the store
-    store: PathBuf,
-    /// Files or folders that must have been converted
-    #[arg(long, num_args = 1..)]
-    inputs: Vec<PathBuf>,
+    /// Folder of the store, or `s3://bucket/prefix`
+    #[arg(value_parser = place::parser())]
+    store: Place,
+    /// Files or folders that must have been converted, or `s3://bucket/prefix`
+    #[arg(long, num_args = 1.., value_parser = place::parser())]
+    inputs: Vec<Place>,
     /// Compare the SHA-256 of every file, not its size only
     #[arg(long)]
     deep: bool,
@@ -67,13 +69,13 @@ struct LineInput {
 
 #[derive(Clone, Deserialize)]
 struct LineOutput {
-    path: PathBuf,
+    path: String,
     bytes: u64,
     sha256: String,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let found = check(args)?;
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let found = check(&args).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&found)?);
     } else {
@@ -91,91 +93,59 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if found.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-fn check(args: &Args) -> Result<Found> {
+async fn check(args: &Args) -> Result<Found> {
     let mut found = Found::default();
-    // Of an input or output that stands in several lines the last one counts.
-    let (mut inputs, mut outputs) = (BTreeMap::new(), BTreeMap::new());
-    for path in store::journals(&args.store)? {
+    let contents = Contents::of(&args.store).await?;
+    // Of an input that stands in several lines the last one counts: it was delivered again, and
+    // what was made of it before is removed.
+    let mut inputs = BTreeMap::new();
+    let mut journals = contents.journals();
+    while let Some(journal) = journals.next().await {
+        let (name, text) = journal?;
         found.journals += 1;
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("read the journal `{}`", path.display()))?;
         for (n, line) in text.lines().enumerate() {
             let Ok(Line { outcome }) = serde_json::from_str(line) else {
-                found.problems.push(format!("`{}`: line {} is broken", path.display(), n + 1));
+                found.problems.push(format!("`{name}`: line {} is broken", n + 1));
                 continue;
             };
-            inputs.insert(outcome.input.path, ());
-            outputs.extend(outcome.outputs.into_iter().map(|output| (output.path.clone(), output)));
+            inputs.insert(outcome.input.path, outcome.outputs);
         }
     }
+    drop(journals);
+    let outputs = inputs.values().flatten();
+    let outputs: BTreeMap<_, _> = outputs.map(|output| (&*output.path, output)).collect();
     (found.inputs, found.outputs) = (inputs.len(), outputs.len());
     for output in outputs.values() {
-        found.problems.extend(check_output(&args.store, output, args.deep)?);
+        found.problems.extend(check_output(&contents, output, args.deep).await?);
     }
-    let mut files = Vec::new();
-    data_files(&args.store, &mut files)?;
-    for file in files {
-        let relative = file.strip_prefix(&args.store).unwrap_or(&file);
-        if !outputs.contains_key(relative) {
-            found.problems.push(format!("`{}` stands in no journal", file.display()));
-        }
+    for name in contents.files().filter(|name| !outputs.contains_key(name)) {
+        found.problems.push(format!("`{}` stands in no journal", contents.shown(name)));
     }
     if !args.inputs.is_empty() {
-        for input in inputs::find(&args.inputs)? {
+        for input in inputs::find(&args.inputs).await? {
             if !inputs.contains_key(&input.path) {
                 found.problems.push(format!("`{}` is not converted", input.path));
             }
         }
     }
-    for path in store::left_over(&args.store)? {
-        found.problems.push(format!("`{}` is left over from a killed task", path.display()));
+    for name in contents.left_over()? {
+        found.problems.push(format!("`{name}` is left over from a killed task"));
     }
     Ok(found)
 }
 
-fn check_output(root: &Path, output: &LineOutput, deep: bool) -> Result<Option<String>> {
-    let path = root.join(&output.path);
-    let bytes = match path.metadata() {
-        Ok(file) => file.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Some(format!("`{}` is missing", path.display())));
-        }
-        Err(error) => return Err(error).with_context(|| format!("look at `{}`", path.display())),
+async fn check_output(
+    contents: &Contents,
+    output: &LineOutput,
+    deep: bool,
+) -> Result<Option<String>> {
+    let (shown, expected) = (contents.shown(&output.path), output.bytes);
+    let Some(bytes) = contents.bytes(&output.path) else {
+        return Ok(Some(format!("`{shown}` is missing")));
     };
-    if bytes != output.bytes {
-        let expected = output.bytes;
-        return Ok(Some(format!("`{}` has {bytes} bytes, expected {expected}", path.display())));
+    if bytes != expected {
+        return Ok(Some(format!("`{shown}` has {bytes} bytes, expected {expected}")));
     }
-    let differs = deep && hash(&path)? != output.sha256;
-    Ok(differs.then(|| format!("`{}` differs from its journal (sha256)", path.display())))
-}
-
-fn hash(path: &Path) -> Result<String> {
-    let mut file = File::open(path).with_context(|| format!("open `{}`", path.display()))?;
-    let (mut hash, mut buf) = (Sha256::new(), vec![0; 1 << 18]);
-    loop {
-        let n = file.read(&mut buf).with_context(|| format!("read `{}`", path.display()))?;
-        if n == 0 {
-            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-        }
-        hash.update(&buf[..n]);
-    }
-}
-
-/// Parquet files below a folder, hidden folders left out.
-fn data_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let context = || format!("list `{}`", folder.display());
-    for entry in std::fs::read_dir(folder).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if entry.file_type().with_context(context)?.is_dir() {
-            data_files(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            found.push(path);
-        }
-    }
-    Ok(())
+    let differs = deep && contents.hash(&output.path).await? != output.sha256;
+    Ok(differs.then(|| format!("`{shown}` differs from its journal (sha256)")))
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 
-use crate::{codec::Codec, one, warn_if_open};
+use crate::{codec::Codec, one, scratch, warn_if_open};
 
 /// Do work; one for each machine
 #[derive(clap::Args)]
@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// Folder for the engine's own small files [default: a new temporary one]
     #[arg(long)]
     work_dir: Option<PathBuf>,
+    /// Local disk for objects on their way: for each slot the largest input and what becomes of
+    /// it [default: the system's temporary folder]
+    #[arg(long)]
+    scratch: Option<PathBuf>,
     /// Seconds between signs of life
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     heartbeat: u64,
@@ -55,6 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let name = args.external_host.clone().unwrap_or_else(|| args.bind.clone());
     // Found out at the start and not with the first file.
     one::set_up(args.lob.as_deref(), format!("{name}:{}", args.port))?;
+    scratch::set_up(&args.scratch.unwrap_or_else(std::env::temp_dir))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // A process id makes the folder new: an executor's id must be new at each start as well.
     let default_dir = || std::env::temp_dir().join(format!("lob-cluster-{}", std::process::id()));
@@ -79,6 +84,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     };
     eprintln!("executor at {}:{}, {} slots", args.bind, args.port, config.vcores);
     let ended = start_executor_process(Arc::new(config)).await;
+    scratch::clear();
     if args.work_dir.is_none() {
         drop(std::fs::remove_dir_all(&work_dir));
     }

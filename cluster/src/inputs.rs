@@ -4,35 +4,52 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::{
+    bucket::{Bucket, Patience},
+    place::Place,
+};
+
 /// A file to convert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
-    /// Absolute path, as text: it travels to other machines.
+    /// Absolute path or URL, as text: it travels to other machines.
     pub(crate) path: String,
     pub(crate) bytes: u64,
 }
 
-/// The DBN files among `inputs` and below its folders, each once, in path order.
+/// The DBN files and objects among `inputs` and below their folders and prefixes, each once, in
+/// order of their paths and URLs.
 ///
 /// # Errors
-/// Nothing was found, a path cannot be read, or a path is not Unicode.
-pub(crate) fn find(inputs: &[PathBuf]) -> Result<Vec<Input>> {
-    let mut paths = Vec::new();
+/// Nothing was found, a place cannot be read, or a path is not Unicode.
+pub(crate) async fn find(inputs: &[Place]) -> Result<Vec<Input>> {
+    let mut found = Vec::new();
     for input in inputs {
-        let absolute =
-            input.canonicalize().with_context(|| format!("input `{}`", input.display()))?;
-        let before = paths.len();
-        if absolute.is_dir() {
-            walk(&absolute, &mut paths)?
-        } else {
-            paths.push(absolute)
+        let before = found.len();
+        match input {
+            Place::Path(path) => found.extend(find_files(path)?),
+            Place::Object(at) => {
+                found.extend(find_objects(&Bucket::open(at, Patience::Short)?).await?)
+            }
         }
-        if paths.len() == before {
-            bail!("`{}` holds no `.dbn` or `.dbn.zst` file", input.display());
+        if found.len() == before {
+            bail!("`{input}` holds no `.dbn` or `.dbn.zst` file");
         }
     }
-    paths.sort();
-    paths.dedup();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
+    Ok(found)
+}
+
+fn find_files(path: &Path) -> Result<Vec<Input>> {
+    let context = || format!("input `{}`", path.display());
+    let absolute = path.canonicalize().with_context(context)?;
+    let mut paths = Vec::new();
+    if absolute.is_dir() {
+        walk(&absolute, &mut paths)?
+    } else {
+        paths.push(absolute)
+    }
     let describe = |path: PathBuf| {
         let bytes = path.metadata().with_context(|| format!("input `{}`", path.display()))?.len();
         let Some(text) = path.to_str() else {
@@ -41,6 +58,25 @@ pub(crate) fn find(inputs: &[PathBuf]) -> Result<Vec<Input>> {
         Ok(Input { path: text.to_owned(), bytes })
     };
     paths.into_iter().map(describe).collect()
+}
+
+/// The object at a URL, or those below it.
+async fn find_objects(bucket: &Bucket) -> Result<Vec<Input>> {
+    // A listing fails in a missing bucket, where a question for one object is only answered "no".
+    let below = bucket.list("").await?;
+    if below.is_empty() && !bucket.is_whole() {
+        let alone = bucket.head("").await?;
+        return Ok(alone
+            .map(|meta| Input { path: bucket.url(""), bytes: meta.size })
+            .into_iter()
+            .collect());
+    }
+    let is_input = |name: &String| {
+        (name.ends_with(".dbn") || name.ends_with(".dbn.zst"))
+            && !name.split('/').any(|part| part.starts_with('.'))
+    };
+    let names = below.into_iter().filter(|(name, _)| is_input(name));
+    Ok(names.map(|(name, meta)| Input { path: bucket.url(&name), bytes: meta.size }).collect())
 }
 
 fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
@@ -113,19 +149,55 @@ mod tests {
         assert_eq!(groups(&inputs, 25, 9), [vec!["big"], vec!["a", "b"], vec!["c"]]);
     }
 
-    #[test]
-    fn folders_are_searched_and_nothing_is_an_error() {
+    #[tokio::test]
+    async fn folders_are_searched_and_nothing_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
+        let place = |path: PathBuf| Place::Path(path);
         std::fs::create_dir(at("b")).unwrap();
         for name in ["a.dbn", "b/c.dbn.zst", "b/notes.txt", ".hidden.dbn"] {
             std::fs::write(at(name), "x").unwrap();
         }
-        let found = find(&[folder.path().to_owned(), at("a.dbn")]).unwrap();
+        let found = find(&[place(folder.path().to_owned()), place(at("a.dbn"))]).await.unwrap();
         let names: Vec<_> = found.iter().map(|i| i.path.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, ["a.dbn", "c.dbn.zst"]);
-        assert!(find(&[at("missing.dbn")]).is_err());
+        assert!(find(&[place(at("missing.dbn"))]).await.is_err());
         std::fs::remove_file(at("b/c.dbn.zst")).unwrap();
-        assert!(find(&[at("b")]).unwrap_err().to_string().contains("holds no"));
+        let error = find(&[place(at("b"))]).await.unwrap_err();
+        assert!(error.to_string().contains("holds no"));
+    }
+
+    #[tokio::test]
+    async fn prefixes_are_searched_by_whole_parts() {
+        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let bucket = |url: &str| {
+            let Place::Object(at) = url.parse().unwrap() else { panic!() };
+            Bucket::over(store.clone(), &at)
+        };
+        let root = bucket("s3://b");
+        for (name, text) in [
+            ("in/b.dbn.zst", "22"),
+            ("in/a.dbn", "1"),
+            ("in/day=2024-01-02/c d.dbn", "333"),
+            ("in/notes.txt", "x"),
+            ("in/.trash/e.dbn", "x"),
+            ("in-other/f.dbn", "x"),
+        ] {
+            root.write(name, text.to_owned()).await.unwrap();
+        }
+        let of = async |url: &str| {
+            let found = find_objects(&bucket(url)).await.unwrap();
+            found.into_iter().map(|i| (i.path, i.bytes)).collect::<Vec<_>>()
+        };
+        let expected = [
+            ("s3://b/in/a.dbn".to_owned(), 1),
+            ("s3://b/in/b.dbn.zst".to_owned(), 2),
+            ("s3://b/in/day=2024-01-02/c d.dbn".to_owned(), 3),
+        ];
+        assert_eq!(of("s3://b/in").await, expected);
+        assert_eq!(of("s3://b/in/").await, expected);
+        assert_eq!(of("s3://b").await.len(), 4);
+        assert_eq!(of("s3://b/in/a.dbn").await, expected[..1]);
+        assert!(of("s3://b/none").await.is_empty());
     }
 }

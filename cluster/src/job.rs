@@ -1,15 +1,15 @@
 //! What all tasks of a job share; travels inside the plan.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::place::Place;
 
 /// How each file is converted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// Folder of the store, the same path on every machine.
-    pub(crate) out: PathBuf,
+    /// Folder of the store, the same path on every machine, or its place in a bucket.
+    pub(crate) out: Place,
     /// Flags for `lob convert`, as given after `--`.
     pub(crate) flags: Vec<String>,
     /// Longest time for one file in seconds; 0 for no limit.

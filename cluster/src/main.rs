@@ -3,16 +3,20 @@
 //! A scheduler hands groups of files to executors; an executor runs one `lob convert` process for
 //! each file. What the processes write into the shared store is what one machine would write.
 
+mod attempts;
+mod bucket;
 mod check;
 mod codec;
 mod executor;
 mod inputs;
 mod job;
 mod one;
+mod place;
 mod plan;
 mod progress;
 mod row;
 mod scheduler;
+mod scratch;
 mod store;
 mod submit;
 
@@ -33,9 +37,12 @@ Examples, each in its own terminal:
   lob-cluster scheduler
   lob-cluster executor --slots 8
   lob-cluster submit /data/dbn --out /data/store -- --preset EURUSD
+  lob-cluster submit s3://ticks/dbn --out s3://ticks/store
   lob-cluster check /data/store
 
-Inputs and the store lie on a path that all machines see under the same name. `lob` is looked for
+Inputs and the store lie on a path that all machines see under the same name, or in a bucket of an
+S3-compatible store: `s3://bucket/prefix`, with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+AWS_ENDPOINT and AWS_ALLOW_HTTP set for `submit`, `check` and each executor. `lob` is looked for
 beside `lob-cluster`, then in PATH.
 
 There is no authentication and no encryption: whoever reaches a port can read results and start
@@ -65,7 +72,7 @@ async fn main() -> ExitCode {
         Command::Scheduler(args) => scheduler::run(args).await,
         Command::Executor(args) => executor::run(args).await,
         Command::Submit(args) => submit::run(args).await,
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(args).await,
         Command::One(args) => one::run(args).await,
     };
     match outcome {

@@ -59,7 +59,7 @@ impl ConvertExec {
 
 impl DisplayAs for ConvertExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConvertExec: out={}", self.job.out.display())
+        write!(f, "ConvertExec: out={}", self.job.out)
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
 
     fn plan(groups: usize) -> Arc<dyn ExecutionPlan> {
         let groups: Vec<_> = (0..groups).map(|n| vec![format!("/{n}.dbn")]).collect();
-        let job = Job { out: "/store".into(), flags: Vec::new(), timeout_s: 0 };
+        let job = Job { out: "/store".parse().unwrap(), flags: Vec::new(), timeout_s: 0 };
         ConvertExec::over(&groups, job).unwrap()
     }
 

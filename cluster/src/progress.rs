@@ -2,11 +2,10 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use crate::store;
+use crate::{attempts::Log, place::Place};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -17,17 +16,18 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Watches a job of this many files; `None` if nobody would see it.
-    pub(crate) fn start(out: PathBuf, files: usize, quiet: bool) -> Option<Self> {
+    pub(crate) async fn start(out: &Place, files: usize, quiet: bool) -> Option<Self> {
         if quiet || !std::io::stderr().is_terminal() {
             return None;
         }
         // Those of earlier jobs do not count.
-        let before = store::done(&out).map_or(0, |done| done.len());
+        let mut log = Log::new(out);
+        let before = log.done().await.map_or(0, |done| done.len());
         let start = Instant::now();
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(INTERVAL).await;
-                let Ok(done) = store::done(&out) else { continue };
+                let Ok(done) = log.done().await else { continue };
                 let done = done.len().saturating_sub(before).min(files);
                 eprint!("\r\x1b[K{}", line(done, files, start.elapsed()));
                 drop(std::io::stderr().flush());

@@ -28,10 +28,14 @@ pub(crate) struct Row {
     pub(crate) records: u64,
     /// Rows written.
     pub(crate) rows: u64,
-    /// Files of the store, relative to it.
+    /// Files of the store, relative to it; objects likewise.
     pub(crate) outputs: Vec<String>,
     /// Warnings of the conversion.
     pub(crate) warnings: Vec<String>,
+    /// Bytes fetched from a bucket.
+    pub(crate) downloaded_bytes: u64,
+    /// Bytes written to a bucket.
+    pub(crate) uploaded_bytes: u64,
     /// Wall time in seconds.
     pub(crate) elapsed_s: f64,
     /// Executor that converted it.

@@ -4,7 +4,6 @@ mod run;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -13,8 +12,10 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::{
+    bucket::{Bucket, Patience},
     inputs::{self, Input},
     job::Job,
+    place::{self, Place},
     progress::Progress,
     row::Row,
     store,
@@ -26,16 +27,20 @@ use crate::{
 Examples:
   lob-cluster submit /data/dbn --out /data/store
   lob-cluster submit /data/dbn --out /data/store -- --layout ticks --symbols ESH4
+  lob-cluster submit s3://ticks/dbn --out s3://ticks/store
 
 What follows `--` goes to `lob convert`. Files that the store already holds are passed over, so
 running it again is cheap and finishes what is missing. Exit code 2 lists what failed.")]
 pub(crate) struct Args {
-    /// DBN files or folders of them, on a path that every machine sees
-    #[arg(required = true, value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
-    /// Folder of the store, on a path that every machine sees
-    #[arg(long)]
-    out: PathBuf,
+    /// DBN files or folders of them, on a path that every machine sees or at `s3://bucket/prefix`
+    #[arg(value_name = "INPUT", value_parser = place::parser())]
+    inputs: Vec<Place>,
+    /// The same as INPUT
+    #[arg(long = "input", value_name = "INPUT", value_parser = place::parser())]
+    more: Vec<Place>,
+    /// Folder of the store, on a path that every machine sees or at `s3://bucket/prefix`
+    #[arg(long, value_parser = place::parser())]
+    out: Place,
     /// Address of the scheduler
     #[arg(long, default_value = "127.0.0.1:7050", value_name = "HOST:PORT")]
     scheduler: String,
@@ -74,12 +79,16 @@ struct Summary {
     failed: Vec<Failure>,
     records: u64,
     rows: u64,
+    /// Bytes fetched from buckets by the last attempt at each file.
+    downloaded_bytes: u64,
+    /// Bytes written to a bucket, likewise.
+    uploaded_bytes: u64,
     /// Submissions to the scheduler.
     attempts: u32,
     /// Files of each executor.
     workers: BTreeMap<String, usize>,
     /// Left-overs of killed tasks that were removed.
-    swept: Vec<PathBuf>,
+    swept: Vec<std::path::PathBuf>,
     elapsed_s: f64,
 }
 
@@ -92,12 +101,14 @@ struct Failure {
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     refuse_own_flags(&args.flags)?;
     let start = Instant::now();
-    let inputs = inputs::find(&args.inputs)?;
-    std::fs::create_dir_all(&args.out)
-        .with_context(|| format!("make the store `{}`", args.out.display()))?;
-    let out = args.out.canonicalize()?;
+    let places = [&args.inputs[..], &args.more].concat();
+    if places.is_empty() {
+        bail!("no input was given\nhint: name files or folders of them, or `s3://bucket/prefix`");
+    }
+    let inputs = inputs::find(&places).await?;
+    let out = open_store(&args.out).await?;
     let job = Job { out: out.clone(), flags: args.flags.clone(), timeout_s: args.timeout };
-    let progress = Progress::start(out.clone(), inputs.len(), args.quiet || args.json);
+    let progress = Progress::start(&out, inputs.len(), args.quiet || args.json).await;
     let (rows, attempts) = tokio::select! {
         done = convert_all(&args, &inputs, &job) => done?,
         stopped = tokio::signal::ctrl_c() => {
@@ -107,12 +118,56 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         }
     };
     drop(progress);
-    let mut summary = summarise(&inputs, rows, &out)?;
+    let held = held(&out, &rows).await?;
+    let mut summary = summarise(&inputs, rows, &held);
     summary.attempts = attempts;
-    summary.swept = store::sweep(&out)?;
+    if let Place::Path(out) = &out {
+        summary.swept = store::sweep(out)?;
+    }
     summary.elapsed_s = start.elapsed().as_secs_f64();
     print(&args, &summary)?;
     Ok(if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The store, made if it is a folder, looked at if it is in a bucket.
+async fn open_store(out: &Place) -> Result<Place> {
+    match out {
+        Place::Path(path) => {
+            let context = || format!("make the store `{}`", path.display());
+            std::fs::create_dir_all(path).with_context(context)?;
+            let path = path.canonicalize().with_context(context)?;
+            if path.to_str().is_none() {
+                bail!("`{}` is no Unicode path\nhint: rename it", path.display());
+            }
+            Ok(Place::Path(path))
+        }
+        Place::Object(at) => {
+            let bucket = Bucket::open(at, Patience::Short)?;
+            bucket.probe().await?;
+            // Better refused now than by each executor after its first file.
+            bucket
+                .write(MARK, format!("{{\"lob-cluster\":\"{}\"}}\n", env!("CARGO_PKG_VERSION")))
+                .await?;
+            Ok(out.clone())
+        }
+    }
+}
+
+/// Written by each `submit` to see that it may.
+const MARK: &str = ".loblab-cluster/submit.json";
+
+/// Those files the rows name that are in the store, seen from here.
+async fn held(out: &Place, rows: &BTreeMap<String, Row>) -> Result<BTreeSet<String>> {
+    match out {
+        Place::Path(out) => {
+            let outputs = rows.values().flat_map(|row| &row.outputs);
+            Ok(outputs.filter(|output| out.join(output).is_file()).cloned().collect())
+        }
+        Place::Object(at) => {
+            let listed = Bucket::open(at, Patience::Short)?.list("").await?;
+            Ok(listed.into_keys().collect())
+        }
+    }
 }
 
 /// Flags that the cluster sets itself.
@@ -190,15 +245,15 @@ fn check_rows(files: &[Input], rows: &[Row]) -> Result<()> {
 fn summarise(
     inputs: &[Input],
     mut rows: BTreeMap<String, Row>,
-    out: &std::path::Path,
-) -> Result<Summary> {
+    held: &BTreeSet<String>,
+) -> Summary {
     let mut summary = Summary { files: inputs.len(), ..Summary::default() };
     for input in inputs {
         let row = rows.remove(&input.path).unwrap_or_else(|| Row {
             error: Some("no attempt came back".to_owned()),
             ..Row::default()
         });
-        let lost = row.outputs.iter().find(|output| !out.join(output).is_file());
+        let lost = row.outputs.iter().find(|output| !held.contains(*output));
         let error = row.error.or_else(|| {
             lost.map(|output| {
                 format!(
@@ -215,9 +270,11 @@ fn summarise(
         summary.resumed += usize::from(row.resumed);
         summary.records += row.records;
         summary.rows += row.rows;
+        summary.downloaded_bytes += row.downloaded_bytes;
+        summary.uploaded_bytes += row.uploaded_bytes;
         *summary.workers.entry(row.worker).or_default() += 1;
     }
-    Ok(summary)
+    summary
 }
 
 fn print(args: &Args, summary: &Summary) -> Result<()> {
@@ -238,6 +295,12 @@ fn print(args: &Args, summary: &Summary) -> Result<()> {
             summary.rows,
             summary.elapsed_s
         );
+        if summary.downloaded_bytes + summary.uploaded_bytes > 0 {
+            eprintln!(
+                "  {} bytes from buckets, {} to them",
+                summary.downloaded_bytes, summary.uploaded_bytes
+            );
+        }
         for (worker, files) in &summary.workers {
             eprintln!("  {worker}: {files} files");
         }
@@ -266,8 +329,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_output_that_is_not_here_is_a_failure() {
+    #[tokio::test]
+    async fn an_output_that_is_not_here_is_a_failure() {
         let out = tempfile::tempdir().unwrap();
         std::fs::write(out.path().join("a.parquet"), "x").unwrap();
         let done = |path: &str, output: &str| {
@@ -275,7 +338,8 @@ mod tests {
         };
         let rows = BTreeMap::from([done("a", "a.parquet"), done("b", "b.parquet")]);
         let files = [input("a"), input("b"), input("c")];
-        let summary = summarise(&files, rows, out.path()).unwrap();
+        let held = held(&Place::Path(out.path().to_owned()), &rows).await.unwrap();
+        let summary = summarise(&files, rows, &held);
         assert_eq!(summary.converted, 1);
         let failed: Vec<_> = summary.failed.iter().map(|f| f.path.as_str()).collect();
         assert_eq!(failed, ["b", "c"]);

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::process;
 
-/// Builds `lob` and the cluster, and runs the cluster's tests one at a time; arguments go to the
-/// test program (names of tests, `--nocapture`).
+/// Builds `lob` and the cluster, and checks the cluster's form, tests and lints, the tests one at a
+/// time; arguments go to the test program (names of tests, `--nocapture`).
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let lob = process::build_lob(&[])?;
     let manifest = process::root().join("cluster/Cargo.toml");
@@ -22,5 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut test = cluster("test");
     test.arg("--locked").env("LOB_BIN", lob).args(["--", "--test-threads=1"]).args(args);
     process::must(&mut test)?;
+    // Last, as it checks the engine anew: minutes the first time, seconds after.
+    process::must(cluster("clippy").args(["--locked", "--all-targets", "--", "-D", "warnings"]))?;
     Ok(ExitCode::SUCCESS)
 }

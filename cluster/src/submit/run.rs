@@ -6,19 +6,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use ballista_core::{
-    config::BallistaConfig, execution_plans::execute_physical_plan, extension::SessionConfigExt,
-};
+use ballista_core::{execution_plans::execute_physical_plan, extension::SessionConfigExt};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::TryStreamExt;
 
 use crate::{
+    attempts::Log,
     codec::Codec,
     job::Job,
+    place::Place,
     plan::ConvertExec,
     row::{self, Row},
-    store,
 };
 
 /// Waits until something listens at the scheduler's address.
@@ -50,10 +49,12 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// Returns when every file is converted and the job has still not come back a while later. Rows
 /// are fetched from the executors; one that hangs with rows at hand would be waited for without
 /// end, although nothing but the rows is missing: the next attempt finds all files converted.
-async fn stalled(job: &Job, groups: &[Vec<String>], before: &BTreeMap<String, u64>) {
+async fn stalled(job: &Job, groups: &[Vec<String>], log: &mut Log, before: &BTreeMap<String, u64>) {
+    // A look at a bucket is a request for each thousand logs and each that has changed.
+    let interval_s = if matches!(job.out, Place::Path(_)) { 1 } else { 3 };
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let Ok(now) = store::done(&job.out) else { continue };
+        tokio::time::sleep(Duration::from_secs(interval_s)).await;
+        let Ok(now) = log.done().await else { continue };
         let is_done = |path| now.get(path) > before.get(path);
         if groups.iter().flatten().all(is_done) {
             return tokio::time::sleep(SETTLE).await;
@@ -82,7 +83,8 @@ pub(super) async fn job(scheduler: &str, groups: &[Vec<String>], job: &Job) -> R
     let config = session.ballista_config();
     let codec = Codec::default();
     let url = format!("http://{scheduler}");
-    let before = store::done(&job.out)?;
+    let mut log = Log::new(&job.out);
+    let before = log.done().await?;
     let collected = async {
         let stream =
             execute_physical_plan::<PhysicalPlanNode>(url, &config, plan, &codec, id, session);
@@ -91,7 +93,7 @@ pub(super) async fn job(scheduler: &str, groups: &[Vec<String>], job: &Job) -> R
     };
     let batches = tokio::select! {
         batches = collected => batches?,
-        () = stalled(job, groups, &before) => bail!(
+        () = stalled(job, groups, &mut log, &before) => bail!(
             "all files are converted, but their rows did not come within {} s: an executor hangs",
             SETTLE.as_secs()
         ),

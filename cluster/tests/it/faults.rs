@@ -10,11 +10,7 @@ fn sleep_s(seconds: f64) {
 
 #[test]
 fn a_killed_executor() {
-    let mut lab = Lab::new(16, 1.0);
-    lab.start_scheduler();
-    lab.start_executor("a");
-    lab.start_executor("b");
-    let submit = lab.submit();
+    let (mut lab, submit) = Lab::submitted(16, 1.0, &["a", "b"]);
     lab.wait_for_starts(6);
     sleep_s(0.3);
     lab.signal("b", "KILL");
@@ -26,11 +22,7 @@ fn a_killed_executor() {
 
 #[test]
 fn a_hung_executor() {
-    let mut lab = Lab::new(16, 1.0);
-    lab.start_scheduler();
-    lab.start_executor("a");
-    lab.start_executor("b");
-    let submit = lab.submit();
+    let (mut lab, submit) = Lab::submitted(16, 1.0, &["a", "b"]);
     lab.wait_for_starts(6);
     lab.signal("b", "STOP");
     let (code, found) = summary(&submit.wait_with_output().unwrap());
@@ -44,10 +36,7 @@ fn a_hung_executor() {
 
 #[test]
 fn a_late_executor() {
-    let mut lab = Lab::new(12, 1.0);
-    lab.start_scheduler();
-    lab.start_executor("a");
-    let submit = lab.submit();
+    let (mut lab, submit) = Lab::submitted(12, 1.0, &["a"]);
     lab.wait_for_starts(2);
     lab.start_executor("late");
     let (code, found) = summary(&submit.wait_with_output().unwrap());
@@ -59,11 +48,7 @@ fn a_late_executor() {
 
 #[test]
 fn a_dead_scheduler() {
-    let mut lab = Lab::new(12, 1.0);
-    lab.start_scheduler();
-    lab.start_executor("a");
-    lab.start_executor("b");
-    let submit = lab.submit();
+    let (mut lab, submit) = Lab::submitted(12, 1.0, &["a", "b"]);
     lab.wait_for_starts(6);
     lab.signal("scheduler", "KILL");
     sleep_s(0.5);
@@ -83,9 +68,7 @@ fn poison_and_damage() {
     let bytes = std::fs::read(lab.path("in/001.mbp-10.dbn.zst")).unwrap();
     let cut = lab.path("in/cut.mbp-10.dbn.zst");
     std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    lab.start_scheduler();
-    lab.start_executor("a");
-    lab.start_executor("b");
+    lab.start(&["a", "b"]);
     let (code, found) = summary(&lab.submit().wait_with_output().unwrap());
     assert_eq!((code, &found["converted"]), (2, &8.into()), "{found}");
     let failed = found["failed"].as_array().unwrap();

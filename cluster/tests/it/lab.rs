@@ -15,6 +15,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::s3::Bucket;
+
 /// Flags that suit short files.
 pub(crate) const FLAGS: [&str; 10] = [
     "--ticks-per-bin",
@@ -37,6 +39,8 @@ pub(crate) struct Lab {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) scheduler: String,
     processes: BTreeMap<String, Child>,
+    /// Where inputs and store are instead of in the folder.
+    bucket: Option<Bucket>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -49,17 +53,12 @@ impl Lab {
             scheduler: format!("127.0.0.1:{}", port()),
             folder,
             processes: BTreeMap::new(),
+            bucket: None,
             _alone: alone,
         };
         fs::create_dir(lab.path("in")).unwrap();
         for n in 0..files {
-            let file = lab.path(&format!("in/{n:03}.mbp-10.dbn.zst"));
-            let made = Command::new(lob())
-                .args(["--quiet", "synth", "--records", "1500", "--seed", &n.to_string(), "--out"])
-                .arg(file)
-                .output()
-                .unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            synth(&lab.path(&format!("in/{n:03}.mbp-10.dbn.zst")), n);
         }
         // A conversion that ends at once could not be killed in the middle.
         let script = format!(
@@ -72,6 +71,53 @@ impl Lab {
         let made = Command::new("chmod").arg("+x").arg(slow).status().unwrap();
         assert!(made.success());
         lab
+    }
+
+    /// A lab whose scheduler and executors run and whose job is submitted.
+    pub(crate) fn submitted(files: u32, delay_s: f64, executors: &[&str]) -> (Self, Child) {
+        let mut lab = Self::new(files, delay_s);
+        lab.start(executors);
+        let submit = lab.submit();
+        (lab, submit)
+    }
+
+    /// Starts the scheduler and executors of these names.
+    pub(crate) fn start(&mut self, executors: &[&str]) {
+        self.start_scheduler();
+        for name in executors {
+            self.start_executor(name);
+        }
+    }
+
+    /// Moves the inputs to a bucket and has the store there; of several labs each in its own place.
+    pub(crate) fn move_to(&mut self, bucket: Bucket) {
+        for entry in fs::read_dir(self.path("in")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            bucket.put(&format!("in/{name}"), fs::read(&path).unwrap());
+        }
+        self.bucket = Some(bucket);
+    }
+
+    pub(crate) fn bucket(&self) -> &Bucket {
+        self.bucket.as_ref().unwrap()
+    }
+
+    /// Path or URL of the inputs or the store.
+    fn place(&self, name: &str) -> String {
+        match &self.bucket {
+            Some(bucket) => bucket.url(name),
+            None => self.path(name).display().to_string(),
+        }
+    }
+
+    /// `lob-cluster`, with what it needs to reach the bucket.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lob-cluster"));
+        if let Some(bucket) = &self.bucket {
+            command.envs(bucket.environment());
+        }
+        command
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -89,6 +135,7 @@ impl Lab {
     pub(crate) fn start_executor(&mut self, name: &str) {
         let (port, grpc_port) = (port(), port());
         let slow = self.path("lob-slow").display().to_string();
+        let scratch = self.path("scratch").display().to_string();
         let address = self.scheduler.clone();
         let ports = [port.to_string(), grpc_port.to_string()];
         let args = [
@@ -105,6 +152,8 @@ impl Lab {
             "1",
             "--lob",
             &slow,
+            "--scratch",
+            &scratch,
         ];
         self.spawn(name, &args);
         wait_until("the executor listens", || TcpStream::connect(("127.0.0.1", grpc_port)).is_ok());
@@ -116,12 +165,8 @@ impl Lab {
             .append(true)
             .open(self.path(&format!("{name}.log")))
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_lob-cluster"))
-            .args(args)
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child =
+            self.command().args(args).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.processes.insert(name.to_owned(), child);
     }
 
@@ -144,12 +189,10 @@ impl Lab {
 
     /// `submit`, started.
     pub(crate) fn submit(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lob-cluster"));
+        let mut command = self.command();
         command
             .args(["submit", "--json", "--scheduler", &self.scheduler, "--files-per-task", "1"])
-            .arg("--out")
-            .arg(self.path("store"))
-            .arg(self.path("in"))
+            .args(["--out", &self.place("store"), "--input", &self.place("in")])
             .arg("--")
             .args(FLAGS)
             .stdout(Stdio::piped())
@@ -164,6 +207,12 @@ impl Lab {
 
     /// Attempts that have begun.
     pub(crate) fn starts(&self) -> usize {
+        if let Some(bucket) = &self.bucket {
+            let logs = bucket.below("store/.loblab-cluster");
+            let count =
+                |log: &Vec<u8>| String::from_utf8_lossy(log).matches("\"event\":\"start\"").count();
+            return logs.values().map(count).sum();
+        }
         let Ok(logs) = fs::read_dir(self.path("store/.loblab-cluster")) else { return 0 };
         let count = |text: String| text.matches("\"event\":\"start\"").count();
         logs.map(|log| count(fs::read_to_string(log.unwrap().path()).unwrap())).sum()
@@ -174,25 +223,48 @@ impl Lab {
     pub(crate) fn assert_same_as_one_machine(&self) {
         let alone = self.path("alone");
         if !alone.exists() {
+            // A store names its sources, so they must be called the same.
+            let mut inputs = vec![self.place("in")];
+            if let Some(bucket) = &self.bucket {
+                let there = self.path(&bucket.url("in").replace("//", "/"));
+                fs::create_dir_all(there.parent().unwrap()).unwrap();
+                if !there.exists() {
+                    std::os::unix::fs::symlink(self.path("in"), &there).unwrap();
+                }
+                let names = fs::read_dir(there).unwrap();
+                let name = |file: std::io::Result<fs::DirEntry>| {
+                    bucket.url(&format!("in/{}", file.unwrap().file_name().to_str().unwrap()))
+                };
+                inputs = names.map(name).collect();
+                inputs.sort();
+            }
             let done = Command::new(lob())
+                .current_dir(self.folder.path())
                 .args(["--quiet", "convert", "--keep-going", "--out"])
                 .arg(&alone)
                 .args(FLAGS)
-                .arg(self.path("in"))
+                .args(inputs)
                 .output()
                 .unwrap();
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+        if let Some(bucket) = &self.bucket {
+            drop(fs::remove_dir_all(self.path("store")));
+            for (name, bytes) in bucket.below("store") {
+                let path = self.path("store").join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, bytes).unwrap();
+            }
         }
         let (ours, theirs) = (data(&self.path("store")), data(&alone));
         assert!(!theirs.is_empty());
         let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&ours), names(&theirs));
         assert!(ours == theirs, "the files differ");
-        let checked = Command::new(env!("CARGO_BIN_EXE_lob-cluster"))
-            .args(["check", "--deep", "--json"])
-            .arg(self.path("store"))
-            .arg("--inputs")
-            .arg(self.path("in"))
+        let checked = self
+            .command()
+            .args(["check", "--deep", "--json", &self.place("store")])
+            .args(["--inputs", &self.place("in")])
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&checked.stdout);
@@ -231,6 +303,16 @@ pub(crate) fn summary(output: &Output) -> (i32, Value) {
     (output.status.code().unwrap(), document)
 }
 
+/// Writes a short synthetic market.
+pub(crate) fn synth(file: &Path, seed: u32) {
+    let made = Command::new(lob())
+        .args(["--quiet", "synth", "--records", "1500", "--seed", &seed.to_string(), "--out"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
 /// Parquet files of a store by their place in it.
 fn data(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -257,7 +339,7 @@ fn lob() -> PathBuf {
 }
 
 /// A free port below those the system gives to clients.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -269,7 +351,7 @@ fn port() -> u16 {
     }
 }
 
-fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
     while !check() {
         assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");

@@ -4,4 +4,5 @@
 
 mod faults;
 mod lab;
+mod s3;
 mod same;

@@ -7,9 +7,7 @@ use crate::lab::{FLAGS, Lab, summary};
 #[test]
 fn without_faults_each_file_is_started_once() {
     let mut lab = Lab::new(20, 0.2);
-    lab.start_scheduler();
-    lab.start_executor("a");
-    lab.start_executor("b");
+    lab.start(&["a", "b"]);
     let (code, found) = summary(&lab.submit().wait_with_output().unwrap());
     assert_eq!(
         (code, &found["converted"], &found["attempts"]),

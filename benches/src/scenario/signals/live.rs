@@ -5,6 +5,10 @@
 //! pipeline busy therefore waits, and its wait counts: a stall of 10 ms shows in every event that
 //! was due meanwhile, not in one of them (the mistake known as coordinated omission; Tene, "How NOT
 //! to Measure Latency", 2013). The service time, from start to signal, is reported beside it.
+//!
+//! Events that have arrived when the pipeline comes free go through it together, up to 32: the model
+//! reads its weights once for all of them, and the signals are those of one event at a time. Each
+//! event is charged the time of its whole group.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +17,7 @@ use lob_convert::RecordStream;
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Artifact, Severity, Summary, Unit};
-use lob_signals::{LogisticModel, Model, Quote, Quotes, SignalPipeline};
+use lob_signals::{FeatureMatrix, LogisticModel, Model, Quote, Quotes, Signal, SignalPipeline};
 
 use super::super::{Bench, quotes};
 use super::{all_measured, stages};
@@ -21,6 +25,9 @@ use super::{all_measured, stages};
 /// Events a second through the medium model, and through the logistic one.
 const EMBEDDING_RATE: f64 = 1_000.0;
 const LOGISTIC_RATE: f64 = 100_000.0;
+
+/// Most events that go through the stages together.
+const AT_ONCE: usize = 32;
 
 /// Events before the schedule starts: past every warm-up and the encoder's window.
 const WARM_UP: usize = 400;
@@ -53,6 +60,8 @@ impl Event {
 struct Latencies {
     response: Vec<f64>,
     stages: [Vec<f64>; 3],
+    /// Most events that went through together.
+    largest_batch: usize,
 }
 
 pub(in super::super) fn live(bench: &mut Bench<'_>) -> Result<()> {
@@ -133,7 +142,7 @@ fn as_recorded(events: &[Event], events_per_s: f64) -> Vec<f64> {
     events.iter().map(|event| since(event) * factor).collect()
 }
 
-/// Feeds the events after the warm-up, each not before its arrival.
+/// Feeds the events after the warm-up, each not before its arrival, and together those that waited.
 fn run<M: Model>(
     pipeline: &mut SignalPipeline<M>,
     events: &[Event],
@@ -144,27 +153,52 @@ fn run<M: Model>(
     }
     let _scope = lob_profiler::scope("live");
     let mut found = Latencies::default();
+    let (mut together, mut arrived) = (Together::default(), Vec::with_capacity(AT_ONCE));
+    let mut waiting = events[WARM_UP..].iter().zip(arrivals_s).peekable();
     let start = Instant::now() + Duration::from_millis(1);
-    for (event, arrival_s) in events[WARM_UP..].iter().zip(arrivals_s) {
-        let due = start + Duration::from_secs_f64(*arrival_s);
+    let due = |arrival_s: f64| start + Duration::from_secs_f64(arrival_s);
+    while let Some(&(_, &arrival_s)) = waiting.peek() {
         // Sleeping would add the scheduler's wake-up to the first microseconds of each event.
-        while Instant::now() < due {
+        while Instant::now() < due(arrival_s) {
             std::hint::spin_loop();
         }
         let begun = Instant::now();
-        let row = pipeline.feature_row(event.quote());
+        arrived.clear();
+        together.features.clear();
+        while arrived.len() < AT_ONCE
+            && let Some((event, &at)) = waiting.next_if(|(_, at)| due(**at) <= begun)
+        {
+            together.features.push(&pipeline.feature_row(event.quote()));
+            arrived.push(due(at));
+        }
         let after_features = Instant::now();
-        let probability = pipeline.probability(&row)?;
+        pipeline.infer(&together.features, &mut together.probabilities)?;
         let after_model = Instant::now();
-        std::hint::black_box(pipeline.signal(&row, probability));
+        pipeline.generate_signals(
+            &together.features,
+            &together.probabilities,
+            &mut together.signals,
+        )?;
+        std::hint::black_box(&together.signals);
         let done = Instant::now();
         let marks = [after_features - begun, after_model - after_features, done - after_model];
-        for (samples, mark) in found.stages.iter_mut().zip(marks) {
-            samples.push(mark.as_secs_f64());
+        found.largest_batch = found.largest_batch.max(arrived.len());
+        for &due in &arrived {
+            for (samples, mark) in found.stages.iter_mut().zip(marks) {
+                samples.push(mark.as_secs_f64());
+            }
+            found.response.push((done - due).as_secs_f64());
         }
-        found.response.push((done - due).as_secs_f64());
     }
     Ok(found)
+}
+
+/// Events on their way through the stages.
+#[derive(Default)]
+struct Together {
+    features: FeatureMatrix,
+    probabilities: Vec<f32>,
+    signals: Vec<Signal>,
 }
 
 const STAGES: [&str; 3] = ["feature_calculation", "model_inference", "signal_generation"];
@@ -190,8 +224,9 @@ fn report(bench: &mut Bench<'_>, way: &str, found: &Latencies, promised: &mut Ve
     bench.rec.finding(
         Severity::Info,
         format!(
-            "{kind} arrivals, scheduled arrival to signal over {} events: p50 {}, p99 {}, p99.9 {}, worst {}",
+            "{kind} arrivals, scheduled arrival to signal over {} events, up to {} at once: p50 {}, p99 {}, p99.9 {}, worst {}",
             summary.n,
+            found.largest_batch,
             Unit::Seconds.format(summary.median),
             Unit::Seconds.format(summary.p99),
             Unit::Seconds.format(p999),
