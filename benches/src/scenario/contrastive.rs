@@ -3,7 +3,7 @@
 
 mod hardware;
 mod model;
-mod noise;
+mod shape;
 
 use std::sync::Arc;
 use std::time::Instant;

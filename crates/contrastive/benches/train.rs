@@ -13,51 +13,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bool, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lob_contrastive::loss::{Scale, info_nce, plain};
-use lob_contrastive::{
-    ContrastiveError, Device, EncoderConfig, Objective, PairKey, Rng, TrainConfig, WindowSource,
-    train,
-};
-
-/// Windows drawn once and handed out again and again, so that the step itself is measured.
-struct Fixed {
-    values: Vec<f32>,
-    n_inputs: usize,
-}
-
-impl Fixed {
-    fn new(batch: usize, n_inputs: usize) -> Self {
-        let mut rng = Rng::new(1);
-        Self { values: (0..batch * n_inputs).map(|_| rng.normal_f32()).collect(), n_inputs }
-    }
-}
-
-impl WindowSource for Fixed {
-    fn len(&self) -> usize {
-        self.values.len() / self.n_inputs
-    }
-
-    fn n_inputs(&self) -> usize {
-        self.n_inputs
-    }
-
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        out.copy_from_slice(&self.values[idx * self.n_inputs..][..self.n_inputs]);
-        Ok(())
-    }
-
-    fn pairs(
-        &mut self,
-        _: &mut Rng,
-        anchors: &mut [f32],
-        positives: &mut [f32],
-        keys: &mut [PairKey],
-    ) -> Result<(), ContrastiveError> {
-        anchors.copy_from_slice(&self.values);
-        positives.copy_from_slice(&self.values);
-        keys.fill(PairKey::default());
-        Ok(())
-    }
-}
+use lob_contrastive::{Device, EncoderConfig, NoisePairs, Objective, Rng, TrainConfig, train};
 
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("train");
@@ -68,7 +24,7 @@ fn steps(c: &mut Criterion) {
         ("complex", EncoderConfig::complex(), 64, 2048),
     ];
     for (name, encoder, batch_size, n_inputs) in cases {
-        let mut source = Fixed::new(batch_size, n_inputs);
+        let mut source = NoisePairs::new(batch_size, n_inputs, 1);
         group.throughput(Throughput::Elements(batch_size as u64));
         let id = BenchmarkId::new(format!("step/{name}"), format!("{batch_size}x{n_inputs}"));
         group.bench_function(id, |b| {

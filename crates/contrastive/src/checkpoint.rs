@@ -101,6 +101,11 @@ impl Checkpoints {
         Ok(Self { plan })
     }
 
+    /// The folder as it is, for a rank that only reads it: another one writes there.
+    pub(crate) fn look(plan: CheckpointPlan) -> Self {
+        Self { plan }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.plan.folder
     }

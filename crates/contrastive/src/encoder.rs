@@ -41,14 +41,26 @@ pub struct Encoded<B: Backend> {
 
 impl<B: Backend> Encoder<B> {
     /// Forward pass of `x` (`[n, n_inputs]`). Dropout acts only when `rng` is given.
-    pub fn forward(&self, x: Tensor<B, 2>, mut rng: Option<&mut Rng>) -> Encoded<B> {
+    pub fn forward(&self, x: Tensor<B, 2>, rng: Option<&mut Rng>) -> Encoded<B> {
+        self.forward_rows(x, 0, rng)
+    }
+
+    /// The same for rows of a larger batch in which they begin at `first_row`: dropout is what it
+    /// would be in the whole batch.
+    pub(crate) fn forward_rows(
+        &self,
+        x: Tensor<B, 2>,
+        first_row: usize,
+        mut rng: Option<&mut Rng>,
+    ) -> Encoded<B> {
         let config = &self.config;
         let (last, hidden) = self.layers.split_last().expect("every encoder has a last layer");
         let mut x = trunk::forward(&config.trunk, &self.trunk, x);
         for layer in hidden {
             let dropout = match rng.as_deref_mut() {
                 Some(rng) if config.dropout > 0.0 => {
-                    Some(Dropout { p: config.dropout, key: rng.next_u64() })
+                    let first = first_row * layer.weight.dims()[1];
+                    Some(Dropout { p: config.dropout, key: rng.next_u64(), first })
                 }
                 _ => None,
             };

@@ -80,6 +80,20 @@ pub enum ContrastiveError {
         /// What does not fit, and what to do.
         reason: String,
     },
+    /// The ranks of a run cannot go on together.
+    #[error(transparent)]
+    Ranks(lob_ranks::RankError),
+    /// The ranks of a run do not do the same.
+    #[error(
+        "the {what} of {ranks} differ from those of rank 0; start all ranks with the same program, \
+         settings and data, on machines of one kind"
+    )]
+    RanksDiffer {
+        /// What differs.
+        what: &'static str,
+        /// Whose.
+        ranks: lob_ranks::RankList,
+    },
     /// A window source failed.
     #[error("cannot read window {window}: {source}")]
     Source {

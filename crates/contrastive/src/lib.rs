@@ -3,7 +3,8 @@
 //! A [`WindowSource`] hands out pairs of windows as plain numbers, [`train`] fits an encoder to
 //! them and returns a [`TrainOutcome`] with the weights as a [`TrainedModel`], and [`embed`] turns
 //! windows into features. These hold nothing of burn and name no backend, so that crates above
-//! compile fast; [`loss`] and [`Encoder`] are the generic parts under them.
+//! compile fast; [`loss`] and [`Encoder`] are the generic parts under them. Several processes train
+//! one model where [`RunOptions::ranks`] joins them.
 //!
 //! ```
 //! let medium = lob_contrastive::EncoderConfig::medium();
@@ -37,6 +38,7 @@ mod rng;
 mod run;
 mod safetensors_file;
 mod source;
+mod team;
 mod trainer;
 
 pub use crate::{
@@ -63,7 +65,8 @@ pub use crate::{
     rng::Rng,
     run::{CheckpointPlan, Ended, RunOptions, StepReport},
     source::{
-        BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, PairKey, Place, Positives,
-        Sampling, SeriesSpec, SeriesWindows, WindowSource, window_starts,
+        BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, NoisePairs, PairKey, Place,
+        Positives, Sampling, SeriesSpec, SeriesWindows, WindowSource, window_starts,
     },
 };
+pub use lob_ranks::Collective;

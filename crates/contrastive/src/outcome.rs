@@ -51,6 +51,10 @@ pub struct TrainOutcome {
     pub backward_s: Vec<f64>,
     /// Clipping and AdamW.
     pub optimiser_s: Vec<f64>,
+    /// Waiting for the other ranks and exchanging with them; 0 for one that is alone.
+    pub exchange_s: Vec<f64>,
+    /// Bytes of values this rank has put into sums over all ranks.
+    pub exchanged_bytes: u64,
     /// Gradient norm before clipping, by step.
     pub grad_norms: Vec<f32>,
     /// Step and validation loss of each evaluation.
@@ -61,7 +65,7 @@ pub struct TrainOutcome {
     pub n_lone_anchors: usize,
     /// Steps skipped because a gradient was not finite in half precision.
     pub skipped_steps: u64,
-    /// State of the embeddings at the end.
+    /// State of the embeddings at the end; not a number on ranks other than 0.
     pub metrics: Metrics,
     /// Why it ended.
     pub ended: Ended,

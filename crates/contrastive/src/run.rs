@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lob_ranks::Collective;
 use serde::Serialize;
 
 use crate::{Metrics, WindowSource};
@@ -18,6 +19,10 @@ pub struct RunOptions<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Is told of every step.
     pub observer: Option<&'a mut dyn FnMut(&StepReport)>,
+    /// The other ranks, where several train one model: each takes an equal share of every batch's
+    /// pairs, the loss sees all of them, and after each step all have the same weights. Only rank 0
+    /// writes and evaluates; with `resume`, the others read its checkpoints under the same path.
+    pub ranks: Option<&'a mut dyn Collective>,
 }
 
 impl std::fmt::Debug for RunOptions<'_> {

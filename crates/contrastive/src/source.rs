@@ -1,14 +1,18 @@
 mod bins;
 mod images;
+mod noise;
 mod pairing;
 mod sampling;
 mod series;
 
 pub use bins::{BIN_CHANNELS, BinRow, BinSeries};
 pub use images::{ImageSpec, ImageWindows};
+pub use noise::NoisePairs;
 pub use pairing::Positives;
 pub use sampling::{Sampling, window_starts};
 pub use series::{SeriesSpec, SeriesWindows};
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -78,4 +82,31 @@ pub trait WindowSource {
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError>;
+
+    /// Draws the same pairs as [`pairs`](Self::pairs), `keys.len()` of them, but writes the windows
+    /// of those in `part` alone: `anchors` and `positives` are `part.len() × n_inputs`. What one of
+    /// several ranks needs of a batch; a source that does not say how draws all and copies.
+    ///
+    /// # Errors
+    /// As [`pairs`](Self::pairs).
+    fn pairs_of_part(
+        &mut self,
+        rng: &mut Rng,
+        part: Range<usize>,
+        anchors: &mut [f32],
+        positives: &mut [f32],
+        keys: &mut [PairKey],
+    ) -> Result<(), ContrastiveError> {
+        if part == (0..keys.len()) {
+            return self.pairs(rng, anchors, positives, keys);
+        }
+        let n_inputs = self.n_inputs();
+        let mut all = vec![0.0; 2 * keys.len() * n_inputs];
+        let (all_anchors, all_positives) = all.split_at_mut(keys.len() * n_inputs);
+        self.pairs(rng, all_anchors, all_positives, keys)?;
+        let values = part.start * n_inputs..part.end * n_inputs;
+        anchors.copy_from_slice(&all_anchors[values.clone()]);
+        positives.copy_from_slice(&all_positives[values]);
+        Ok(())
+    }
 }

@@ -1,5 +1,7 @@
 mod batch;
+mod compare;
 mod evaluation;
+mod folder;
 mod objective;
 mod queue;
 mod snapshot;
@@ -10,15 +12,15 @@ use std::time::Instant;
 
 use burn::tensor::backend::AutodiffBackend;
 
-use crate::checkpoint::Checkpoints;
 use crate::encoder::{Weight, initial_tensors};
-use crate::metrics_log::MetricsLog;
 use crate::optim::AdamW;
 use crate::run::{Ended, RunOptions, StepReport};
+use crate::team::Team;
 use crate::{
     ContrastiveError, Encoder, Layout, Metrics, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
     TrainedModel, WindowSource,
 };
+use folder::RunFolder;
 use objective::LossWeights;
 use queue::Queue;
 pub(crate) use queue::{QueueKey, QueueState};
@@ -48,6 +50,8 @@ struct Trainer<'a, A: AutodiffBackend> {
     optimiser: AdamW<A::InnerBackend>,
     queue: Queue<A::InnerBackend>,
     losses: Vec<f32>,
+    /// Steps taken by earlier processes.
+    first_step: usize,
     best: Option<Best<A::InnerBackend>>,
     /// Anchors that the supervised loss had no positive for, so far.
     n_lone_anchors: usize,
@@ -74,21 +78,17 @@ pub(crate) fn train_on<A: AutodiffBackend>(
     config.validate()?;
     config.encoder.validate_for(source.n_inputs())?;
     check_sources(source, &options)?;
+    let mut team = Team::new(options.ranks.take(), config.batch_size)?;
     let mut trainer = Trainer::<A>::new(config, source, device, host);
-    let mut checkpoints = options.checkpoints.take().map(Checkpoints::open).transpose()?;
-    let mut log = None;
-    if let Some(checkpoints) = &mut checkpoints {
-        match checkpoints.newest(options.resume)? {
-            Some((path, snapshot)) => trainer.restore(&path, snapshot)?,
-            None => checkpoints.refuse_used(options.resume)?,
-        }
-        log = Some(MetricsLog::open(checkpoints.folder(), trainer.losses.len())?);
-    }
+    let plan = options.checkpoints.take();
+    let mut folder = RunFolder::open(plan, options.resume, &team, &mut trainer)?;
+    trainer.first_step = trainer.losses.len();
+    trainer.compare_runs(source, &mut team)?;
     let mut outcome = new_outcome(config, source.n_inputs(), trainer.losses.len(), resolved);
     let begun = Instant::now();
     while trainer.losses.len() < config.steps {
         let start = Instant::now();
-        let times = trainer.step(source)?;
+        let times = trainer.step(source, &mut team, options.is_interrupted())?;
         let step_s = start.elapsed().as_secs_f64();
         outcome.step_s.push(step_s);
         record(&mut outcome, &times);
@@ -96,36 +96,35 @@ pub(crate) fn train_on<A: AutodiffBackend>(
         let mut report = trainer.report(&times, step_s);
         report.eta_s = eta(begun, step - outcome.first_step, config.steps - step);
         if config.evaluate_every > 0 && step.is_multiple_of(config.evaluate_every) {
-            let metrics = trainer.evaluate(options.evaluated(source))?;
-            outcome.validation.push((step, metrics.loss));
-            if trainer.is_early_end(metrics.loss) {
+            let (loss, metrics) = trainer.evaluate_for(&mut team, options.evaluated(source))?;
+            outcome.validation.push((step, loss));
+            if trainer.is_early_end(loss) {
                 outcome.ended = Ended::Early;
             }
-            report.metrics = Some(metrics);
+            report.metrics = metrics;
         }
-        if options.is_interrupted() && step < config.steps {
+        // Ranks end together: what counts is what was said in the step's message.
+        let is_stopped = if team.is_alone() { options.is_interrupted() } else { times.is_stopped };
+        if is_stopped && step < config.steps {
             outcome.ended = Ended::Interrupted;
         }
-        if let Some(log) = &mut log {
-            log.write(&report)?;
-        }
+        folder.log(&report)?;
         if let Some(observer) = options.observer.as_deref_mut() {
             observer(&report);
         }
         let is_last = step == config.steps || outcome.ended != Ended::Finished;
-        if let Some(checkpoints) = &mut checkpoints
-            && (is_last || checkpoints.is_due(step))
-        {
-            if let Some(log) = &mut log {
-                log.flush()?;
-            }
-            outcome.checkpoint = Some(checkpoints.save(&trainer.snapshot())?);
+        if is_last {
+            trainer.compare_weights(&mut team)?;
+        }
+        if let Some(path) = folder.save(&trainer, is_last)? {
+            outcome.checkpoint = Some(path);
         }
         if is_last {
             break;
         }
     }
-    trainer.finish(options.evaluated(source), outcome)
+    outcome.exchanged_bytes = team.sent_bytes();
+    trainer.finish(options.evaluated(source), outcome, team.is_leader())
 }
 
 fn check_sources(
@@ -165,6 +164,8 @@ fn new_outcome(
         loss_s: times(),
         backward_s: times(),
         optimiser_s: times(),
+        exchange_s: times(),
+        exchanged_bytes: 0,
         grad_norms: Vec::with_capacity(room),
         validation: Vec::new(),
         temperature: config.temperature.initial(),
@@ -186,6 +187,7 @@ fn record(outcome: &mut TrainOutcome, times: &StepTimes) {
     outcome.loss_s.push(times.loss);
     outcome.backward_s.push(times.backward);
     outcome.optimiser_s.push(times.optimiser);
+    outcome.exchange_s.push(times.exchange);
 }
 
 /// Seconds to go at the mean pace so far.
@@ -221,6 +223,7 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             weights,
             queue: Queue::new(config.queue),
             losses: Vec::with_capacity(config.steps),
+            first_step: 0,
             best: None,
             n_lone_anchors: 0,
         }
@@ -290,12 +293,15 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
         mut self,
         evaluated: &mut dyn WindowSource,
         mut outcome: TrainOutcome,
+        is_leader: bool,
     ) -> Result<TrainOutcome, ContrastiveError> {
         if let Some(best) = self.best.take() {
             outcome.best_step = Some(best.step);
             self.average = Some(best.weights);
         }
-        outcome.metrics = self.evaluate(evaluated)?;
+        if is_leader {
+            outcome.metrics = self.evaluate(evaluated)?;
+        }
         outcome.temperature = self.temperature();
         outcome.n_lone_anchors = self.n_lone_anchors;
         outcome.skipped_steps = self.optimiser.skipped();

@@ -4,7 +4,7 @@ use anyhow::Result;
 use lob_contrastive::{Device, Precision, TrainConfig, TrainOutcome};
 use lob_metrics::{Direction, Measurement, Severity, Summary, Unit};
 
-use super::noise::{Shape, compute_s};
+use super::shape::{Shape, compute_s};
 use super::{Bench, settings, warm};
 
 /// CPU against GPU, half against single precision. What there is no GPU for is not measured.

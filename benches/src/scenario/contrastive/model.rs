@@ -1,10 +1,10 @@
 //! What each encoder and size costs: parts of a step, InfoNCE alone, batch and window scaling.
 
 use anyhow::Result;
-use lob_contrastive::{EncoderConfig, TrainOutcome};
+use lob_contrastive::{EncoderConfig, NoisePairs, TrainOutcome};
 use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
 
-use super::noise::{Noise, Shape, compute_s};
+use super::shape::{Shape, compute_s};
 use super::{Bench, gemm_limit, settings, warm};
 
 /// Encoder, batch and window of the seed document's three trainings.
@@ -182,7 +182,7 @@ pub(super) fn memory_growth(bench: &mut Bench<'_>) {
     let shape = Shape::perceptron("medium", SCALING_BATCH, SCALING_WINDOW);
     let steps = if bench.options.quick { 60 } else { 300 };
     let config = shape.config(steps, &settings(bench));
-    let mut source = Noise::new(shape.batch_size, shape.n_inputs, config.seed);
+    let mut source = NoisePairs::new(shape.batch_size, shape.n_inputs, config.seed);
     let (mut first, mut last) = (None, None);
     let mut observe = |report: &lob_contrastive::StepReport| {
         let now = lob_profiler::anon_rss_bytes().ok();

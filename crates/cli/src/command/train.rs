@@ -1,5 +1,6 @@
 //! `lob train`.
 
+mod ranks;
 mod settings;
 
 use std::path::PathBuf;
@@ -9,13 +10,15 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
-    CheckpointPlan, Ended, ModelFile, Prepared, RunOptions, StepReport, TrainConfig, TrainOutcome,
-    prepare, train_with,
+    CheckpointPlan, Collective, Ended, ModelFile, Prepared, RunOptions, StepReport, TrainConfig,
+    TrainOutcome, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit};
+use lob_ranks::TcpRanks;
 
 use super::windows::Source;
 use crate::{interrupt, output};
+use ranks::RankArgs;
 use settings::{Plan, Settings};
 
 /// Train an encoder on windows of a store or of generated signals
@@ -30,6 +33,10 @@ Examples:
   lob train store --input images --encoder simple --epochs 3 --out model.safetensors
   lob train generated:medium --window 128 --encoder tcn --loss ntxent --json
   lob train store --config train.toml --seed 2 --checkpoint runs/b
+
+Two processes train one model (the same command for both but for the rank):
+  lob train store --checkpoint runs/c --rank 1 --world-size 2 &
+  lob train store --checkpoint runs/c --rank 0 --world-size 2
 
 Settings: a flag wins over --config, whose keys are the flags' names: `batch-size = 64`.
 
@@ -52,6 +59,8 @@ pub(crate) struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    ranks: RankArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -59,6 +68,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let begun = Instant::now();
+    let join = args.ranks.plan()?;
+    // One of several talks and writes for all.
+    let is_leader = args.ranks.is_leader();
+    let quiet = quiet || !is_leader;
     let settings = args.settings.merged(args.config.as_deref())?;
     // A device that is not there should be said before a store is read.
     let device = settings.device()?.resolve()?;
@@ -73,7 +86,15 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             eprintln!("{note}");
         }
     }
-    let outcome = fit(args, &config, &mut prepared, (checkpoint_every, keep), quiet)?;
+    let mut ranks = match &join {
+        Some(plan) => Some(ranks::join(plan, quiet || args.json)?),
+        None => None,
+    };
+    let every = (checkpoint_every, keep);
+    let outcome = fit(args, &config, &mut prepared, every, ranks.as_mut(), quiet)?;
+    if !is_leader {
+        return Ok(exit_code(outcome.ended));
+    }
     let file = ModelFile {
         model: outcome.model.clone(),
         input,
@@ -88,15 +109,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         file.save(path)?;
     }
     if args.json {
-        output::print_json(&document(&outcome, &config, &prepared, path.as_ref(), begun))?;
+        let world_size = args.ranks.world_size();
+        let path = path.as_ref();
+        output::print_json(&document(&outcome, &config, &prepared, world_size, path, begun))?;
     } else if !quiet {
         print(&outcome, path.as_ref())?;
     }
     if outcome.ended == Ended::Interrupted {
         eprintln!("{}", how_to_resume(args, outcome.losses.len()));
-        return Ok(ExitCode::from(2));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(outcome.ended))
+}
+
+fn exit_code(ended: Ended) -> ExitCode {
+    ExitCode::from(if ended == Ended::Interrupted { 2 } else { 0 })
 }
 
 fn fit(
@@ -104,6 +130,7 @@ fn fit(
     config: &TrainConfig,
     prepared: &mut Prepared,
     (every, keep): (usize, usize),
+    ranks: Option<&mut TcpRanks>,
     quiet: bool,
 ) -> Result<TrainOutcome> {
     let stop = interrupt::watch()?;
@@ -135,6 +162,7 @@ fn fit(
         resume: args.resume,
         stop: Some(stop),
         observer: Some(&mut observer),
+        ranks: ranks.map(|ranks| ranks as &mut dyn Collective),
     };
     let outcome = train_with(train, config, options);
     bar.finish_and_clear();
@@ -177,6 +205,7 @@ fn document(
     outcome: &TrainOutcome,
     config: &TrainConfig,
     prepared: &Prepared,
+    world_size: usize,
     path: Option<&PathBuf>,
     begun: Instant,
 ) -> serde_json::Value {
@@ -199,6 +228,10 @@ fn document(
         "step_ms": Summary::of(&outcome.step_s).map(|s| s.median * 1e3),
         "data_wait_share":
             (trained_s > 0.0).then(|| outcome.batch_s.iter().sum::<f64>() / trained_s),
+        "world_size": world_size,
+        "exchange_share":
+            (trained_s > 0.0).then(|| outcome.exchange_s.iter().sum::<f64>() / trained_s),
+        "exchanged_bytes": outcome.exchanged_bytes,
         "device": outcome.device.device.to_string(),
         "fallback": outcome.device.fallback,
         "parameters": model.n_params(),

@@ -17,6 +17,7 @@ mod golden;
 mod kill;
 mod load;
 mod profile;
+mod ranks;
 mod serve;
 mod signals;
 mod train;

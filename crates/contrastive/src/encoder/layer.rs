@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn one_operation_equals_many() {
-        let dropout = Some(Dropout { p: 0.3, key: 11 });
+        let dropout = Some(Dropout { p: 0.3, key: 11, first: 0 });
         for shape in [[1, 3, 1], [5, 7, 3], [70, 20, 18], [33, 16, 64]] {
             for has_norm in [false, true] {
                 for activation in [None, Some(Activation::Relu), Some(Activation::Gelu)] {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn dropout_keeps_the_mean_and_its_places() {
-        let dropout = Dropout { p: 0.25, key: 3 };
+        let dropout = Dropout { p: 0.25, key: 3, first: 0 };
         let mut all = vec![1.0; 40_001];
         dropout.apply(0, &mut all);
         let dropped = all.iter().filter(|x| **x == 0.0).count();
@@ -169,7 +169,10 @@ mod tests {
         for range in [8..24, 3..10, 40_000..40_001] {
             let mut part = vec![1.0; range.len()];
             dropout.apply(range.start, &mut part);
-            assert_eq!(part, all[range]);
+            assert_eq!(part, all[range.clone()]);
+            let mut later = vec![1.0; range.len()];
+            Dropout { first: range.start, ..dropout }.apply(0, &mut later);
+            assert_eq!(later, part);
         }
         let mut other = vec![1.0; 40_001];
         Dropout { key: 4, ..dropout }.apply(0, &mut other);

@@ -34,13 +34,15 @@ pub(crate) struct Dropout {
     pub(crate) p: f32,
     /// Names the mask.
     pub(crate) key: u64,
+    /// Place of the array's first value in the mask.
+    pub(crate) first: usize,
 }
 
 impl Dropout {
     /// Multiplies the values from `start` on by 0 or `1 / (1 - p)`. Each value's fate hangs on the
     /// key and its place alone: 16 bits of a SplitMix64 hash of the place.
     pub(crate) fn apply(self, start: usize, values: &mut [f32]) {
-        vectorised(|| self.apply_here(start, values));
+        vectorised(|| self.apply_here(self.first + start, values));
     }
 
     #[inline(always)]

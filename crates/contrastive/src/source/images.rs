@@ -297,8 +297,12 @@ impl WindowSource for ImageWindows {
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
         let (n_windows, n_inputs) = (self.len(), self.n_inputs());
-        pairing::draw(n_windows, n_inputs, rng, anchors, positives, keys, |idx, rng, a, p| {
-            self.pair(idx, rng, a, p)
+        let (all, out) = (0..keys.len(), (anchors, positives));
+        // A window may turn out to have nothing to show only when it is rendered, and then another
+        // takes its place: a part of a batch would not know which.
+        pairing::draw(n_windows, n_inputs, rng, all, out, keys, |idx, rng, out| match out {
+            Some((anchor, positive)) => self.pair(idx, rng, anchor, positive),
+            None => Ok(None),
         })
     }
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{PairKey, sampling::distinct};
@@ -80,28 +82,29 @@ impl Partners {
     }
 }
 
-/// Fills a batch: draws different anchors and has `pair` write each with a positive. Where `pair`
-/// gives `None` (no partner, nothing to draw), another anchor takes its place.
+/// Where the two windows of a pair go.
+pub(super) type Out<'a> = (&'a mut [f32], &'a mut [f32]);
+
+/// Fills a batch: draws different anchors and has `pair` choose a positive for each, and write both
+/// windows for the pairs of `part`. Where `pair` gives `None` (no partner, nothing to draw), another
+/// anchor takes its place.
 pub(super) fn draw(
     n_windows: usize,
     n_inputs: usize,
     rng: &mut Rng,
-    anchors: &mut [f32],
-    positives: &mut [f32],
+    part: Range<usize>,
+    (anchors, positives): Out<'_>,
     keys: &mut [PairKey],
-    mut pair: impl FnMut(
-        usize,
-        &mut Rng,
-        &mut [f32],
-        &mut [f32],
-    ) -> Result<Option<PairKey>, ContrastiveError>,
+    mut pair: impl FnMut(usize, &mut Rng, Option<Out<'_>>) -> Result<Option<PairKey>, ContrastiveError>,
 ) -> Result<(), ContrastiveError> {
     let drawn = distinct(keys.len(), n_windows, rng);
-    let rows = anchors.chunks_exact_mut(n_inputs).zip(positives.chunks_exact_mut(n_inputs));
-    for ((key, mut anchor), (anchor_out, positive_out)) in keys.iter_mut().zip(drawn).zip(rows) {
+    let mut rows = anchors.chunks_exact_mut(n_inputs).zip(positives.chunks_exact_mut(n_inputs));
+    for (place, (key, mut anchor)) in keys.iter_mut().zip(drawn).enumerate() {
+        let mut out = if part.contains(&place) { rows.next() } else { None };
         let mut tries = 0;
         *key = loop {
-            if let Some(found) = pair(anchor, rng, anchor_out, positive_out)? {
+            let out = out.as_mut().map(|(anchor, positive)| (&mut **anchor, &mut **positive));
+            if let Some(found) = pair(anchor, rng, out)? {
                 break found;
             }
             tries += 1;
@@ -152,15 +155,18 @@ mod tests {
     fn anchors_without_a_partner_are_replaced() {
         let mut keys = [PairKey::default(); 4];
         let (mut a, mut p) = (vec![0.0; 4], vec![0.0; 4]);
-        let only_even = |idx: usize, _: &mut Rng, a: &mut [f32], _: &mut [f32]| {
-            a[0] = 1.0;
+        let only_even = |idx: usize, _: &mut Rng, out: Option<Out<'_>>| {
+            if let Some((a, _)) = out {
+                a[0] = 1.0;
+            }
             let anchor = Place { row: i64::try_from(idx).unwrap(), ts_event: None };
             Ok(idx.is_multiple_of(2).then_some(PairKey { anchor, ..PairKey::default() }))
         };
-        draw(100, 1, &mut Rng::new(1), &mut a, &mut p, &mut keys, only_even).unwrap();
+        let mut rng = Rng::new(1);
+        draw(100, 1, &mut rng, 0..4, (&mut a, &mut p), &mut keys, only_even).unwrap();
         assert!(keys.iter().all(|key| key.anchor.row % 2 == 0) && a == [1.0; 4]);
-        let none = |_: usize, _: &mut Rng, _: &mut [f32], _: &mut [f32]| Ok(None);
-        let error = draw(100, 1, &mut Rng::new(1), &mut a, &mut p, &mut keys, none).unwrap_err();
+        let none = |_: usize, _: &mut Rng, _: Option<Out<'_>>| Ok(None);
+        let error = draw(100, 1, &mut rng, 0..4, (&mut a, &mut p), &mut keys, none).unwrap_err();
         assert!(error.to_string().contains("64 of 100 windows drawn have no partner"));
     }
 }

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::pairing::{self, Positives};
@@ -63,7 +64,7 @@ impl SeriesWindows {
         values: Vec<f32>,
         n_channels: usize,
         segments: &[u32],
-        fit_rows: std::ops::Range<usize>,
+        fit_rows: Range<usize>,
         spec: SeriesSpec,
     ) -> Result<Self, ContrastiveError> {
         if fit_rows.is_empty() || fit_rows.end > segments.len() {
@@ -180,7 +181,7 @@ impl SeriesWindows {
     ///
     /// # Errors
     /// [`ContrastiveError::NotEnoughData`] when no window with a positive is left.
-    pub fn within(mut self, rows: std::ops::Range<usize>) -> Result<Self, ContrastiveError> {
+    pub fn within(mut self, rows: Range<usize>) -> Result<Self, ContrastiveError> {
         for start in &mut self.starts {
             start.segment.first = start.segment.first.max(rows.start);
             start.segment.end = start.segment.end.min(rows.end);
@@ -356,18 +357,32 @@ impl WindowSource for SeriesWindows {
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
+        self.pairs_of_part(rng, 0..keys.len(), anchors, positives, keys)
+    }
+
+    fn pairs_of_part(
+        &mut self,
+        rng: &mut Rng,
+        part: Range<usize>,
+        anchors: &mut [f32],
+        positives: &mut [f32],
+        keys: &mut [PairKey],
+    ) -> Result<(), ContrastiveError> {
         let (n_inputs, n_channels) = (self.n_inputs(), self.channels.len());
-        let pair = |idx: usize, rng: &mut Rng, anchor_out: &mut [f32], positive_out: &mut [f32]| {
+        let pair = |idx: usize, rng: &mut Rng, out: Option<pairing::Out<'_>>| {
             let anchor = self.starts[idx];
             let Some(positive) = partners(anchor, self.window, self.positives).pick(rng) else {
                 return Ok(None);
             };
-            for (row, out) in [(anchor.row, anchor_out), (positive, positive_out)] {
-                out.copy_from_slice(&self.values[row * n_channels..][..n_inputs]);
+            if let Some((anchor_out, positive_out)) = out {
+                for (row, out) in [(anchor.row, anchor_out), (positive, positive_out)] {
+                    out.copy_from_slice(&self.values[row * n_channels..][..n_inputs]);
+                }
             }
             Ok(Some(self.key(anchor, positive)))
         };
-        pairing::draw(self.starts.len(), n_inputs, rng, anchors, positives, keys, pair)
+        let out = (anchors, positives);
+        pairing::draw(self.starts.len(), n_inputs, rng, part, out, keys, pair)
     }
 }
 

@@ -5,12 +5,24 @@ use super::objective::{Marks, chance_loss, objective_loss};
 use super::{MIN_STEPS_STUCK, Trainer};
 use crate::encoder::to_vec;
 use crate::metrics::{Evaluation, evaluate};
+use crate::team::Team;
 use crate::{ContrastiveError, Metrics, WindowSource};
 
 /// Fixed batches that every evaluation looks at.
 const N_BATCHES: usize = 4;
 
 impl<A: AutodiffBackend> Trainer<'_, A> {
+    /// Evaluates on the leader and gives its loss to every rank; the others have no metrics.
+    pub(super) fn evaluate_for(
+        &self,
+        team: &mut Team<'_>,
+        source: &mut dyn WindowSource,
+    ) -> Result<(f32, Option<Metrics>), ContrastiveError> {
+        let metrics = if team.is_leader() { Some(self.evaluate(source)?) } else { None };
+        let loss = team.leaders(metrics.as_ref().map_or(0.0, |metrics| metrics.loss))?;
+        Ok((loss, metrics))
+    }
+
     /// Metrics of fixed pairs without dropout, augmentation or queue.
     pub(super) fn evaluate(
         &self,
@@ -37,7 +49,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let projection = to_vec(encoded.projection);
         let embeddings = to_vec(encoded.embedding);
         let embedding_dim = config.encoder.embedding_dim;
-        let can_be_stuck = self.losses.len() >= MIN_STEPS_STUCK.min(config.steps);
+        let can_be_stuck = self.losses.len() >= MIN_STEPS_STUCK;
         let mut metrics = evaluate(&Evaluation {
             anchors: &projection[..n * dim],
             positives: &projection[n * dim..],

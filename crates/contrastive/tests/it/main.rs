@@ -12,6 +12,7 @@
 mod closed_form;
 mod evaluate;
 mod golden;
+mod ranks;
 mod resume;
 mod train;
 

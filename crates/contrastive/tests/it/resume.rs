@@ -84,6 +84,7 @@ fn run(
         resume,
         stop: Some(&stop),
         observer: Some(&mut observer),
+        ranks: None,
     };
     train_with(train, config, options)
 }

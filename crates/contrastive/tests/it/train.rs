@@ -1,54 +1,8 @@
 use lob_contrastive::{
-    AdamWConfig, ContrastiveError, Device, Embedder, EncoderConfig, NamedTensor, Objective,
-    PairKey, Rng, Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowSource,
+    AdamWConfig, ContrastiveError, Device, Embedder, EncoderConfig, NamedTensor, NoisePairs,
+    Objective, Rng, Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowSource,
     embed, train,
 };
-
-/// Fixed pairs: the positive is the anchor plus a little noise.
-struct Pairs {
-    anchors: Vec<f32>,
-    positives: Vec<f32>,
-    n_inputs: usize,
-}
-
-impl Pairs {
-    fn new(n: usize, n_inputs: usize, seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let anchors: Vec<f32> = (0..n * n_inputs).map(|_| rng.normal_f32()).collect();
-        let positives = anchors.iter().map(|x| x + 0.3 * rng.normal_f32()).collect();
-        Self { anchors, positives, n_inputs }
-    }
-}
-
-impl WindowSource for Pairs {
-    fn len(&self) -> usize {
-        self.anchors.len() / self.n_inputs
-    }
-
-    fn n_inputs(&self) -> usize {
-        self.n_inputs
-    }
-
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        out.copy_from_slice(&self.anchors[idx * self.n_inputs..][..self.n_inputs]);
-        Ok(())
-    }
-
-    fn pairs(
-        &mut self,
-        _: &mut Rng,
-        anchors: &mut [f32],
-        positives: &mut [f32],
-        keys: &mut [PairKey],
-    ) -> Result<(), ContrastiveError> {
-        anchors.copy_from_slice(&self.anchors[..anchors.len()]);
-        positives.copy_from_slice(&self.positives[..positives.len()]);
-        for (label, key) in keys.iter_mut().enumerate() {
-            *key = PairKey { label: label as i64, ..PairKey::default() };
-        }
-        Ok(())
-    }
-}
 
 fn small() -> TrainConfig {
     TrainConfig {
@@ -69,7 +23,7 @@ fn small() -> TrainConfig {
 
 #[test]
 fn sixty_four_pairs_are_learnt_by_heart() {
-    let mut source = Pairs::new(64, 32, 1);
+    let mut source = NoisePairs::new(64, 32, 1);
     let config = TrainConfig {
         steps: 150,
         batch_size: 64,
@@ -88,7 +42,8 @@ fn sixty_four_pairs_are_learnt_by_heart() {
 #[test]
 fn the_same_seed_gives_the_same_bits() {
     let run = |seed| {
-        let outcome = train(&mut Pairs::new(8, 10, 2), &TrainConfig { seed, ..small() }).unwrap();
+        let outcome =
+            train(&mut NoisePairs::new(8, 10, 2), &TrainConfig { seed, ..small() }).unwrap();
         let bits: Vec<u32> = outcome.losses.iter().map(|l| l.to_bits()).collect();
         (bits, outcome.model)
     };
@@ -123,7 +78,8 @@ fn the_number_of_threads_changes_no_bit() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 assert_eq!(rayon::current_num_threads(), threads);
-                let outcome = train(&mut Pairs::new(batch_size, n_inputs, 6), &config).unwrap();
+                let outcome =
+                    train(&mut NoisePairs::new(batch_size, n_inputs, 6), &config).unwrap();
                 let bits: Vec<u32> = outcome.losses.iter().map(|l| l.to_bits()).collect();
                 let values = |t: &NamedTensor| t.values.iter().map(|x| x.to_bits()).collect();
                 let weights: Vec<Vec<u32>> = outcome.model.tensors.iter().map(values).collect();
@@ -155,7 +111,7 @@ fn every_objective_learns() {
                 schedule: Schedule::WarmupCosine { warmup_steps: 5 },
                 ..small()
             };
-            let outcome = train(&mut Pairs::new(8, 10, 5), &config).unwrap();
+            let outcome = train(&mut NoisePairs::new(8, 10, 5), &config).unwrap();
             let mean = |l: &[f32]| l.iter().sum::<f32>() / l.len() as f32;
             let (first, last) = (mean(&outcome.losses[..5]), mean(&outcome.losses[35..]));
             assert!(last < first, "{objective:?} {temperature:?}: {first} to {last}");
@@ -170,9 +126,8 @@ fn every_objective_learns() {
 
 #[test]
 fn constant_input_rings_the_collapse_alarm() {
-    let mut source = Pairs::new(8, 10, 1);
-    source.anchors.fill(1.0);
-    source.positives.fill(1.0);
+    let spec = SeriesSpec { window: 10, stride: 10, max_gap: 10 };
+    let mut source = SeriesWindows::new(vec![1.0; 400], 1, &[0; 400], 0..400, spec).unwrap();
     let mut config = small();
     config.encoder.dropout = 0.0;
     let outcome = train(&mut source, &config).unwrap();
@@ -228,11 +183,11 @@ fn divergence_and_bad_settings_are_errors() {
         optimiser: AdamWConfig { learning_rate: 1e30, ..AdamWConfig::default() },
         ..small()
     };
-    let error = train(&mut Pairs::new(8, 10, 1), &config).unwrap_err();
+    let error = train(&mut NoisePairs::new(8, 10, 1), &config).unwrap_err();
     assert!(matches!(error, ContrastiveError::Diverged { .. }), "{error}");
-    let mut empty = Pairs { anchors: vec![], positives: vec![], n_inputs: 4 };
+    let mut empty = NoisePairs::new(0, 4, 1);
     let message = train(&mut empty, &small()).unwrap_err().to_string();
     assert!(message.starts_with("the window source is empty"), "{message}");
     let config = TrainConfig { batch_size: 0, ..small() };
-    assert!(train(&mut Pairs::new(8, 10, 1), &config).is_err());
+    assert!(train(&mut NoisePairs::new(8, 10, 1), &config).is_err());
 }

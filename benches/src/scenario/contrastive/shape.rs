@@ -1,54 +1,10 @@
-//! Windows of noise, drawn once: what a training step costs, apart from its data.
+//! Shapes of a training step, run on windows of noise drawn once: what a step costs, apart from its
+//! data.
 
 use anyhow::Result;
 use lob_contrastive::{
-    ContrastiveError, EncoderConfig, Objective, PairKey, Rng, TrainConfig, TrainOutcome,
-    WindowSource,
+    ContrastiveError, EncoderConfig, NoisePairs, Objective, TrainConfig, TrainOutcome,
 };
-
-/// Pairs of related noise: the positive is the anchor with a little more noise on it.
-pub(super) struct Noise {
-    anchors: Vec<f32>,
-    positives: Vec<f32>,
-    n_inputs: usize,
-}
-
-impl Noise {
-    pub(super) fn new(n: usize, n_inputs: usize, seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let anchors: Vec<f32> = (0..n * n_inputs).map(|_| rng.normal_f32()).collect();
-        let positives = anchors.iter().map(|x| x + 0.3 * rng.normal_f32()).collect();
-        Self { anchors, positives, n_inputs }
-    }
-}
-
-impl WindowSource for Noise {
-    fn len(&self) -> usize {
-        self.anchors.len() / self.n_inputs
-    }
-
-    fn n_inputs(&self) -> usize {
-        self.n_inputs
-    }
-
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        out.copy_from_slice(&self.anchors[idx * self.n_inputs..][..self.n_inputs]);
-        Ok(())
-    }
-
-    fn pairs(
-        &mut self,
-        _: &mut Rng,
-        anchors: &mut [f32],
-        positives: &mut [f32],
-        keys: &mut [PairKey],
-    ) -> Result<(), ContrastiveError> {
-        anchors.copy_from_slice(&self.anchors[..anchors.len()]);
-        positives.copy_from_slice(&self.positives[..positives.len()]);
-        keys.fill(PairKey::default());
-        Ok(())
-    }
-}
 
 /// One shape of a training step.
 #[derive(Clone)]
@@ -95,7 +51,7 @@ impl Shape {
         steps: usize,
         of: &TrainConfig,
     ) -> Result<TrainOutcome, ContrastiveError> {
-        let mut source = Noise::new(self.batch_size, self.n_inputs, of.seed);
+        let mut source = NoisePairs::new(self.batch_size, self.n_inputs, of.seed);
         lob_contrastive::train(&mut source, &self.config(steps, of))
     }
 }

@@ -1,0 +1,38 @@
+//! Sums over several ranks (processes or threads) that train one model together.
+//!
+//! A [`Collective`] adds up an array over all ranks and gives everyone the same sum, bit by bit.
+//! [`TcpRanks`] does so between processes, [`ThreadRanks`] between threads of one process. Nothing
+//! here knows tensors or training.
+//!
+//! ```
+//! use lob_ranks::{Collective, ThreadRanks};
+//!
+//! let sums = ThreadRanks::group(2).into_iter().map(|mut rank| {
+//!     std::thread::spawn(move || {
+//!         let mut values = [1.0 + rank.rank() as f32, 10.0];
+//!         rank.all_reduce_sum(&mut values).map(|()| values)
+//!     })
+//! });
+//! for sum in sums.collect::<Vec<_>>() {
+//!     assert_eq!(sum.join().unwrap().unwrap(), [3.0, 20.0]);
+//! }
+//! ```
+//!
+//! **The traffic between processes is neither encrypted nor authenticated.** Whoever reaches the
+//! port can join a run that waits for its ranks. Use it on one machine or in a private network.
+
+#[cfg(feature = "burn-collective")]
+mod burn_reduce;
+mod collective;
+mod error;
+mod tcp;
+mod threads;
+
+#[cfg(feature = "burn-collective")]
+pub use crate::burn_reduce::BurnReduce;
+pub use crate::{
+    collective::{Collective, InOrder, Reduce},
+    error::{Message, RankError, RankList},
+    tcp::{JoinPlan, TcpRanks},
+    threads::ThreadRanks,
+};
