@@ -9,7 +9,7 @@ use crate::process;
 
 const DEFAULT_SECONDS: &str = "60";
 /// Memory at which a run counts as a finding, the sanitizer's own included.
-const RSS_LIMIT_MB: u32 = 4096;
+const RSS_LIMIT_MB: u32 = 2048;
 /// Seconds for one input.
 const INPUT_TIMEOUT_S: u32 = 20;
 const USAGE: &str = "usage: cargo xtask fuzz [TARGET...] [--seconds N]";

@@ -3,6 +3,7 @@
 //! Dev-dependencies are free: a test may decode a golden file. Everything that ships is not.
 
 mod graph;
+mod reliability;
 mod source;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let graph = Graph::from_metadata(&serde_json::from_slice(&output.stdout)?)?;
     let mut violations = graph.violations();
     violations.extend(source::violations(&process::root())?);
+    violations.extend(reliability::violations(&process::root())?);
     if violations.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

@@ -82,7 +82,10 @@ pub fn convert(
     outcomes.into_iter().for_each(|outcome| summary.add(outcome));
     let result = conclude(&mut summary, failures, &inputs, config);
     let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if result.is_err() && !(config.keep_going || config.resume) {
+    // Without a single bin there is nothing to go on with, only settings that fit nothing.
+    let is_kept =
+        (config.keep_going || config.resume) && !matches!(result, Err(ConvertError::NoBins { .. }));
+    if result.is_err() && !is_kept {
         out.roll_back();
     } else {
         summary.warnings.extend(out.remove_superseded());

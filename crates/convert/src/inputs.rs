@@ -70,8 +70,9 @@ pub(crate) fn find_inputs(inputs: &[PathBuf], shard: Option<Shard>) -> Result<Fo
         }
         paths[before..].sort();
     }
+    // Links may lead to a file twice, or around in a circle; its records count once.
     let mut seen = std::collections::BTreeSet::new();
-    paths.retain(|path| seen.insert(path.clone()));
+    paths.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
     let (definitions, paths): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|path| is_definitions(path));
     if paths.is_empty() {

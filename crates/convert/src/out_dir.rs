@@ -47,7 +47,7 @@ impl OutDir {
         writer: Option<&Writer>,
     ) -> Result<Self, ConvertError> {
         let mut made = Vec::new();
-        make_folders(root, &mut made)?;
+        make_folders(root, &mut made).inspect_err(|_| remove_empty(&made))?;
         let opened = Self::open_made(root, fingerprint, writer, &made);
         if opened.is_err() {
             remove_empty(&made);

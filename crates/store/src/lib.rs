@@ -18,6 +18,7 @@
 mod decode;
 mod error;
 mod file;
+mod footer;
 mod meta;
 mod page;
 mod schema;

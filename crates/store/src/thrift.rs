@@ -16,8 +16,8 @@ mod wire {
     pub(super) const STRUCT: u8 = 12;
 }
 
-/// Structs inside structs: our own go two deep.
-const MAX_DEPTH: u32 = 8;
+/// Structs inside structs: our own go two deep, footers of others nine.
+const MAX_DEPTH: u32 = 16;
 
 /// Reads compact-protocol bytes; `None` means that they are malformed or end too early.
 #[derive(Debug)]

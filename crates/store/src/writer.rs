@@ -29,7 +29,7 @@ use crate::{FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, schema, writer::
 pub const TEMP_SUFFIX: &str = ".loblab-tmp";
 
 /// Longest page and row group: bounds the memory of writer and readers.
-const MAX_PAGE_ROWS: usize = 1 << 16;
+pub(crate) const MAX_PAGE_ROWS: usize = 1 << 16;
 const MAX_ROW_GROUP_ROWS: usize = 1 << 20;
 
 /// One row of a store file.

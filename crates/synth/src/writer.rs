@@ -87,6 +87,12 @@ fn session_file(
     sessions: Range<u32>,
     path: &Path,
 ) -> Result<SynthSummary, SynthError> {
+    // A rename would put a file in the place of a device or a pipe, for everybody.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let special = "it is a device or a pipe; choose a regular file";
+        let special = std::io::Error::new(std::io::ErrorKind::InvalidInput, special);
+        return Err(io_error("create", path)(special));
+    }
     let temp = TempFile::beside(path);
     let mut file = File::create(&temp.path).map_err(io_error("create", &temp.path))?;
     let summary = if path.extension().is_some_and(|extension| extension == "dbn") {

@@ -2,6 +2,7 @@
 
 mod leak;
 mod monitor;
+mod pace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use lob_profiler::{LeakReport, LeakVerdict};
 use crate::{interrupt, output};
 use leak::LeakWatch;
 use monitor::Monitor;
+use pace::Pace;
 
 /// Serve a store in batches and measure it
 #[derive(clap::Args)]
@@ -180,13 +182,13 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         bail!("no full batch\nhint: leave out --drop-last, or use a smaller --batch-size");
     }
     let served = serve(args, &loader, quiet)?;
-    if served.batch_s.is_empty() {
+    if served.pace.batches() == 0 {
         bail!(
             "no batch was served: {} windows without a two-sided bin were skipped",
             loader.stats().skipped
         );
     }
-    let summary = Summary::of(&served.batch_s).context("the loader gave no batch")?;
+    let summary = served.pace.summary().context("the loader gave no batch")?;
     if args.json {
         output::print_json(&document(args, &loader, &served, &summary))?;
     } else if !quiet {
@@ -198,8 +200,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 
 /// What was served, and how fast.
 struct Served {
-    /// From one batch to the next, seconds.
-    batch_s: Vec<f64>,
+    pace: Pace,
     elapsed_s: f64,
     state: LoaderState,
     leak: Option<LeakReport>,
@@ -209,42 +210,42 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
     let stop = interrupt::watch()?;
     let mut monitor = Monitor::new(args.monitor_every.filter(|_| !quiet));
     let begun = Instant::now();
-    let (mut batch_s, mut last) = (Vec::new(), begun);
+    let (mut pace, mut last) = (Pace::new(), begun);
     let mut epoch: Epoch = match args.resume_state {
         Some(state) => loader.resume(state)?,
         None => loader.epoch(args.epoch),
     };
     let (mut served_before, mut epochs_left) = (0, args.epochs.unwrap_or(1));
     let mut leak = args.epochs.map(|_| LeakWatch::new(loader.n_batches()));
-    while args.batches.is_none_or(|wanted| (batch_s.len() as u64) < wanted) {
+    while args.batches.is_none_or(|wanted| pace.batches() < wanted) {
         let Some(batch) = epoch.next() else {
             // One epoch unless more was asked for; never on when an epoch gives nothing.
             epochs_left = epochs_left.saturating_sub(1);
             let is_enough = args.batches.is_none() && epochs_left == 0;
-            if is_enough || batch_s.len() == served_before {
+            if is_enough || pace.batches() == served_before {
                 break;
             }
-            served_before = batch_s.len();
+            served_before = pace.batches();
             epoch = loader.epoch(epoch.state().epoch + 1);
             continue;
         };
         drop(batch?);
-        batch_s.push(last.elapsed().as_secs_f64());
+        pace.add(last.elapsed().as_secs_f64());
         last = Instant::now();
         if let Some(leak) = &mut leak {
-            leak.after(batch_s.len() as u64);
+            leak.after(pace.batches());
         }
-        monitor.after(batch_s.len() as u64, loader);
+        monitor.after(pace.batches(), loader);
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             bail!(
                 "interrupted after {} batches\nhint: continue with --resume-state {}",
-                batch_s.len(),
+                pace.batches(),
                 epoch.state()
             );
         }
     }
     let leak = leak.map(|leak| leak.report());
-    Ok(Served { batch_s, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state(), leak })
+    Ok(Served { pace, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state(), leak })
 }
 
 fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) -> serde_json::Value {
@@ -253,10 +254,10 @@ fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) ->
         "samples": stats.samples,
         "skipped_windows": stats.skipped,
         "windows": loader.dataset().len(),
-        "batches": served.batch_s.len(),
+        "batches": served.pace.batches(),
         "elapsed_s": served.elapsed_s,
         "samples_per_s": stats.samples as f64 / served.elapsed_s,
-        "first_batch_ms": served.batch_s[0] * 1e3,
+        "first_batch_ms": served.pace.first_s().map(|s| s * 1e3),
         "batch_ms": {
             "p50": summary.median * 1e3, "p99": summary.p99 * 1e3, "max": summary.max * 1e3,
         },

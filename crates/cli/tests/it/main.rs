@@ -13,6 +13,7 @@ mod bench;
 mod compare;
 mod convert;
 mod everyday;
+mod faults;
 mod golden;
 mod kill;
 mod load;

@@ -10,6 +10,7 @@
 mod convert;
 mod corruption;
 mod durability;
+mod faults;
 mod golden;
 mod made;
 mod real;

@@ -104,3 +104,39 @@ fn allocations_are_charged_to_the_scope_that_made_them() {
     assert_eq!(outer.self_allocated_bytes, outer.allocated_bytes - 1000);
     assert!(lob_profiler::take_scope_allocs().unwrap().iter().all(|a| a.path != "charged"));
 }
+
+/// Blocks made on one thread and freed on any other, as channels do it: each is counted where it is
+/// made and where it is freed, and none twice or not at all.
+#[test]
+fn blocks_that_wander_between_threads_balance_exactly() {
+    const SLOTS: usize = 16;
+    let slots: [std::sync::Mutex<Vec<u8>>; SLOTS] = Default::default();
+    let wander = |seed: u64| {
+        let before = thread_alloc_stats().live_bytes;
+        let mut random = seed;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            let (slot, size) = (random >> 60, (random >> 40) & 0xfff);
+            let mut block = Vec::with_capacity(size as usize);
+            if random & 0x1_0000 != 0 {
+                block.reserve_exact(2 * size as usize + 1);
+            }
+            let old = std::mem::replace(&mut *slots[slot as usize].lock().unwrap(), block);
+            drop(black_box(old));
+        }
+        thread_alloc_stats().live_bytes - before
+    };
+    let live: i64 = std::thread::scope(|threads| {
+        let all: Vec<_> = (1..=8)
+            .map(|seed| {
+                threads.spawn({
+                    let wander = &wander;
+                    move || wander(seed << 32)
+                })
+            })
+            .collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let left: usize = slots.iter().map(|slot| slot.lock().unwrap().capacity()).sum();
+    assert_eq!(live, left as i64);
+}

@@ -5,20 +5,21 @@ use std::{fs::File, ops::Range, path::Path};
 use memmap2::Mmap;
 use parquet::{
     basic::{Compression as Codec, Repetition},
-    file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader},
+    file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, RowGroupMetaData},
     schema::types::ColumnDescriptor,
 };
 use serde::Deserialize;
 
 use super::{BinFile, chunk::Chunk, stamp::Stamp};
 use crate::{
-    FORMAT_VERSION, StoreError, StoreMeta, schema,
-    writer::{META_CRC_KEY, META_KEY, PAGE_ROWS_KEY},
+    FORMAT_VERSION, StoreError, StoreMeta,
+    footer::{self, MAGIC, TAIL},
+    schema,
+    writer::{MAX_PAGE_ROWS, META_CRC_KEY, META_KEY, PAGE_ROWS_KEY},
 };
 
-const MAGIC: &[u8; 4] = b"PAR1";
-/// Length of the footer's end: its own length as u32, and the magic.
-const TAIL: usize = 8;
+/// A page has a header of more fields than this, and four bytes in the page table.
+const MIN_PAGE_BYTES: u64 = 16;
 
 pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
     let io = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
@@ -31,18 +32,19 @@ pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
     // it. Should another process shrink the file meanwhile, the kernel signals instead of
     // giving other memory; the length and time checked before each read make that a race.
     let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
-    let footer = footer(path, &map)?;
-    let parquet = ParquetMetaDataReader::decode_metadata(&map[footer.clone()])
-        .map_err(|source| damaged(path, "footer", "Parquet metadata", source.to_string()))?;
+    let place = footer_place(path, &map)?;
+    let parquet = footer::decode(&map[place.clone()])
+        .map_err(|found| damaged(path, "footer", "Parquet metadata", found))?;
     let entries = Entries(parquet.file_metadata());
     let meta = store_meta(path, &entries)?;
     check_schema(path, parquet.file_metadata())?;
     let page_rows = entries.number(path, PAGE_ROWS_KEY)?;
     let (rows, group_rows) = check_rows(path, &parquet, page_rows, &meta)?;
+    check_size(path, &parquet, page_rows, stamp.len)?;
     let columns = schema::columns();
     let mut chunks = Vec::with_capacity(parquet.num_row_groups() * schema::N_COLUMNS);
     for (at, column) in parquet.row_groups().iter().flat_map(|g| g.columns().iter().enumerate()) {
-        chunks.push(chunk(path, column, columns[at].dictionary, footer.start)?);
+        chunks.push(chunk(path, column, columns[at].dictionary, place.start)?);
     }
     Ok(BinFile {
         path: path.to_owned(),
@@ -67,7 +69,7 @@ fn damaged(path: &Path, what: &str, expected: impl Into<String>, found: String) 
 }
 
 /// Where the footer lies.
-fn footer(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
+fn footer_place(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
     let quote = |bytes: &[u8]| format!("`{}`", bytes.escape_ascii());
     if !map.starts_with(MAGIC) {
         return Err(not_parquet(path, "`PAR1` at the start", quote(&map[..MAGIC.len()])));
@@ -190,6 +192,33 @@ fn check_rows(
         return Err(damaged(path, "segments", format!("`{rows}` rows"), format!("`{next}`")));
     }
     Ok((rows, group_rows))
+}
+
+/// Rows are believed as far as the file can hold them: readers make room for all that are announced.
+fn check_size(
+    path: &Path,
+    parquet: &ParquetMetaData,
+    page_rows: u64,
+    len: u64,
+) -> Result<(), StoreError> {
+    if page_rows > MAX_PAGE_ROWS as u64 {
+        let expected = format!("at most `{MAX_PAGE_ROWS}`");
+        return Err(damaged(path, PAGE_ROWS_KEY, expected, format!("`{page_rows}`")));
+    }
+    let least = |group: &RowGroupMetaData| {
+        let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        // Column `update_idx` has eight bytes for every row, whatever they are.
+        let column = &group.columns()[schema::UPDATE_IDX];
+        let plain = if column.compression() == Codec::UNCOMPRESSED { rows } else { 0 };
+        let pages = rows.div_ceil(page_rows).saturating_mul(schema::N_COLUMNS as u64);
+        pages.saturating_mul(MIN_PAGE_BYTES).max(plain.saturating_mul(8))
+    };
+    let bytes = parquet.row_groups().iter().fold(0, |sum: u64, g| sum.saturating_add(least(g)));
+    if bytes > len {
+        let expected = format!("a file of at least `{bytes}` bytes for its rows");
+        return Err(damaged(path, "row groups", expected, format!("`{len}`")));
+    }
+    Ok(())
 }
 
 /// Where a column chunk lies: all of it before the footer.

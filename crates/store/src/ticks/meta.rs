@@ -1,9 +1,8 @@
 use std::{collections::BTreeMap, fs::File, path::Path};
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 
-use crate::{LabelMeta, SourceMeta, StoreError};
+use crate::{LabelMeta, SourceMeta, StoreError, footer};
 
 /// Key of the metadata in the Parquet footer.
 pub(super) const TICKS_KEY: &str = "loblab:ticks";
@@ -54,9 +53,9 @@ pub fn read_tick_meta(path: impl AsRef<Path>) -> Result<Option<TickMeta>, StoreE
         expected: "Parquet metadata of a tick file".to_owned(),
         found,
     };
-    let reader = SerializedFileReader::new(File::open(path).map_err(io)?)
-        .map_err(|error| damaged(error.to_string()))?;
-    let entries = reader.metadata().file_metadata().key_value_metadata();
+    let mut file = File::open(path).map_err(io)?;
+    let parquet = footer::read(&mut file).map_err(io)?.map_err(damaged)?;
+    let entries = parquet.file_metadata().key_value_metadata();
     let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == TICKS_KEY));
     let Some(text) = entry.and_then(|entry| entry.value.as_deref()) else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|error| damaged(error.to_string()))

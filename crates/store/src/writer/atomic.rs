@@ -30,6 +30,7 @@ impl AtomicFile {
     pub(crate) fn create(target: &Path) -> Result<Self, StoreError> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let folder = folder_of(target);
+        check_regular(target).map_err(io_error(target, "write"))?;
         fs::create_dir_all(folder).map_err(io_error(folder, "make the folder"))?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -66,6 +67,17 @@ pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(path.as_ref()).map_err(plain)?;
     file.write_all(bytes)?;
     file.commit().map(drop).map_err(plain)
+}
+
+/// A rename would put a file in the place of a device or a pipe, for everybody.
+fn check_regular(target: &Path) -> io::Result<()> {
+    match fs::metadata(target) {
+        Ok(found) if !found.is_file() && !found.is_dir() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a device or a pipe; choose a regular file",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The folder a file lies in; `.` for a bare name.

@@ -1,10 +1,14 @@
 use std::{fs, io::Write as _, path::Path, sync::Arc};
 
 use lob_depth::BinColumns;
-use lob_store::{BinFile, Compression, LabelColumns, StoreError, StoreMeta};
+use lob_store::{BinFile, Compression, LabelColumns, StoreError, StoreMeta, WriterOptions};
 use parquet::{
     data_type::Int64Type,
-    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        metadata::{KeyValue, ParquetMetaDataReader},
+        properties::WriterProperties,
+        writer::SerializedFileWriter,
+    },
     schema::parser::parse_message_type,
 };
 
@@ -164,4 +168,72 @@ fn a_file_cut_short_or_replaced_under_the_map_is_an_error() {
     write(&other, &rows(300, 7), options(Compression::None));
     fs::rename(&other, &path).unwrap();
     check(&file);
+}
+
+/// A footer says how many rows there are, in a few bytes and under a CRC-32 that anyone can compute:
+/// readers make room for as many as the file can hold.
+#[test]
+fn announced_rows_are_held_against_the_length_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let written = |compression, page_rows: usize| {
+        let options = WriterOptions { page_rows, row_group_rows: page_rows, compression };
+        write(&path, &rows(2, 8), options);
+        fs::read(&path).unwrap()
+    };
+    let crc = |json: &str| crc32fast::hash(json.as_bytes()).to_string();
+    for (compression, page_rows, claimed, message) in [
+        (Compression::None, 65_536, 1_u64 << 20, "for its rows"),
+        (Compression::Zstd(1), 16, 1 << 40, "for its rows"),
+        (Compression::Zstd(1), 16, 1 << 62, "for its rows"),
+    ] {
+        let sound = written(compression, page_rows);
+        let tail = sound.len() - 8;
+        let len = u32::from_le_bytes(*sound[tail..].first_chunk().unwrap()) as usize;
+        let mut footer = sound[tail - len..tail].to_vec();
+        let meta = ParquetMetaDataReader::decode_metadata(&footer).unwrap();
+        let value = |key| {
+            let pairs = meta.file_metadata().key_value_metadata().unwrap();
+            pairs.iter().find(|pair| pair.key == key).unwrap().value.clone().unwrap()
+        };
+        let json = value("loblab:meta");
+        let claim = json.replace("\"rows\":2", &format!("\"rows\":{claimed}"));
+        assert_ne!(claim, json);
+        // Rows of the file and of its one row group: fields 3, i64.
+        let zigzag = |n: u64| varint(n << 1);
+        replace(&mut footer, &[&[0x16][..], &zigzag(2), &[0x19]].concat(), |found| {
+            [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
+        });
+        replace(&mut footer, &[&[0x16][..], &zigzag(2), &[0x26]].concat(), |found| {
+            [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
+        });
+        let text = |text: &str| [varint(text.len() as u64), text.as_bytes().to_vec()].concat();
+        replace(&mut footer, &text(&json), |_| text(&claim));
+        replace(&mut footer, &text(&crc(&json)), |_| text(&crc(&claim)));
+        let mut hostile = sound[..tail - len].to_vec();
+        hostile.extend(&footer);
+        hostile.extend((footer.len() as u32).to_le_bytes());
+        hostile.extend(b"PAR1");
+        fs::write(&path, &hostile).unwrap();
+        let refused = BinFile::open(&path).unwrap_err().to_string();
+        assert!(refused.contains(message), "{claimed}: {refused}");
+    }
+}
+
+fn varint(mut n: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while n >= 0x80 {
+        bytes.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n as u8);
+    bytes
+}
+
+/// Puts something else in the place of the one `from` there is.
+fn replace(bytes: &mut Vec<u8>, from: &[u8], to: impl Fn(&[u8]) -> Vec<u8>) {
+    let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+    assert_eq!(places.len(), 1, "{from:x?} at {places:?}");
+    let with = to(from);
+    bytes.splice(places[0]..places[0] + from.len(), with);
 }

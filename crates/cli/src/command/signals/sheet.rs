@@ -55,6 +55,10 @@ impl Sheet {
     pub(super) fn to_csv(path: &Path, columns: Vec<Column>) -> Result<Self> {
         let name = path.file_name().context("the path names no file")?.to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        // A rename would put a file in the place of a device or a pipe, for everybody.
+        let is_special =
+            std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        anyhow::ensure!(!is_special, "`{}` is a device or a pipe, no file", path.display());
         let file = File::create(&temporary)
             .with_context(|| format!("cannot write `{}`", temporary.display()))?;
         let path = path.to_owned();

@@ -1,5 +1,6 @@
 //! The flags of training that a config file may hold too.
 
+mod bounds;
 mod rules;
 
 use std::path::Path;
@@ -223,7 +224,10 @@ pub(super) struct Plan {
 impl Settings {
     /// The flags over the settings of a file.
     pub(super) fn merged(&self, path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Ok(self.clone()) };
+        let Some(path) = path else {
+            self.within_bounds()?;
+            return Ok(self.clone());
+        };
         let context = || format!("settings in `{}`", path.display());
         let text = std::fs::read_to_string(path).with_context(context)?;
         let mut file: toml::Table = toml::from_str(&text).with_context(context)?;
@@ -240,6 +244,7 @@ impl Settings {
             "`{}` has both `steps` and `epochs`; keep one",
             path.display()
         );
+        merged.within_bounds().with_context(context)?;
         Ok(merged)
     }
 
@@ -415,5 +420,44 @@ mod tests {
         std::fs::write(&path, "steps = 1\nepochs = 1\n").unwrap();
         let error = Settings::default().merged(Some(&path)).unwrap_err().to_string();
         assert!(error.contains("both `steps` and `epochs`"), "{error}");
+    }
+
+    #[test]
+    fn sizes_and_numbers_that_cannot_be_meant_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.toml");
+        let refused = |line: &str| {
+            std::fs::write(&path, line).unwrap();
+            let error = Settings::default().merged(Some(&path)).err();
+            error.map(|error| format!("{error:#}"))
+        };
+        for name in [
+            "window",
+            "stride",
+            "rows",
+            "channels",
+            "row-pool",
+            "bin-pool",
+            "max-gap",
+            "max-shift",
+            "embedding",
+            "projection",
+            "batch-size",
+            "accumulate",
+            "steps",
+            "epochs",
+            "queue",
+            "signals",
+        ] {
+            let said = refused(&format!("{name} = {}", i64::MAX)).unwrap();
+            assert!(said.contains("train.toml") && said.contains(&format!("`{name}`")), "{said}");
+            assert_eq!(refused(&format!("{name} = 8")), None);
+        }
+        for name in ["weight-decay", "min-delta"] {
+            for number in ["nan", "inf", "-inf", "-0.5"] {
+                let said = refused(&format!("{name} = {number}")).unwrap();
+                assert!(said.contains(&format!("`{name}`")), "{said}");
+            }
+        }
     }
 }
