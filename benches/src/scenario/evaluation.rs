@@ -60,6 +60,9 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     for row in &table.rows {
         bench.rec.add(measurement(row));
     }
+    for line in intervals(&table.rows) {
+        bench.rec.finding(Severity::Info, line);
+    }
     for finding in table.findings() {
         let loses = finding.contains("they lose to") && !finding.contains("they lose to none");
         let severity = if loses { Severity::Warning } else { Severity::Info };
@@ -80,6 +83,33 @@ fn config(seed: u64, steps: usize) -> TrainConfig {
         augment: Augment::gentle(),
         ..TrainConfig::default()
     }
+}
+
+/// The table in words: for each task and method the mean of every kind of features over the seeds,
+/// with Student's interval. (The interval of a measurement is its median's, which three seeds have
+/// not.)
+fn intervals(rows: &[EvaluationRow]) -> Vec<String> {
+    let cell = |row: &EvaluationRow| {
+        let mean = format!("{} {:.3}", row.features.name(), row.mean);
+        row.ci95.map_or(mean.clone(), |[low, high]| format!("{mean} [{low:.3}, {high:.3}]"))
+    };
+    let is_like = |a: &EvaluationRow, b: &EvaluationRow| a.task == b.task && a.method == b.method;
+    let is_first = |i: usize| !rows[..i].iter().any(|before| is_like(before, &rows[i]));
+    (0..rows.len())
+        .filter(|&i| is_first(i))
+        .map(|i| {
+            let row = &rows[i];
+            let cells: Vec<String> = rows.iter().filter(|r| is_like(r, row)).map(cell).collect();
+            format!(
+                "{}, {}, mean and 95 % interval over {} seeds: {}; chance {:.3}",
+                row.task,
+                row.method.name(),
+                row.scores.len(),
+                cells.join(", "),
+                row.chance
+            )
+        })
+        .collect()
 }
 
 /// One cell of the table: a value for each seed, so that the report draws its interval.

@@ -119,7 +119,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         id: "signals.live",
         suite: "signals",
         test: "model",
-        title: "One event at a time on a schedule: latency from arrival to signal",
+        title: "Events on a schedule: latency from arrival to signal",
         needs: &["convert.bins"],
         time_cap_s: 120,
         run: signals::live,

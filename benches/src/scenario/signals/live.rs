@@ -254,7 +254,7 @@ fn histogram(kind: &str, seconds: &[f64]) -> Artifact {
         y.extend([share, share]);
     }
     Artifact::Line {
-        title: format!("Latency from scheduled arrival to signal, {kind} arrivals"),
+        title: format!("Arrival to signal, {kind} arrivals"),
         x_label: "log10 of the latency in µs".to_owned(),
         y_label: "share of events".to_owned(),
         x,
