@@ -81,6 +81,9 @@ struct Description {
 }
 
 impl ModelFile {
+    /// The name of a model in the folder of its run.
+    pub const FILE_NAME: &str = "model.safetensors";
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
@@ -112,13 +115,15 @@ impl ModelFile {
         safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
     }
 
-    /// Reads a file and checks that its arrays fit its description.
+    /// Reads a file, or the [`FILE_NAME`](Self::FILE_NAME) of a run's folder, and checks that its
+    /// arrays fit its description.
     ///
     /// # Errors
     /// [`ContrastiveError::Io`] when it cannot be read, [`ContrastiveError::BadModel`] when it is
     /// something else.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ContrastiveError> {
-        let path = path.as_ref();
+        let in_folder = path.as_ref().join(Self::FILE_NAME);
+        let path = if path.as_ref().is_dir() { &in_folder } else { path.as_ref() };
         let bad = |reason: String| ContrastiveError::BadModel { path: path.to_owned(), reason };
         let Contents { mut tensors, metadata } = safetensors_file::read(path)?;
         let json = metadata.get(KEY).ok_or_else(|| bad(format!("it has no `{KEY}`")))?;

@@ -190,7 +190,7 @@ pub(crate) fn run_child(args: &ChildArgs) -> Result<ExitCode> {
 fn list() -> Result<ExitCode> {
     for spec in lob_bench::scenarios() {
         output::print_line(&format!(
-            "{:<22}{:<13}{:<12}{}",
+            "{:<24}{:<13}{:<12}{}",
             spec.id, spec.suite, spec.test, spec.title
         ))?;
     }

@@ -22,7 +22,7 @@ Examples:
 Parquet has a row for each window: instrument_id, file, row, ts_event, then e000, e001 and so on.
 The .npy file has the embeddings alone, windows by dimensions, in the same order.")]
 pub(crate) struct Args {
-    /// Model written by `lob train`
+    /// Model written by `lob train`, or the folder of its run
     model: PathBuf,
     /// A store, one of its files, or generated:KIND
     source: Source,

@@ -25,7 +25,7 @@ Examples:
 With one model the intervals hold the sampling of windows alone; give --more models trained with
 other seeds for those of training.")]
 pub(crate) struct Args {
-    /// Model written by `lob train`
+    /// Model written by `lob train`, or the folder of its run
     model: PathBuf,
     /// A store, one of its files, or generated:KIND
     source: Source,

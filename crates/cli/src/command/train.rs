@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         steps: outcome.losses.len(),
     };
     let path =
-        args.out.clone().or_else(|| Some(args.checkpoint.as_ref()?.join("model.safetensors")));
+        args.out.clone().or_else(|| Some(args.checkpoint.as_ref()?.join(ModelFile::FILE_NAME)));
     if let Some(path) = &path {
         file.save(path)?;
     }

@@ -219,6 +219,8 @@ fn a_model_file_comes_back_whole_or_not_at_all() {
     file.save(&path).unwrap();
     let again = ModelFile::load(&path).unwrap();
     assert_eq!(again, file);
+    // The folder of a run stands for the model in it.
+    assert_eq!(ModelFile::load(path.parent().unwrap()).unwrap(), file);
     let windows: Vec<f32> = (0..3 * 24).map(|i| (i as f32 * 0.1).sin()).collect();
     assert_eq!(embed(&again.model, &windows).unwrap(), embed(&file.model, &windows).unwrap());
 
