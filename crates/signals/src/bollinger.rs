@@ -74,7 +74,7 @@ pub(crate) fn columns<T: Real>(
     k: f64,
 ) -> Result<[Vec<f64>; 3], SignalError> {
     let twin = Bollinger::new(period, k)?;
-    let (middle, mut squares) = moments(prices, period);
+    let [middle, mut squares] = moments(prices, period, |mean, squares| [mean, squares]);
     let mut upper = vec![0.0; prices.len()];
     // The squares make room for the lower band.
     for ((squares, upper), middle) in squares.iter_mut().zip(&mut upper).zip(&middle) {

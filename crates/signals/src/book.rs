@@ -1,5 +1,6 @@
 use crate::SignalError;
 use crate::error::check_length;
+use crate::indicator::finite_or_null;
 
 /// The best bid and offer at one moment; NaN marks an absent side.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,11 +90,12 @@ impl<'a> Quotes<'a> {
     /// The quotes in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Quote> + 'a {
         let Self { bid_px, ask_px, bid_sz, ask_sz } = *self;
-        (0..bid_px.len()).map(move |i| Quote {
-            bid_px: bid_px[i],
-            ask_px: ask_px[i],
-            bid_sz: bid_sz[i],
-            ask_sz: ask_sz[i],
+        let columns = bid_px.iter().zip(ask_px).zip(bid_sz.iter().zip(ask_sz));
+        columns.map(|((&bid_px, &ask_px), (&bid_sz, &ask_sz))| Quote {
+            bid_px,
+            ask_px,
+            bid_sz,
+            ask_sz,
         })
     }
 }
@@ -166,11 +168,6 @@ pub fn imbalance(bid_sz: f64, ask_sz: f64) -> f64 {
 #[must_use]
 pub fn spread(quote: Quote) -> f64 {
     finite_or_null(quote.ask_px - quote.bid_px)
-}
-
-#[inline]
-fn finite_or_null(x: f64) -> f64 {
-    if x.is_finite() { x } else { f64::NAN }
 }
 
 #[cfg(test)]

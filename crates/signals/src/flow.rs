@@ -42,8 +42,12 @@ pub(crate) fn between(old: Quote, new: Quote) -> f64 {
 /// span for the imbalance of that span.
 #[must_use]
 pub fn order_flow_imbalance(quotes: Quotes<'_>) -> Vec<f64> {
-    let mut twin = OrderFlow::new();
-    quotes.iter().map(|quote| twin.update(quote)).collect()
+    let mut out = Vec::with_capacity(quotes.len());
+    out.extend(quotes.iter().next().map(|_| f64::NAN));
+    // Each quote beside its predecessor, with no state between: vector code.
+    let later = quotes.slice(out.len()..quotes.len());
+    out.extend(quotes.iter().zip(later.iter()).map(|(old, new)| between(old, new)));
+    out
 }
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ pub(crate) fn series<T: Real>(mut indicator: impl Indicator, values: &[T]) -> Ve
     out
 }
 
+/// `x`, or null where it is infinite: 0 times that is NaN, times anything else 0. Two operations
+/// without a comparison, which the compiler makes vector code of.
+#[inline]
+pub(crate) fn finite_or_null(x: f64) -> f64 {
+    x + 0.0 * x
+}
+
 /// A count as a number to calculate with.
 #[expect(clippy::cast_precision_loss, reason = "periods are far below 2^52")]
 pub(crate) fn real(count: usize) -> f64 {
@@ -33,4 +40,14 @@ pub(crate) mod tests {
     }
 
     pub(crate) const NULL: f64 = f64::NAN;
+
+    #[test]
+    fn finite_values_stay_to_the_bit() {
+        for x in [0.0, -0.0, 1.5, -2.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, -5e-324] {
+            assert_eq!(super::finite_or_null(x).to_bits(), f64::to_bits(x), "{x}");
+        }
+        for x in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert!(super::finite_or_null(x).is_nan());
+        }
+    }
 }

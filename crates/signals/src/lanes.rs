@@ -12,10 +12,10 @@ use crate::rolling::{RollingMoments, RollingSum, slide};
 
 const LANES: usize = 4;
 
-/// What [`RollingSum`] gives at every value.
+/// `finish` of what [`RollingSum`] gives at every value.
 #[expect(clippy::needless_range_loop, reason = "one place of every lane at a time")]
-pub(crate) fn sums<T: Real>(values: &[T], n: usize) -> Vec<f64> {
-    let mut out = vec![f64::NAN; values.len()];
+pub(crate) fn sums<T: Real>(values: &[T], n: usize, finish: impl Fn(f64) -> T) -> Vec<T> {
+    let mut out = vec![T::NULL; values.len()];
     let each = |stretch: Stretch<'_, T>| match stretch {
         Stretch::One(range) => {
             let mut twin = RollingSum::new(n);
@@ -23,25 +23,26 @@ pub(crate) fn sums<T: Real>(values: &[T], n: usize) -> Vec<f64> {
                 let sum = twin.push(value.to_f64());
                 // Before that the window is not complete.
                 if i + 1 >= range.start + n {
-                    out[i] = sum;
+                    out[i] = finish(sum);
                 }
             }
         }
-        Stretch::Several(from, spans) => {
-            let out = &mut out[from..][..LANES * n];
+        Stretch::Several(from, rows) => {
+            let out = lanes_of(&mut out[from..], n);
             let mut sum = [-0.0; LANES]; // where `Iterator::sum` starts
             for at in 0..n {
                 for lane in 0..LANES {
-                    sum[lane] += spans[lane][at].to_f64();
+                    sum[lane] += rows[lane][at].to_f64();
                 }
             }
             for lane in 0..LANES {
-                out[lane * n] = sum[lane];
+                out[lane][0] = finish(sum[lane]);
             }
-            for at in 1..n {
+            let (rows, out) = (rows.map(|row| &row[..n - 1]), out.map(|out| &mut out[1..n]));
+            for at in 0..n - 1 {
                 for lane in 0..LANES {
-                    sum[lane] += spans[lane][n + at - 1].to_f64() - spans[lane][at - 1].to_f64();
-                    out[lane * n + at] = sum[lane];
+                    sum[lane] += rows[lane + 1][at].to_f64() - rows[lane][at].to_f64();
+                    out[lane][at] = finish(sum[lane]);
                 }
             }
         }
@@ -50,29 +51,34 @@ pub(crate) fn sums<T: Real>(values: &[T], n: usize) -> Vec<f64> {
     out
 }
 
-/// What [`RollingMoments`] gives at every value: the means, and the sums of squared deviations.
+/// `finish` of the mean and the sum of squared deviations that [`RollingMoments`] gives at every
+/// value, as columns.
 #[expect(clippy::needless_range_loop, reason = "one place of every lane at a time")]
-pub(crate) fn moments<T: Real>(values: &[T], n: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut means = vec![f64::NAN; values.len()];
-    let mut squares = means.clone();
+pub(crate) fn moments<T: Real, const N: usize>(
+    values: &[T],
+    n: usize,
+    finish: impl Fn(f64, f64) -> [f64; N],
+) -> [Vec<f64>; N] {
+    let mut columns = [(); N].map(|()| vec![f64::NAN; values.len()]);
+    let weight = 1.0 / real(n);
     let each = |stretch: Stretch<'_, T>| match stretch {
         Stretch::One(range) => {
             let mut twin = RollingMoments::new(n);
             for (i, value) in range.clone().zip(&values[range.clone()]) {
-                let pair = twin.push(value.to_f64());
+                let (mean, squares) = twin.push(value.to_f64());
                 if i + 1 >= range.start + n {
-                    (means[i], squares[i]) = pair;
+                    let row = finish(mean, squares);
+                    columns.iter_mut().zip(row).for_each(|(column, value)| column[i] = value);
                 }
             }
         }
-        Stretch::Several(from, spans) => {
-            let means = &mut means[from..][..LANES * n];
-            let squares = &mut squares[from..][..LANES * n];
-            let origin = spans.map(|span| span[0].to_f64());
+        Stretch::Several(from, rows) => {
+            let mut columns = columns.each_mut().map(|column| lanes_of(&mut column[from..], n));
+            let origin: [f64; LANES] = std::array::from_fn(|lane| rows[lane][0].to_f64());
             let (mut mean, mut square) = ([-0.0; LANES], [-0.0; LANES]);
             for at in 0..n {
                 for lane in 0..LANES {
-                    mean[lane] += spans[lane][at].to_f64() - origin[lane];
+                    mean[lane] += rows[lane][at].to_f64() - origin[lane];
                 }
             }
             for lane in 0..LANES {
@@ -80,33 +86,49 @@ pub(crate) fn moments<T: Real>(values: &[T], n: usize) -> (Vec<f64>, Vec<f64>) {
             }
             for at in 0..n {
                 for lane in 0..LANES {
-                    square[lane] += (spans[lane][at].to_f64() - mean[lane]).powi(2);
+                    square[lane] += (rows[lane][at].to_f64() - mean[lane]).powi(2);
                 }
             }
             for lane in 0..LANES {
-                (means[lane * n], squares[lane * n]) = (mean[lane], square[lane]);
+                let row = finish(mean[lane], square[lane]);
+                columns.iter_mut().zip(row).for_each(|(column, value)| column[lane][0] = value);
             }
-            for at in 1..n {
+            let rows = rows.map(|row| &row[..n - 1]);
+            let mut columns = columns.map(|lanes| lanes.map(|results| &mut results[1..n]));
+            for at in 0..n - 1 {
                 for lane in 0..LANES {
-                    let change = (spans[lane][n + at - 1].to_f64(), spans[lane][at - 1].to_f64());
-                    slide(&mut mean[lane], &mut square[lane], change, real(n));
-                    means[lane * n + at] = mean[lane];
-                    squares[lane * n + at] = square[lane];
+                    let change = (rows[lane + 1][at].to_f64(), rows[lane][at].to_f64());
+                    slide(&mut mean[lane], &mut square[lane], change, weight);
+                    for (column, value) in columns.iter_mut().zip(finish(mean[lane], square[lane]))
+                    {
+                        column[lane][at] = value;
+                    }
                 }
             }
         }
     };
     roll(values, n, each);
-    (means, squares)
+    columns
 }
 
 /// A part of a series to roll over.
 enum Stretch<'a, T> {
     /// With a fresh window.
     One(Range<usize>),
-    /// Windows without a null, `n` values apart: the place of the first result, and for each lane
-    /// the `2 n - 1` values that its `n` results depend on.
-    Several(usize, [&'a [T]; LANES]),
+    /// Windows without a null, `n` values apart: the place of the first result, and rows of `n`
+    /// values. A lane begins with the sum of its own row; then the values of the next row enter
+    /// as those of its own leave.
+    Several(usize, [&'a [T]; LANES + 1]),
+}
+
+/// The `n` results of each lane, as slices of one length, so that the loops need no bounds check.
+fn lanes_of<T>(out: &mut [T], n: usize) -> [&mut [T]; LANES] {
+    let mut rest = out;
+    std::array::from_fn(|_| {
+        let (lane, after) = std::mem::take(&mut rest).split_at_mut(n);
+        rest = after;
+        lane
+    })
 }
 
 fn roll<'a, T: Real>(values: &'a [T], n: usize, mut each: impl FnMut(Stretch<'a, T>)) {
@@ -114,8 +136,8 @@ fn roll<'a, T: Real>(values: &'a [T], n: usize, mut each: impl FnMut(Stretch<'a,
     each(Stretch::One(0..at.saturating_add(n - 1).min(values.len())));
     let several = n.saturating_mul(LANES + 1) - 1;
     while let Some(span) = values.get(at..).and_then(|rest| rest.get(..several)) {
-        let spans = std::array::from_fn(|lane| &span[lane * n..][..2 * n - 1]);
-        each(Stretch::Several(at + n - 1, spans));
+        let rows = std::array::from_fn(|lane| &span[lane * n..]);
+        each(Stretch::Several(at + n - 1, rows));
         at += LANES * n;
     }
     each(Stretch::One(at.min(values.len())..values.len()));
@@ -151,13 +173,13 @@ mod tests {
         ) {
             let values = [head, tail].concat();
             let (mut sum, mut both) = (RollingSum::new(n), RollingMoments::new(n));
-            let out = (sums(&values, n), moments(&values, n));
+            let out = (sums(&values, n, |sum| sum), moments(&values, n, |mean, squares| [mean, squares]));
             for (i, &value) in values.iter().enumerate() {
                 let bits = |x: f64| (!x.is_nan()).then(|| x.to_bits());
                 let (mean, squares) = both.push(value);
                 prop_assert_eq!(bits(out.0[i]), bits(sum.push(value)), "sum at {}", i);
-                prop_assert_eq!(bits(out.1.0[i]), bits(mean), "mean at {}", i);
-                prop_assert_eq!(bits(out.1.1[i]), bits(squares), "squares at {}", i);
+                prop_assert_eq!(bits(out.1[0][i]), bits(mean), "mean at {}", i);
+                prop_assert_eq!(bits(out.1[1][i]), bits(squares), "squares at {}", i);
             }
         }
     }

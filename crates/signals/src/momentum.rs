@@ -1,5 +1,5 @@
 use crate::error::check_period;
-use crate::indicator::Indicator;
+use crate::indicator::{Indicator, finite_or_null};
 use crate::rolling::Ring;
 use crate::{Real, SignalError};
 
@@ -55,11 +55,6 @@ impl Indicator for RateOfChange {
     }
 }
 
-#[inline]
-fn finite_or_null(x: f64) -> f64 {
-    if x.is_finite() { x } else { f64::NAN }
-}
-
 /// Momentum `x[i] - x[i - period]`, in the unit of the prices (TA-Lib's MOM).
 ///
 /// The first `period` values are null, and so is a value with a missing end.
@@ -82,14 +77,18 @@ pub fn rate_of_change<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, Si
     Ok(lagged(prices, period, |now, old| (now - old) / old))
 }
 
-/// The slice form needs no ring, so the compiler makes vector code of it.
+/// The slice form needs no ring, so the compiler makes vector code of it; each place is written
+/// once.
 fn lagged<T: Real>(prices: &[T], period: usize, f: impl Fn(f64, f64) -> f64) -> Vec<T> {
-    let mut out = vec![T::NULL; prices.len()];
-    if let Some(later) = prices.get(period..) {
-        for ((o, &now), &old) in out[period..].iter_mut().zip(later).zip(prices) {
-            *o = T::from_f64(finite_or_null(f(now.to_f64(), old.to_f64())));
-        }
-    }
+    let later = prices.get(period..).unwrap_or_default();
+    let mut out = Vec::with_capacity(prices.len());
+    out.resize(prices.len() - later.len(), T::NULL);
+    out.extend(
+        later
+            .iter()
+            .zip(prices)
+            .map(|(&now, &old)| T::from_f64(finite_or_null(f(now.to_f64(), old.to_f64())))),
+    );
     out
 }
 

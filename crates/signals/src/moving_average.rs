@@ -81,7 +81,7 @@ impl Indicator for Ema {
 /// [`SignalError::Parameter`] for a period of 0.
 pub fn sma<T: Real>(values: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     let weight = Sma::new(period)?.weight;
-    Ok(sums(values, period).into_iter().map(|sum| T::from_f64(sum * weight)).collect())
+    Ok(sums(values, period, |sum| T::from_f64(sum * weight)))
 }
 
 /// Exponential moving average `m += (x - m) · 2 / (period + 1)`, seeded with the plain mean of the

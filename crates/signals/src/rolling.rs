@@ -107,7 +107,8 @@ impl RollingMoments {
             Pushed::Incomplete => return (f64::NAN, f64::NAN),
             Pushed::Refresh => self.refresh(),
             Pushed::Replaced(old) => {
-                slide(&mut self.mean, &mut self.squares, (value, old), real(self.ring.len()));
+                let weight = 1.0 / real(self.ring.len());
+                slide(&mut self.mean, &mut self.squares, (value, old), weight);
             }
         }
         (self.mean, self.squares)
@@ -122,11 +123,11 @@ impl RollingMoments {
     }
 }
 
-/// Welford's update of a window of `n` that one value enters and one leaves.
+/// Welford's update of a window that one value enters and one leaves; `weight` is `1 / n`.
 #[inline]
-pub(crate) fn slide(mean: &mut f64, squares: &mut f64, (value, old): (f64, f64), n: f64) {
+pub(crate) fn slide(mean: &mut f64, squares: &mut f64, (value, old): (f64, f64), weight: f64) {
     let before = *mean;
-    *mean += (value - old) / n;
+    *mean += (value - old) * weight;
     *squares += (value - old) * ((value - *mean) + (old - before));
     *squares = squares.max(0.0);
 }

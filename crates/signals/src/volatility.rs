@@ -99,7 +99,7 @@ impl Indicator for EwmaVolatility {
 pub fn volatility<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> {
     let Volatility { mut returns, weight, .. } = Volatility::new(period)?;
     let changes: Vec<f64> = prices.iter().map(|price| returns.update(price.to_f64())).collect();
-    let (_, squares) = moments(&changes, period);
+    let [squares] = moments(&changes, period, |_, squares| [squares]);
     Ok(squares.into_iter().map(|squares| T::from_f64((squares * weight).sqrt())).collect())
 }
 
