@@ -87,7 +87,7 @@ pub(crate) fn convert_input(
         n_held: 0,
     };
     pipeline.read(progress)?;
-    let outcome = pipeline.write(folder, bytes)?;
+    let outcome = pipeline.write(folder, bytes, progress)?;
     match fs::remove_file(&spool_path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(ConvertError::io(&spool_path, "remove")(error))
@@ -261,8 +261,12 @@ impl Reporter<'_> {
         let (bytes, records) = (stream.file_bytes(), stream.counts().records);
         self.progress.advanced(self.path, bytes - self.bytes, records - self.records);
         (self.bytes, self.records, self.left) = (bytes, records, PROGRESS_UPDATES);
-        if self.progress.is_cancelled() { Err(ConvertError::Interrupted) } else { Ok(()) }
+        go_on(self.progress)
     }
+}
+
+fn go_on(progress: &dyn Progress) -> Result<(), ConvertError> {
+    if progress.is_cancelled() { Err(ConvertError::Interrupted) } else { Ok(()) }
 }
 
 fn find_track(

@@ -28,7 +28,7 @@ pub trait Progress: Sync {
     fn input_failed(&self, path: &Path, error: &crate::ConvertError) {
         let _ = (path, error);
     }
-    /// Asked every few thousand records; true stops the run with
+    /// Asked every few thousand records and before each instrument's files; true stops the run with
     /// [`ConvertError::Interrupted`](crate::ConvertError::Interrupted).
     fn is_cancelled(&self) -> bool {
         false

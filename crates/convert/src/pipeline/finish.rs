@@ -5,18 +5,24 @@ use std::path::Path;
 use lob_depth::PriceStep;
 
 use super::{
-    Pipeline, depth_error,
+    Pipeline, depth_error, go_on,
     ticks::write_ticks,
     track::{Key, Track},
     write::{Edges, InputMeta, Instrument, write_part},
 };
 use crate::{
-    ConvertError, InputSummary, OutputSummary, PriceStepSource, RecordStream, summary::InputOutcome,
+    ConvertError, InputSummary, OutputSummary, PriceStepSource, Progress, RecordStream,
+    summary::InputOutcome,
 };
 
 impl Pipeline<'_> {
     /// Labels the bins and writes one file for each instrument and day.
-    pub(super) fn write(mut self, folder: &Path, bytes: u64) -> Result<InputOutcome, ConvertError> {
+    pub(super) fn write(
+        mut self,
+        folder: &Path,
+        bytes: u64,
+        progress: &dyn Progress,
+    ) -> Result<InputOutcome, ConvertError> {
         let _scope = lob_profiler::scope("label_and_write");
         let mut tracks = std::mem::take(&mut self.tracks);
         tracks.sort_by_key(|track| (track.key.instrument_id, track.key.publisher_id));
@@ -33,6 +39,8 @@ impl Pipeline<'_> {
         };
         let mut outputs = Vec::new();
         for track in tracks {
+            // An input may have as many files as a market has instruments, each of them synced.
+            go_on(progress)?;
             self.write_track(track, folder, &meta, &mut outputs)?;
         }
         self.warn_of_replay();

@@ -3,6 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use lob_convert::{ConvertConfig, ConvertError, InputSummary, Layout, Progress, convert};
@@ -115,6 +116,38 @@ impl Progress for Handles {
         if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
             assert!(open.count() < 256, "open files must not grow with instruments");
         }
+    }
+}
+
+/// Stops at the given question.
+struct StopsAt(u64, AtomicU64);
+
+impl Progress for StopsAt {
+    fn is_cancelled(&self) -> bool {
+        self.1.fetch_add(1, Ordering::Relaxed) + 1 >= self.0
+    }
+}
+
+#[test]
+fn a_run_stops_between_the_files_of_one_input() {
+    let n = 40_u32;
+    let folder = tempfile::tempdir().unwrap();
+    let records: Vec<_> = (0..n).map(|id| update(id + 1, DAY_1 + u64::from(id), 10)).collect();
+    let input = books(folder.path(), "many.mbp-10.dbn", &[], &records);
+    for layout in [Layout::Bins, Layout::Ticks] {
+        let mut config = small(folder.path().join(format!("{layout:?}")));
+        config.layout = layout;
+        config.bin_rule = lob_depth::BinRule::Updates(1);
+        (config.label.lookback, config.label.lookforward, config.label.offset) = (1, 1, 0);
+        let all = StopsAt(u64::MAX, 0.into());
+        convert(std::slice::from_ref(&input), &config, &all).unwrap();
+        let all = all.1.into_inner();
+        assert!(all > u64::from(n), "asked {all} times");
+        std::fs::remove_dir_all(&config.out).unwrap();
+        // Near the last file: what was read and written by then is taken away again.
+        let error = convert(std::slice::from_ref(&input), &config, &StopsAt(all - 2, 0.into()));
+        assert!(matches!(error, Err(ConvertError::Interrupted)), "{error:?}");
+        assert!(!config.out.exists(), "{:?}", tree(&config.out));
     }
 }
 

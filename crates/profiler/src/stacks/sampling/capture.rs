@@ -139,6 +139,9 @@ impl Captures {
     fn copy_stack(&self, from: u64, to: &mut [u8; STACK_BYTES]) -> usize {
         const NONE: libc::iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         let Ok(mut address) = usize::try_from(from) else { return 0 };
+        if cfg!(miri) {
+            return 0; // which checks how slots change hands, but does not know the call below
+        }
         let mut pages = [NONE; MAX_PAGES];
         let (mut used, mut left) = (0, STACK_BYTES);
         // The kernel copies whole pieces only, so every piece is one page at most.
@@ -220,6 +223,8 @@ mod tests {
 
     #[test]
     fn writers_and_a_reader_do_not_disturb_each_other() {
+        // Miri is slow.
+        const N: u64 = if cfg!(miri) { 40 } else { 2000 };
         let captures = Captures::new();
         let mut seen = Vec::new();
         let whole = |sample: Sample<'_>| {
@@ -228,7 +233,7 @@ mod tests {
         };
         std::thread::scope(|threads| {
             let write = || {
-                for n in 1..=2000u64 {
+                for n in 1..=N {
                     captures.capture(Registers { ip: n, sp: 0, fp: !n, lr: 0 }, n, 1);
                 }
             };
@@ -238,7 +243,7 @@ mod tests {
             }
         });
         seen.extend(drained(&captures, whole));
-        assert_eq!(seen.len() as u64 + captures.take_lost(), 4000);
+        assert_eq!(seen.len() as u64 + captures.take_lost(), 2 * N);
         assert!(seen.iter().all(|whole| *whole), "a torn copy");
     }
 }
