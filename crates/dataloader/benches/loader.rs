@@ -165,7 +165,7 @@ fn single(c: &mut Criterion, folder: &Path) {
             let dataset = dataset(folder, features).with_cache_bytes(bytes);
             let mut scratch = Scratch::default();
             let mut image = vec![0.0; dataset.sample_len()];
-            let mut random = walk::Random(3);
+            let mut random = walk::Random::new(3);
             group.bench_function(format!("{name}/{cache}"), |b| {
                 b.iter(|| {
                     let index = random.below(dataset.len());

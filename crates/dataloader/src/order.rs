@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use lob_metrics::stats::SplitMix64;
+
 use crate::{Dataset, LoaderConfig, LoaderError, Sampler, ShardTail, Shuffle};
 
 /// The samples of an epoch as a sampler picks them.
@@ -285,12 +287,9 @@ impl Permutation {
     }
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
+/// Spreads a number over all bits.
 fn mix(z: u64) -> u64 {
-    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
+    SplitMix64::new(z).next_u64()
 }
 
 #[cfg(test)]

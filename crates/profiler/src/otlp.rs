@@ -8,6 +8,7 @@ mod post;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lob_metrics::stats::SplitMix64;
 use serde_json::{Value, json};
 
 use crate::{ProfilerError, Trace, TraceKind, clock};
@@ -94,12 +95,9 @@ fn number(key: &str, value: f64) -> Value {
     json!({ "key": key, "value": { "doubleValue": value } })
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): spreads a counter over all bits.
+/// Spreads a counter over all bits.
 fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    SplitMix64::new(x).next_u64()
 }
 
 struct Spans<'a> {

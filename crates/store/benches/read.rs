@@ -30,7 +30,7 @@ fn read(c: &mut Criterion) {
             walk::write(&path, BINS, 1, options);
             let file = BinFile::open(&path).expect("a file just written");
             for (planes_name, planes) in [("volume", volume), ("all", Planes::ALL)] {
-                let mut random = walk::Random(2);
+                let mut random = walk::Random::new(2);
                 let mut bins = BinColumns::default();
                 let id = BenchmarkId::new(format!("{planes_name}/{name}"), page_rows);
                 group.bench_function(id, |b| {
@@ -47,7 +47,7 @@ fn read(c: &mut Criterion) {
     let file = BinFile::open(folder.path().join("none-1024.parquet")).expect("just written");
     let mut all = BinColumns::default();
     file.read_planes(0..100_000, volume, &mut all).expect("sound");
-    let mut random = walk::Random(2);
+    let mut random = walk::Random::new(2);
     let (mut px, mut size) = (Vec::new(), Vec::new());
     group.bench_function("copy", |b| {
         b.iter(|| {

@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("lob-synth", &["lob-book"]),
     ("lob-store", &["lob-depth"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-store", "lob-profiler"]),
-    ("lob-dataloader", &["lob-depth", "lob-store", "lob-profiler"]),
+    ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-store", "lob-profiler"]),
     ("lob-contrastive", &["lob-dataloader", "lob-depth", "lob-profiler", "lob-ranks", "lob-store"]),
     ("lob-bench", &["*"]),
     ("lob-cli", &["*"]),

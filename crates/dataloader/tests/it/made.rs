@@ -3,29 +3,17 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use lob_depth::{Bin, BinRule, SLOTS, SizeAggregate};
+use lob_metrics::stats::SplitMix64;
 use lob_store::{
     BinWriter, Compression, LabelMeta, StoreMeta, StoredBin, WriterOptions, partition_path,
 };
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-}
 
 /// Nanoseconds from one bin to the next.
 pub(crate) const BIN_NS: u64 = 1_000;
 pub(crate) const START_NS: u64 = 1_700_000_000_000_000_000;
 
 /// One bin: level `l` of each side at distance `l` from the touch, sizes that name the bin.
-fn bin(at: u64, mid: i32, random: &mut Random) -> Bin {
+fn bin(at: u64, mid: i32, random: &mut SplitMix64) -> Bin {
     let mut bin = Bin {
         ts_event_first: START_NS + at * BIN_NS,
         ts_event_last: START_NS + at * BIN_NS + 900,
@@ -43,9 +31,9 @@ fn bin(at: u64, mid: i32, random: &mut Random) -> Bin {
     for slot in 0..SLOTS {
         let level = i32::try_from(slot % 10).unwrap();
         bin.px[slot] = if slot < 10 { mid - level } else { mid + 1 + level };
-        bin.size[slot] = (random.next() % 400) as f64 / 2.0 + 1.0;
-        bin.size_variance[slot] = (random.next() % 1_000_000) as f64 / 7.0;
-        bin.order_count[slot] = random.next() % 900 + 100;
+        bin.size[slot] = (random.next_u64() % 400) as f64 / 2.0 + 1.0;
+        bin.size_variance[slot] = (random.next_u64() % 1_000_000) as f64 / 7.0;
+        bin.order_count[slot] = random.next_u64() % 900 + 100;
     }
     bin
 }
@@ -58,7 +46,7 @@ pub(crate) fn file(path: &Path, segments: &[u64], seed: u64) {
 
 /// The same, each bin changed by `edit`, which gets its row.
 pub(crate) fn file_with(path: &Path, segments: &[u64], seed: u64, edit: impl Fn(u64, &mut Bin)) {
-    let mut random = Random(seed);
+    let mut random = SplitMix64::new(seed);
     let options =
         WriterOptions { page_rows: 32, row_group_rows: 96, compression: Compression::None };
     let mut writer = BinWriter::create(path, 250_000_000, options).unwrap();
@@ -66,7 +54,7 @@ pub(crate) fn file_with(path: &Path, segments: &[u64], seed: u64, edit: impl Fn(
     for (segment, &n) in (0..).zip(segments) {
         for _ in 0..n {
             let at = writer.rows();
-            mid += i32::try_from(random.next() % 3).unwrap() - 1;
+            mid += i32::try_from(random.next_u64() % 3).unwrap() - 1;
             let label = i32::try_from(at % 3).unwrap();
             let mut bin = bin(at, mid, &mut random);
             edit(at, &mut bin);

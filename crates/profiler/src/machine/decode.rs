@@ -5,6 +5,8 @@
 
 use std::hint::black_box;
 
+use lob_metrics::stats::SplitMix64;
+
 use crate::Unavailable;
 
 const LEVEL: i32 = 3;
@@ -83,7 +85,7 @@ fn failed(error: std::io::Error) -> Unavailable {
 
 /// `n` records of a book whose best price wanders, deterministic in `seed`.
 fn records(n: usize, seed: u64) -> Vec<u8> {
-    let mut random = SplitMix64(seed);
+    let mut random = Random(SplitMix64::new(seed));
     let mut book = Book::new(&mut random);
     let mut out = Vec::with_capacity(n * RECORD_BYTES);
     for sequence in (1_000_000u32..).take(n) {
@@ -104,13 +106,13 @@ struct Book {
 const STEP: i64 = 50_000;
 
 impl Book {
-    fn new(random: &mut SplitMix64) -> Self {
+    fn new(random: &mut Random) -> Self {
         let levels = std::array::from_fn(|_| (random.below(200), 1 + random.below(40)));
         Self { ts_ns: 1_700_000_000_000_000_000, best_step: 21_000, levels, touched: 0 }
     }
 
     /// One message: mostly a size at one level, seldom a move of the whole book by a step.
-    fn change(&mut self, random: &mut SplitMix64) {
+    fn change(&mut self, random: &mut Random) {
         self.ts_ns += u64::from(random.below(1 << 22));
         self.touched = (random.below(5) * random.below(5)) as usize % (2 * LEVELS);
         let (size, count) = &mut self.levels[self.touched];
@@ -134,7 +136,7 @@ impl Book {
         }
     }
 
-    fn write(&self, sequence: u32, random: &mut SplitMix64, out: &mut Vec<u8>) {
+    fn write(&self, sequence: u32, random: &mut Random, out: &mut Vec<u8>) {
         let side = self.touched / LEVELS;
         out.extend([92, 10, 1, 0]);
         out.extend(4916u32.to_le_bytes());
@@ -162,21 +164,13 @@ impl Book {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct SplitMix64(u64);
+/// Small numbers without a pattern.
+struct Random(SplitMix64);
 
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
+impl Random {
     /// A number below `n`, which must not be 0; the bias of the remainder does not matter here.
     fn below(&mut self, n: u32) -> u32 {
-        u32::try_from(self.next() % u64::from(n)).unwrap_or(0)
+        u32::try_from(self.0.next_u64() % u64::from(n)).unwrap_or(0)
     }
 }
 

@@ -4,27 +4,27 @@
 use std::{collections::BTreeMap, path::Path};
 
 use lob_depth::{Bin, BinRule, SLOTS, SizeAggregate};
+use lob_metrics::stats::SplitMix64;
 use lob_store::{BinWriter, FileSummary, LabelMeta, StoreMeta, StoredBin, WriterOptions};
 
 /// Price step of the made bins, units of 1e-9.
 const STEP: i64 = 250_000_000;
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) struct Random(SplitMix64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31) % n
+        self.0.next_u64() % n
     }
 }
 
 /// Writes a file of `n` bins in one segment.
 pub(crate) fn write(path: &Path, n: u64, seed: u64, options: WriterOptions) -> FileSummary {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut writer = BinWriter::create(path, STEP, options).expect("a scratch folder");
     let mut sizes = [0.0; SLOTS].map(|_: f64| 20.0 + random.below(60) as f64);
     let mut mid = 18_800;

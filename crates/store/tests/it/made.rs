@@ -3,22 +3,22 @@
 use std::{collections::BTreeMap, path::Path};
 
 use lob_depth::{Bin, BinColumns, BinRule, NO_PRICE, SLOTS, SizeAggregate};
+use lob_metrics::stats::SplitMix64;
 use lob_store::{
     BinWriter, Compression, FileSummary, LabelMeta, SourceMeta, StoreMeta, StoredBin, WriterOptions,
 };
 
 pub(crate) const STEP: i64 = 250_000_000;
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) struct Random(SplitMix64);
 
 impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        self.0.next_u64()
     }
 
     pub(crate) fn below(&mut self, n: u64) -> u64 {
@@ -27,7 +27,7 @@ impl Random {
 }
 
 pub(crate) fn rows(n: usize, seed: u64) -> Vec<StoredBin> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut mid = 18_800;
     (0..n)
         .map(|i| {

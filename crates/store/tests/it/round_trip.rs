@@ -104,7 +104,7 @@ fn an_empty_file_is_a_file_without_bins() {
 fn a_column_of_distinct_values_keeps_its_dictionary() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let mut rows = rows(70_000, 4);
     for row in &mut rows {
         row.bin.size[0] = random.next() as f64;
@@ -198,7 +198,7 @@ proptest! {
         let mut found = BinColumns::default();
         file.read(0..n as u64, &mut found).unwrap();
         prop_assert_eq!(&found, &columns(&rows));
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         for _ in 0..8 {
             let start = random.below(n as u64);
             let end = start + random.below(n as u64 - start + 1);
