@@ -5,7 +5,7 @@ use lob_contrastive::{
     Augment, EncoderConfig, EvaluateConfig, EvaluationRow, Features, InputSpec, Positives,
     PrepareOptions, Schedule, Temperature, TrainConfig, TrainedModel, evaluate, prepare,
 };
-use lob_metrics::{Direction, Measurement, Severity, Unit};
+use lob_metrics::{Artifact, Direction, IntervalGroup, IntervalRow, Measurement, Severity, Unit};
 
 use super::Bench;
 
@@ -60,9 +60,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     for row in &table.rows {
         bench.rec.add(measurement(row));
     }
-    for line in intervals(&table.rows) {
-        bench.rec.finding(Severity::Info, line);
-    }
+    bench.rec.artifacts.push(intervals(&table.rows));
     for finding in table.findings() {
         let loses = finding.contains("they lose to") && !finding.contains("they lose to none");
         let severity = if loses { Severity::Warning } else { Severity::Info };
@@ -85,31 +83,27 @@ fn config(seed: u64, steps: usize) -> TrainConfig {
     }
 }
 
-/// The table in words: for each task and method the mean of every kind of features over the seeds,
-/// with Student's interval. (The interval of a measurement is its median's, which three seeds have
-/// not.)
-fn intervals(rows: &[EvaluationRow]) -> Vec<String> {
-    let cell = |row: &EvaluationRow| {
-        let mean = format!("{} {:.3}", row.features.name(), row.mean);
-        row.ci95.map_or(mean.clone(), |[low, high]| format!("{mean} [{low:.3}, {high:.3}]"))
-    };
-    let is_like = |a: &EvaluationRow, b: &EvaluationRow| a.task == b.task && a.method == b.method;
-    let is_first = |i: usize| !rows[..i].iter().any(|before| is_like(before, &rows[i]));
-    (0..rows.len())
-        .filter(|&i| is_first(i))
-        .map(|i| {
-            let row = &rows[i];
-            let cells: Vec<String> = rows.iter().filter(|r| is_like(r, row)).map(cell).collect();
-            format!(
-                "{}, {}, mean and 95 % interval over {} seeds: {}; chance {:.3}",
-                row.task,
-                row.method.name(),
-                row.scores.len(),
-                cells.join(", "),
-                row.chance
-            )
-        })
-        .collect()
+/// The table: for each task and method the mean of every kind of features over the seeds, with
+/// Student's interval. (The interval of a measurement is its median's, which three seeds have not.)
+fn intervals(rows: &[EvaluationRow]) -> Artifact {
+    let mut groups: Vec<IntervalGroup> = Vec::new();
+    for row in rows {
+        let name = format!("{}, {}", row.task, row.method.name());
+        let own =
+            IntervalRow { name: row.features.name().to_owned(), value: row.mean, ci95: row.ci95 };
+        match groups.iter_mut().find(|group| group.name == name) {
+            Some(group) => group.rows.push(own),
+            None => {
+                groups.push(IntervalGroup { name, reference: Some(row.chance), rows: vec![own] });
+            }
+        }
+    }
+    let n_seeds = rows.iter().map(|row| row.scores.len()).max().unwrap_or(0);
+    Artifact::Intervals {
+        title: format!("Accuracy on later windows, mean over {n_seeds} seeds; reference: chance"),
+        x_label: "accuracy".to_owned(),
+        groups,
+    }
 }
 
 /// One cell of the table: a value for each seed, so that the report draws its interval.

@@ -12,6 +12,7 @@
 //! ```
 
 mod ab;
+mod artifact;
 mod compare;
 mod error;
 mod exact;
@@ -31,6 +32,7 @@ pub use ab::{
     AbConfig, AbLook, AbMetric, AbOutcome, AbResult, AbSamples, SimulatedSitting, Sitting,
     judge_metrics, run_ab,
 };
+pub use artifact::{Artifact, IntervalGroup, IntervalRow};
 pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
 pub use error::MetricsError;
 pub use exact::exact_tolerance;
@@ -40,8 +42,7 @@ pub use history::{
 };
 pub use measurement::{Direction, Measurement, Provenance};
 pub use run::{
-    Artifact, Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status,
-    Timeline, Tool,
+    Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,
 };
 pub use schema::run_schema;
 pub use summary::{OUTLIER_Z, Summary};

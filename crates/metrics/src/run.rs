@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Finding, Measurement, MetricsError, Recommendation, TargetResult, nan};
+use crate::{Artifact, Finding, Measurement, MetricsError, Recommendation, TargetResult, nan};
 
 /// Version of the JSON layout; raised when a reader of the old one would misread the new.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -210,63 +210,6 @@ pub struct Timeline {
     /// Values.
     #[serde(deserialize_with = "nan::numbers")]
     pub values: Vec<f64>,
-}
-
-/// Small data a report draws: a depth image, an embedding scatter, a loss curve.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Artifact {
-    /// A signed image in -1..=1, row 0 at the top, row-major.
-    Heatmap {
-        /// Caption.
-        title: String,
-        /// Number of rows.
-        rows: usize,
-        /// Number of columns.
-        columns: usize,
-        /// `rows * columns` values.
-        #[serde(deserialize_with = "nan::pixels")]
-        values: Vec<f32>,
-        /// What the rows mean, top to bottom.
-        row_label: String,
-        /// What the columns mean, left to right.
-        column_label: String,
-    },
-    /// Points of a series.
-    Line {
-        /// Caption.
-        title: String,
-        /// Horizontal axis.
-        x_label: String,
-        /// Vertical axis.
-        y_label: String,
-        /// Abscissae.
-        #[serde(deserialize_with = "nan::numbers")]
-        x: Vec<f64>,
-        /// Ordinates.
-        #[serde(deserialize_with = "nan::numbers")]
-        y: Vec<f64>,
-    },
-    /// A coloured scatter.
-    Scatter {
-        /// Caption.
-        title: String,
-        /// What the axes are.
-        x_label: String,
-        /// What the axes are.
-        y_label: String,
-        /// Abscissae.
-        #[serde(deserialize_with = "nan::numbers")]
-        x: Vec<f64>,
-        /// Ordinates.
-        #[serde(deserialize_with = "nan::numbers")]
-        y: Vec<f64>,
-        /// Class of each point.
-        class: Vec<u32>,
-        /// Name of each class.
-        class_names: Vec<String>,
-    },
 }
 
 /// What measuring itself cost.

@@ -1,5 +1,7 @@
 //! A made-up run with every kind of content, for tests and documentation of the crates above.
 
+mod pictures;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
@@ -286,35 +288,6 @@ fn load() -> Scenario {
     }
 }
 
-fn learning() -> Vec<Artifact> {
-    let x: Vec<f64> = (0..80).map(f64::from).collect();
-    let mut rng = SplitMix64::new(31);
-    let y = x.iter().map(|t| 1.2 + 2.3 * (-t / 22.0).exp() + 0.12 * rng.next_f64()).collect();
-    let n = 150;
-    let class: Vec<u32> = (0..n).map(|i| i % 3).collect();
-    let mut place = |offset: f64| -> Vec<f64> {
-        class.iter().map(|c| offset * f64::from(*c) + rng.next_f64() + rng.next_f64()).collect()
-    };
-    let (px, py) = (place(1.3), place(-0.9));
-    let line = Artifact::Line {
-        title: "InfoNCE loss".to_owned(),
-        x_label: "step".to_owned(),
-        y_label: "loss".to_owned(),
-        x,
-        y,
-    };
-    let scatter = Artifact::Scatter {
-        title: "Embeddings by movement class".to_owned(),
-        x_label: "first principal component".to_owned(),
-        y_label: "second principal component".to_owned(),
-        x: px,
-        y: py,
-        class,
-        class_names: ["down", "flat", "up"].map(str::to_owned).to_vec(),
-    };
-    vec![line, scatter]
-}
-
 fn train() -> Scenario {
     Scenario {
         measurements: vec![
@@ -359,7 +332,7 @@ fn train() -> Scenario {
             severity: Severity::Critical,
             text: "the backward pass takes 149 ms, its limit is 100 ms".to_owned(),
         }],
-        artifacts: learning(),
+        artifacts: pictures::learning(),
         ..scenario("train.infonce", "train", "Contrastive training, simple encoder", 20.6)
     }
 }

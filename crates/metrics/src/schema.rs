@@ -223,8 +223,15 @@ fn artifact() -> Value {
         ("y", array(number())),
         ("class", array(whole())),
         ("class_names", array(string())),
+        ("groups", array(interval_group())),
     ];
-    object(&[("kind", one_of(&["heatmap", "line", "scatter"])), ("title", string())], &optional)
+    let kinds = ["heatmap", "line", "scatter", "intervals"];
+    object(&[("kind", one_of(&kinds)), ("title", string())], &optional)
+}
+
+fn interval_group() -> Value {
+    let row = object(&[("name", string()), ("value", number())], &[("ci95", interval())]);
+    object(&[("name", string()), ("rows", array(row))], &[("reference", number())])
 }
 
 fn target_result() -> Value {

@@ -5,6 +5,7 @@ mod changes;
 mod first_screen;
 mod flame;
 mod history;
+mod intervals;
 mod machine;
 mod performance;
 mod scenario;

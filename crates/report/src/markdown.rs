@@ -1,6 +1,6 @@
 //! A summary that fits a pull request: `report.md`.
 
-use lob_metrics::{Measurement, Provenance, Run, Status, Target, Verdict};
+use lob_metrics::{Artifact, Measurement, Provenance, Run, Scenario, Status, Target, Verdict};
 
 use crate::analysis::{
     bottleneck, condition, direction_arrow, interval, is_process, limits, percent, slowest,
@@ -12,6 +12,8 @@ use crate::escape::{code, markdown, markdown_ticked};
 /// Rows of the measurement table; the rest stands in `report.html`. A pull-request comment holds
 /// 65,536 characters.
 const MAX_ROWS: usize = 250;
+/// Rows of all tables of estimates.
+const MAX_INTERVALS: usize = 60;
 
 /// `suites/{suite}_report.md`: the scenarios of one suite.
 pub(crate) fn suite_report(run: &Run, suite: &str) -> String {
@@ -175,12 +177,37 @@ fn targets_table(run: &Run, out: &mut Vec<String>) {
     }
 }
 
+/// Tables of estimates, as far as `left` rows go.
+fn intervals(scenario: &Scenario, left: &mut usize, out: &mut Vec<String>) {
+    for artifact in &scenario.artifacts {
+        let Artifact::Intervals { title, x_label, groups } = artifact else { continue };
+        let rows = groups.iter().flat_map(|group| group.rows.iter().map(move |row| (group, row)));
+        let (n, shown) = (rows.clone().count(), rows.clone().count().min(*left));
+        if shown == 0 {
+            continue;
+        }
+        *left -= shown;
+        out.extend([String::new(), format!("{}:", markdown(title)), String::new()]);
+        out.push(format!("| | | {} | Reference |", markdown(x_label)));
+        out.push("|---|---|--:|--:|".to_owned());
+        for (group, row) in rows.take(shown) {
+            let known = group.reference.filter(|value| value.is_finite());
+            let reference = known.map_or("–".to_owned(), |value| format!("{value:.3}"));
+            let (group, name) = (markdown(&group.name), markdown(&row.name));
+            out.push(format!("| {group} | {name} | {} | {reference} |", row.text()));
+        }
+        if shown < n {
+            out.extend([String::new(), format!("{} more, see report.html.", n - shown)]);
+        }
+    }
+}
+
 fn measurements(run: &Run, out: &mut Vec<String>) {
     out.push(String::new());
     out.push("## Measurements".to_owned());
     out.push(String::new());
     out.push("Medians with their 95 % interval; ↑ higher is better, ↓ lower is better.".to_owned());
-    let mut left = MAX_ROWS;
+    let (mut left, mut left_intervals) = (MAX_ROWS, MAX_INTERVALS);
     for scenario in &run.scenarios {
         out.push(String::new());
         let reason =
@@ -197,6 +224,7 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
         if left == 0 {
             out.push(String::new());
             out.push(format!("{} measurements, see report.html.", scenario.measurements.len()));
+            intervals(scenario, &mut left_intervals, out);
             continue;
         }
         out.push(String::new());
@@ -213,6 +241,7 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
             out.push(String::new());
             out.push(format!("{hidden} more measurements, see report.html."));
         }
+        intervals(scenario, &mut left_intervals, out);
     }
 }
 

@@ -3,7 +3,7 @@
 use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 
 use super::first_screen::ticked;
-use super::{Detail, base64, flame, heading, link_to};
+use super::{Detail, base64, flame, heading, intervals, link_to};
 use crate::analysis::{is_process, percent, status_word, value};
 use crate::chart::{Curve, Plot, heatmap_png, line_chart, scatter, to_svg};
 use crate::escape::{html as e, slug};
@@ -37,6 +37,7 @@ fn section(s: &Scenario, detail: Detail, max_measurements: usize) -> String {
     let parts = [
         reason,
         findings(s),
+        intervals::all(&s.artifacts),
         figures(&s.measurements, max_measurements),
         flame::render(s, detail),
         charts(s, detail),
@@ -217,6 +218,8 @@ fn artifact(artifact: &Artifact) -> String {
         Artifact::Heatmap { title, rows, columns, values, row_label, column_label } => {
             heatmap(title, (*rows, *columns), values, row_label, column_label)
         }
+        // A table, which stands above the measurements.
+        Artifact::Intervals { .. } => String::new(),
         _ => "<figure><figcaption>A kind of picture this version does not draw.</figcaption></figure>".to_owned(),
     }
 }

@@ -196,6 +196,22 @@ fn a_heat_map_that_does_not_fit_is_an_error_with_its_name() {
     assert!(text(&run, Format::Html).contains("Cannot be drawn"));
 }
 
+/// Rows in order, a whisker where there is an interval, a line where there is a reference.
+#[test]
+fn estimates_are_a_table_with_their_intervals() {
+    let run = Run::sample();
+    let html = text(&run, Format::Html);
+    let table = html.split("Accuracy of a linear probe").nth(1).expect("the table is there");
+    let table = table.split("</figure>").next().expect("it ends");
+    assert!(table.contains("reference 0.333") && table.contains("<td>contrastive</td>"));
+    assert!(table.contains(">0.410</td>") && table.contains("0.370 – 0.450"), "{table}");
+    assert_eq!((table.matches("<rect").count(), table.matches("<circle").count()), (2, 3));
+    assert_eq!(table.matches("<path").count(), 3);
+    let md = text(&run, Format::Md);
+    assert!(md.contains("| movement | raw | 0.470 [0.450, 0.490] | 0.333 |"), "{md}");
+    assert!(md.contains("| regime | raw | 0.520 | 0.333 |"));
+}
+
 #[test]
 fn a_huge_run_stays_below_two_megabytes() {
     let mut run = Run::sample();
@@ -208,6 +224,13 @@ fn a_huge_run_stays_below_two_megabytes() {
         let mut measurement = measurement.clone();
         measurement.metric = format!("grid.point_{i}");
         run.scenarios[2].measurements.push(measurement);
+    }
+    for scenario in &mut run.scenarios {
+        for artifact in &mut scenario.artifacts {
+            if let Artifact::Intervals { groups, .. } = artifact {
+                groups.extend(vec![groups[0].clone(); 10_000]);
+            }
+        }
     }
     let page = text(&run, Format::Html);
     assert!(page.len() <= 2 * 1024 * 1024, "{} bytes", page.len());
@@ -234,6 +257,13 @@ fn no_file_prints_a_number_that_is_none() {
         }
         for series in &mut scenario.timeline {
             series.values.fill(f64::NAN);
+        }
+        for artifact in &mut scenario.artifacts {
+            if let Artifact::Intervals { groups, .. } = artifact {
+                groups[0].reference = Some(f64::NAN);
+                groups[0].rows[0].value = f64::NAN;
+                groups[0].rows[1].ci95 = Some([f64::NAN, 1.0]);
+            }
         }
     }
     for format in [Format::Html, Format::Md, Format::Txt, Format::Junit] {
