@@ -25,6 +25,9 @@ pub(super) fn indicators(bench: &mut Bench<'_>) -> Result<()> {
     ensure!(!mids.is_empty(), "`{symbol}` has no update with both sides");
     bench.rec.config("symbol", symbol.clone());
     bench.rec.config("mids", mids.len());
+    // Otherwise glibc gives pages back after some sizes and not after others, and a series costs up
+    // to five times as much: the same indicator would seem slow at one length alone.
+    bench.rec.config("keeps_freed_memory", lob_profiler::keep_freed_memory());
     let mut promised = sizes::run(bench, &mids)?;
     for (name, series) in sizes::drawn(&mids)? {
         bench.rec.artifacts.push(line(&symbol, name, &series));
