@@ -9,8 +9,9 @@
 
 use std::hint::black_box;
 
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
+use burn_tensor::{Bool, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lob_contrastive::loss::{Scale, info_nce, plain};
 use lob_contrastive::{Device, EncoderConfig, NoisePairs, Objective, Rng, TrainConfig, train};

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
+use burn_tensor::backend::{AutodiffBackend, Backend};
+use burn_tensor::{Tensor, TensorData};
 
 use crate::encoder::to_vec;
 use crate::loss::{Scale, info_nce};
@@ -15,7 +16,7 @@ use crate::{
 };
 
 #[cfg(feature = "cuda")]
-type Gpu = burn::backend::Cuda<f32, i32>;
+type Gpu = burn_cuda::Cuda<f32, i32>;
 
 /// Trains an encoder on the pairs of `source`.
 ///

@@ -2,7 +2,7 @@ mod layer;
 mod shape;
 mod trunk;
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn_tensor::{Tensor, TensorData, backend::Backend};
 
 use crate::fused::Dropout;
 use crate::{Activation, ContrastiveError, EncoderConfig, NamedTensor, Precision, Rng};

@@ -13,10 +13,11 @@ mod softmax;
 
 use std::any::Any;
 
-use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::ops::FloatTensor;
-use burn::tensor::{Tensor, TensorData, TensorPrimitive, backend::Backend};
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
+use burn_flex::FlexTensor;
+use burn_tensor::ops::FloatTensor;
+use burn_tensor::{Tensor, TensorData, TensorPrimitive, backend::Backend};
 
 pub(crate) use dense::{Dropout, Layer, NORM_EPSILON, dense};
 pub(crate) use optim::{Step, squared_norm, update};

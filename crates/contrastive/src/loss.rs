@@ -16,7 +16,7 @@ pub use negatives::{decoupled, info_nce_with_negatives};
 pub use normalise::normalise;
 pub use pairwise::{SupCon, sig_lip, sup_con};
 
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use burn_tensor::{Bool, Tensor, backend::Backend};
 
 /// The softmax temperature as the losses take it.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 mod state;
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn_tensor::{Tensor, backend::Backend};
 
 use crate::AdamWConfig;
 use crate::encoder::{Weight, to_vec};
@@ -232,7 +232,7 @@ fn tensor_update<B: Backend, const D: usize>(
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::Flex;
+    use burn_flex::Flex;
 
     use super::*;
     use crate::Rng;

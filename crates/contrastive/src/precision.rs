@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::FloatDType;
+use burn_tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
 use crate::ContrastiveError;

@@ -10,7 +10,7 @@ mod weights;
 
 use std::time::Instant;
 
-use burn::tensor::backend::AutodiffBackend;
+use burn_tensor::backend::AutodiffBackend;
 
 use crate::encoder::{Weight, initial_tensors};
 use crate::optim::AdamW;
@@ -58,7 +58,7 @@ struct Trainer<'a, A: AutodiffBackend> {
 }
 
 /// The best validation loss so far and the encoder that reached it.
-struct Best<B: burn::tensor::backend::Backend> {
+struct Best<B: burn_tensor::backend::Backend> {
     loss: f32,
     step: usize,
     /// Evaluations since.

@@ -21,15 +21,11 @@
 //! **The traffic between processes is neither encrypted nor authenticated.** Whoever reaches the
 //! port can join a run that waits for its ranks. Use it on one machine or in a private network.
 
-#[cfg(feature = "burn-collective")]
-mod burn_reduce;
 mod collective;
 mod error;
 mod tcp;
 mod threads;
 
-#[cfg(feature = "burn-collective")]
-pub use crate::burn_reduce::BurnReduce;
 pub use crate::{
     collective::{Collective, InOrder, Reduce},
     error::{Message, RankError, RankList},

@@ -11,7 +11,7 @@ mod weights;
 
 pub use device::{DeviceWindows, TensorDevice};
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn_tensor::{Tensor, TensorData, backend::Backend};
 
 use crate::{SignalError, Study, Ticks};
 

@@ -27,11 +27,16 @@ const ALLOWED: [(&str, &[&str]); 15] = [
 
 /// Outside libraries with one home each.
 const HOMES: [(&str, &[&str]); 4] = [
-    ("burn", &["lob-contrastive", "lob-signals", "lob-ranks"]),
+    ("burn", &["lob-contrastive", "lob-signals"]),
     ("parquet", &["lob-store"]),
     ("dbn", &["lob-book", "lob-synth", "lob-convert"]),
     ("plotters", &["lob-report"]),
 ];
+
+/// The library that a crate is a part of: `burn-tensor` is a part of `burn`.
+fn family(library: &str) -> &str {
+    if library.starts_with("burn-") { "burn" } else { library }
+}
 
 /// One dependency of a package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,12 +88,12 @@ impl Graph {
                     found
                         .push(format!("`lob-depth` names no outside library, found `{}`", edge.to));
                 }
-                let home = HOMES.iter().find(|(library, _)| *library == edge.to);
+                let home = HOMES.iter().find(|(library, _)| *library == family(&edge.to));
                 if home.is_some_and(|(_, homes)| !homes.contains(&name.as_str())) {
                     found.push(format!("`{}` has its home elsewhere, found in `{name}`", edge.to));
                 }
-                if edge.to == "burn" && name != "lob-contrastive" && !edge.optional {
-                    found.push(format!("`burn` in `{name}` must be optional"));
+                if family(&edge.to) == "burn" && name != "lob-contrastive" && !edge.optional {
+                    found.push(format!("`{}` in `{name}` must be optional", edge.to));
                 }
             }
         }
@@ -151,7 +156,7 @@ mod tests {
         check(&[("lob-depth", &[("serde", "")])], &["names no outside library"]);
         check(&[("lob-depth", &[("dbn", "dev")])], &[]);
         check(&[("lob-convert", &[("parquet", "")])], &["home elsewhere"]);
-        check(&[("lob-signals", &[("burn", "")])], &["must be optional"]);
+        check(&[("lob-signals", &[("burn-tensor", "")])], &["must be optional"]);
         check(&[("lob-new", &[])], &["not on the map"]);
         check(
             &[("lob-report", &[("lob-profiler", "")]), ("lob-profiler", &[])],

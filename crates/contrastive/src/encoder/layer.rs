@@ -1,4 +1,4 @@
-use burn::tensor::{FloatDType, Tensor, TensorData, activation, backend::Backend};
+use burn_tensor::{FloatDType, Tensor, TensorData, activation, backend::Backend};
 
 use crate::fused::{Dropout, Layer, NORM_EPSILON, dense};
 use crate::{Activation, Precision};
@@ -45,7 +45,7 @@ impl<B: Backend> Dense<B> {
         precision: Precision,
     ) -> Tensor<B, 2> {
         let x = match precision.dtype() {
-            None => burn::tensor::module::linear(x, self.weight.clone(), Some(self.bias.clone())),
+            None => burn_tensor::module::linear(x, self.weight.clone(), Some(self.bias.clone())),
             Some(dtype) => {
                 // The weights stay in single precision; only the product is made in half.
                 let product = x.cast(dtype).matmul(self.weight.clone().cast(dtype));
@@ -82,7 +82,8 @@ impl<B: Backend> Dense<B> {
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::{Autodiff, Flex};
+    use burn_autodiff::Autodiff;
+    use burn_flex::Flex;
 
     use super::*;
     use crate::Rng;

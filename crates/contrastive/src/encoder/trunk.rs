@@ -1,5 +1,5 @@
-use burn::tensor::ops::{ConvOptions, PaddedConvOptions};
-use burn::tensor::{Tensor, activation, backend::Backend, module};
+use burn_tensor::ops::{ConvOptions, PaddedConvOptions};
+use burn_tensor::{Tensor, activation, backend::Backend, module};
 
 use super::shape::Conv;
 use crate::{DeepLob, Tcn, Trunk};

@@ -1,12 +1,12 @@
 //! A layer as one operation: product, bias, LayerNorm, activation, dropout.
 
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::FlexTensor;
-use burn::tensor::ops::FloatTensorOps;
-use burn::tensor::{Tensor, TensorMetadata, backend::Backend};
+use burn_autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::Flex;
+use burn_flex::FlexTensor;
+use burn_tensor::ops::FloatTensorOps;
+use burn_tensor::{Tensor, TensorMetadata, backend::Backend};
 
 use super::kernels::{BLOCK_ROWS, add, exp, for_each, sum_of, sum_of_pairs, vectorised};
 use super::{

@@ -4,13 +4,13 @@
 //! `g_i`: `∂s_ij = g_i (softmax(s_i)_j - [j = k])`, `∂u = ∂s v / tau`, `∂v = ∂sᵀ u / tau`,
 //! `∂ln(1/tau) = Σ ∂s_ij s_ij`, and through `u = z / |z|`: `∂z = (∂u - u (u · ∂u)) / |z|`.
 
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::FlexTensor;
-use burn::tensor::ops::FloatTensorOps;
-use burn::tensor::{Bool, Tensor, TensorMetadata, backend::Backend};
+use burn_autodiff::checkpoint::{base::Checkpointer, strategy::NoCheckpointing};
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::Flex;
+use burn_flex::FlexTensor;
+use burn_tensor::ops::FloatTensorOps;
+use burn_tensor::{Bool, Tensor, TensorMetadata, backend::Backend};
 
 use super::kernels::{exp, max_of, sum_of, sum_of_pairs, vectorised};
 use super::{

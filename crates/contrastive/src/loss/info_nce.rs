@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use burn_tensor::{Bool, Tensor, backend::Backend};
 
 use super::{Scale, plain};
 use crate::fused::{Contrast, softmax_loss};

@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use burn_tensor::{Bool, Tensor, backend::Backend};
 
 use super::{MASKED, Scale, diagonal, log_sum_exp, masked, normalise, similarities};
 

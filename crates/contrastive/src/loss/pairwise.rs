@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Tensor, TensorData, activation::log_sigmoid, backend::Backend};
+use burn_tensor::{Bool, Tensor, TensorData, activation::log_sigmoid, backend::Backend};
 
 use super::{MASKED, Scale, log_sum_exp, normalise};
 

@@ -2,7 +2,7 @@
 //! of the CPU is checked against. Arguments and results are those of the functions of the same
 //! name in [`loss`](super).
 
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use burn_tensor::{Bool, Tensor, backend::Backend};
 
 use super::{MASKED, Scale, diagonal, log_sum_exp, masked, normalise, similarities};
 

@@ -1,4 +1,4 @@
-use burn::tensor::backend::Backend;
+use burn_tensor::backend::Backend;
 
 use super::{AdamW, State};
 use crate::encoder::Weight;

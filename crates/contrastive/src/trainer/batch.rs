@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use burn::tensor::backend::AutodiffBackend;
+use burn_tensor::backend::AutodiffBackend;
 
 use super::{STREAM_AUGMENT, STREAM_EVALUATION, STREAM_PAIRS, Trainer};
 use crate::team::Hash;

@@ -1,6 +1,6 @@
 //! What ranks compare, so that none of them trains something else without a word.
 
-use burn::tensor::backend::AutodiffBackend;
+use burn_tensor::backend::AutodiffBackend;
 
 use super::Trainer;
 use super::batch::Batch;

@@ -1,5 +1,5 @@
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::backend::AutodiffBackend;
+use burn_tensor::{Tensor, TensorData};
 
 use super::objective::{Marks, chance_loss, objective_loss};
 use super::{MIN_STEPS_STUCK, Trainer};

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use burn::tensor::backend::AutodiffBackend;
+use burn_tensor::backend::AutodiffBackend;
 
 use super::Trainer;
 use crate::ContrastiveError;

@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
+use burn_tensor::{Bool, Tensor, TensorData, backend::Backend};
 
 use super::QueueKey;
 use crate::encoder::{Weight, to_vec};

@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn_tensor::{Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::to_vec;

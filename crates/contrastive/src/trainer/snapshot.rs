@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn_tensor::backend::{AutodiffBackend, Backend};
 
 use super::{Best, Trainer};
 use crate::checkpoint::{BestState, Snapshot};

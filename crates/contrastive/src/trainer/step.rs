@@ -3,8 +3,8 @@ mod passes;
 
 use std::time::Instant;
 
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::backend::{AutodiffBackend, Backend};
+use burn_tensor::{Tensor, TensorData};
 
 use super::Trainer;
 use super::objective::LossWeights;

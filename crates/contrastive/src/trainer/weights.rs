@@ -1,6 +1,6 @@
 //! Arithmetic on lists of arrays, whatever their ranks.
 
-use burn::tensor::{
+use burn_tensor::{
     Tensor,
     backend::{AutodiffBackend, Backend},
 };

@@ -1,6 +1,6 @@
 //! Values that can be worked out by hand, needing no file.
 
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn_tensor::{Bool, Tensor, TensorData};
 use lob_contrastive::Rng;
 use lob_contrastive::loss::{
     Scale, decoupled, info_nce, info_nce_with_negatives, nt_xent, plain, sig_lip, sup_con,
@@ -61,7 +61,7 @@ fn equal_rows_cost_the_logarithm_of_the_choices_and_pull_nowhere() {
 fn ignored_pairs_leave_the_denominator() {
     let rows = vec![vec![1.0, 1.0]; 3];
     let ignore = |mask: [bool; 9]| {
-        Some(Tensor::<Back, 2, burn::tensor::Bool>::from_data(
+        Some(Tensor::<Back, 2, burn_tensor::Bool>::from_data(
             TensorData::new(mask.to_vec(), [3, 3]),
             &Default::default(),
         ))

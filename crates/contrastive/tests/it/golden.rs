@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn_tensor::{Bool, Tensor, TensorData};
 use lob_contrastive::loss::{
     Scale, decoupled, info_nce, info_nce_with_negatives, normalise, nt_xent, plain, sig_lip,
     sup_con, symmetric_info_nce,

@@ -16,8 +16,9 @@ mod ranks;
 mod resume;
 mod train;
 
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
+use burn_tensor::{Tensor, TensorData};
 
 /// The backend of all tests; each further one would cost a compilation of burn.
 pub(crate) type Back = Autodiff<Flex>;
@@ -32,7 +33,7 @@ pub(crate) fn leaf(rows: &[Vec<f32>]) -> Tensor<Back, 2> {
 /// The gradient of a leaf, zeros where none reached it.
 pub(crate) fn gradient(
     leaf: &Tensor<Back, 2>,
-    gradients: &<Back as burn::tensor::backend::AutodiffBackend>::Gradients,
+    gradients: &<Back as burn_tensor::backend::AutodiffBackend>::Gradients,
 ) -> Vec<f32> {
     leaf.grad(gradients).map_or_else(
         || vec![0.0; leaf.shape().num_elements()],

@@ -1,11 +1,11 @@
-use burn::backend::Flex;
-use burn::tensor::{Tensor, backend::Backend};
+use burn_flex::Flex;
+use burn_tensor::{Tensor, backend::Backend};
 
 use super::TickTensors;
 use crate::{SignalError, Study, Ticks};
 
 #[cfg(feature = "cuda")]
-type Gpu = burn::backend::Cuda<f32, i32>;
+type Gpu = burn_cuda::Cuda<f32, i32>;
 
 /// Where tensors live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

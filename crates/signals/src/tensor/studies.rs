@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, backend::Backend};
+use burn_tensor::{Tensor, backend::Backend};
 
 use super::weights::average;
 use super::{TickTensors, single};

@@ -74,11 +74,5 @@ pub(super) fn join(plan: &JoinPlan, quiet: bool) -> Result<TcpRanks> {
             );
         }
     }
-    let ranks = TcpRanks::join(plan)?;
-    #[cfg(feature = "burn-collective")]
-    if plan.rank == 0 {
-        let reduce = lob_ranks::BurnReduce::new(plan.world_size)?;
-        return Ok(ranks.with_reduce(Box::new(reduce)));
-    }
-    Ok(ranks)
+    Ok(TcpRanks::join(plan)?)
 }

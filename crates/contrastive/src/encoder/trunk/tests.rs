@@ -7,8 +7,9 @@
     reason = "a test fails by panicking; its numbers are small"
 )]
 
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::TensorData;
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
+use burn_tensor::TensorData;
 
 use super::*;
 use crate::Rng;

@@ -1,7 +1,7 @@
 //! What ranks tell each other in a step: their projections, then their gradients.
 
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
+use burn_tensor::backend::AutodiffBackend;
+use burn_tensor::{Tensor, TensorData};
 
 use super::Gradients;
 use super::passes::Piece;

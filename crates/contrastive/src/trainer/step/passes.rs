@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn_tensor::Tensor;
+use burn_tensor::backend::{AutodiffBackend, Backend};
 
 use super::{Gradients, Lap, StepTimes};
 use crate::encoder::{Weight, to_vec};

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::backend::{Autodiff, Flex};
+use burn_autodiff::Autodiff;
+use burn_flex::Flex;
 
 use super::passes::{Piece, pieces};
 use super::*;
