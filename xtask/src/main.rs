@@ -6,6 +6,7 @@ mod bench;
 mod bundle;
 mod check;
 mod cluster;
+mod dist;
 mod fixtures;
 mod fuzz;
 mod peers;
@@ -28,6 +29,8 @@ Tasks:
               build REV and the working tree (or REV2) and run the paired regression test
   bundle [--features cuda] [--out DIR] [--binary LOB]
               lay out a folder that runs on a host with neither Rust nor a network
+  dist [--features cuda] [--out DIR] [--binary LOB]
+              pack a release: archive, checksums, manual, completions, notices, bill of materials
   check       what CI runs: format, clippy, tidy, tests, doctests, docs
   tidy        prove the crate graph and the house rules from `cargo metadata`
   peers [NAME...] [-- ...]
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Some("ab") => ab::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("bundle") => bundle::run(&rest),
+        Some("dist") => dist::run(&rest),
         Some("check") => check::run(&rest),
         Some("cluster-test") => cluster::run(&rest),
         Some("tidy") => tidy::run(),

@@ -57,10 +57,14 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 
 /// The revision of the working tree, with `-dirty` when it differs from it; `None` outside git.
 pub(crate) fn revision() -> Option<String> {
-    let mut git = Command::new("git");
-    git.current_dir(root()).args(["describe", "--always", "--dirty", "--abbrev=12"]);
-    let output = git.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|r| !r.is_empty())
+    git(&["describe", "--always", "--dirty", "--abbrev=12"])
+}
+
+/// What a git command in the workspace root prints, trimmed; `None` outside git, and for nothing.
+pub(crate) fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").current_dir(root()).args(args).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 fn shown(command: &Command) -> String {

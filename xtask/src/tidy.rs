@@ -5,6 +5,7 @@
 mod graph;
 mod reliability;
 mod source;
+mod weight;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let graph = Graph::from_metadata(&serde_json::from_slice(&output.stdout)?)?;
     let mut violations = graph.violations();
     violations.extend(source::violations(&process::root())?);
+    violations.extend(weight::violations()?);
     violations.extend(reliability::violations(&process::root())?);
     if violations.is_empty() {
         return Ok(ExitCode::SUCCESS);

@@ -3,12 +3,14 @@
 pub(crate) mod ab;
 pub(crate) mod bench;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod machine;
+pub(crate) mod man;
 pub(crate) mod profile;
 pub(crate) mod render;
 pub(crate) mod report;

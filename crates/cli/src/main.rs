@@ -7,7 +7,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
@@ -77,6 +77,10 @@ enum Command {
     Machine(command::machine::Args),
     /// Print the JSON Schema of the Run document
     Schema,
+    /// Print the completion script of a shell
+    Completions(command::completions::Args),
+    /// Write the manual: a page for `lob` and one for each command
+    Man(command::man::Args),
     #[command(hide = true, name = "bench-child")]
     BenchChild(command::bench::ChildArgs),
 }
@@ -112,6 +116,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => command::serve::run(&args, quiet),
         Command::Machine(args) => command::machine::run(&args, quiet),
         Command::Schema => command::schema::run(),
+        Command::Completions(args) => command::completions::run(&args, Cli::command()),
+        Command::Man(args) => command::man::run(&args, Cli::command()),
         Command::BenchChild(args) => command::bench::run_child(&args),
     };
     match outcome {

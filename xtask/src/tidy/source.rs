@@ -26,6 +26,24 @@ pub(super) fn violations(root: &Path) -> Result<Vec<String>> {
             }
         }
     }
+    found.extend(without_licence(root)?);
+    Ok(found)
+}
+
+/// Every package is published by itself some day: its licences lie in its own folder.
+fn without_licence(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for manifest in ["crates", "benches", "xtask"].map(|folder| files(&root.join(folder))) {
+        for path in manifest?.iter().filter(|path| path.ends_with("Cargo.toml")) {
+            let folder = path.parent().unwrap_or(root);
+            for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+                if !folder.join(licence).is_file() {
+                    let name = folder.strip_prefix(root).unwrap_or(folder).display();
+                    found.push(format!("{name} has no {licence}: link the one at the root"));
+                }
+            }
+        }
+    }
     Ok(found)
 }
 
