@@ -76,8 +76,34 @@ fn shown(command: &Command) -> String {
     text
 }
 
+/// CPU-minutes of a release build from nothing, measured on a virtual machine with two cores.
+const COLD_CPU_MINUTES: u32 = 9;
+/// Minutes of its longest chain of crates, which no number of cores shortens.
+const COLD_CHAIN_MINUTES: u32 = 3;
+
+/// What a build from nothing takes on so many cores, in whole minutes.
+fn cold_minutes(n_cores: usize) -> u32 {
+    let n_cores = u32::try_from(n_cores.max(1)).unwrap_or(u32::MAX);
+    COLD_CPU_MINUTES.div_ceil(n_cores).max(COLD_CHAIN_MINUTES)
+}
+
+/// Tells a newcomer what the silence is about; nothing where `lob` was built before.
+fn announce_cold_build() -> Result<()> {
+    if target_folder()?.join("release/lob").exists() {
+        return Ok(());
+    }
+    let n_cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    eprintln!(
+        "building `lob` and the crates it needs in release mode: about {} minutes the first time on \
+         {n_cores} core(s), seconds later on",
+        cold_minutes(n_cores)
+    );
+    Ok(())
+}
+
 /// Builds `lob` in release mode and returns the path of the binary that cargo reports.
 pub(crate) fn build_lob(features: &[String]) -> Result<PathBuf> {
+    announce_cold_build()?;
     let mut command = cargo();
     command.args(["build", "--release", "--package", "lob-cli"]);
     command.args(["--message-format", "json-render-diagnostics"]);
@@ -96,4 +122,16 @@ pub(crate) fn build_lob(features: &[String]) -> Result<PathBuf> {
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back();
     executable.context("cargo built `lob-cli` but named no executable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_cores_shorten_the_build_down_to_its_longest_chain() {
+        assert_eq!(cold_minutes(1), COLD_CPU_MINUTES);
+        assert!(cold_minutes(2) < COLD_CPU_MINUTES);
+        assert_eq!(cold_minutes(64), COLD_CHAIN_MINUTES);
+    }
 }

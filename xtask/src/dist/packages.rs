@@ -28,7 +28,8 @@ pub(super) struct Package {
 
 /// The target that a bare `cargo build` builds for.
 pub(super) fn host_target() -> Result<String> {
-    let output = std::process::Command::new("rustc").arg("-vV").output().context("start `rustc`")?;
+    let output =
+        std::process::Command::new("rustc").arg("-vV").output().context("start `rustc`")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("`rustc -vV` names no host")?.to_owned())

@@ -8,7 +8,8 @@ use super::packages::{Package, own};
 /// All packages that are linked into the release, as components.
 pub(super) fn cyclonedx(tree: &[Package]) -> Result<Value> {
     let lob = own(tree)?;
-    let components: Vec<Value> = tree.iter().filter(|p| p.name != lob.name).map(component).collect();
+    let components: Vec<Value> =
+        tree.iter().filter(|p| p.name != lob.name).map(component).collect();
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

@@ -90,3 +90,21 @@ fn signals_are_a_csv_with_nulls_while_warming_up() {
     assert!(n > 100 && worst <= 0.5, "{n} values, {worst}");
     assert!(lob_fails(&["signals", shown(&input), "--symbol", "NOPE"]).contains("NOPE"));
 }
+
+#[test]
+fn every_command_has_a_page_and_every_shell_a_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    lob_ok(&["man", "--out", shown(&pages)]);
+    for page in ["lob.1", "lob-convert.1", "lob-bench.1", "lob-completions.1"] {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    for (shell, word) in
+        [("bash", "complete "), ("zsh", "#compdef lob"), ("fish", "complete -c lob")]
+    {
+        let script = lob_ok(&["completions", shell]);
+        assert!(script.contains(word) && script.contains("--ticks-per-bin"), "{shell}");
+    }
+    assert!(lob_fails(&["completions", "nosuch"]).contains("bash"), "the shells are named");
+}
