@@ -1,0 +1,92 @@
+//! Files of every version of each public format, as they were written at the time, read with the
+//! real binary. docs/FORMATS.md says what each holds; `fixtures/formats` has the files.
+
+use std::path::{Path, PathBuf};
+
+use super::{json, lob_fails, lob_ok, shown, workspace};
+
+fn formats(name: &str) -> PathBuf {
+    workspace().join("fixtures/formats").join(name)
+}
+
+/// The f32 values of an `.npy` file.
+fn npy(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap();
+    let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    bytes[header..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_model_of_version_1_gives_its_embeddings() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("e.npy");
+    let (model, store) = (formats("model-v1.safetensors"), formats("store-v1/bins"));
+    lob_ok(&["embed", shown(&model), shown(&store), "--out", shown(&out), "--quiet"]);
+    let (found, expected) = (npy(&out), npy(&formats("embeddings-v1.npy")));
+    assert_eq!((found.len(), expected.len()), (47 * 4, 47 * 4));
+    for (a, b) in found.iter().zip(&expected) {
+        // Another processor adds up in another order.
+        assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{a} {b}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_version_2_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "step-00000002.safetensors";
+    std::fs::copy(formats("checkpoint-v2").join(name), folder.path().join(name)).unwrap();
+    let (store, settings) = (formats("store-v1/bins"), formats("settings-v1/train.toml"));
+    let args = ["train", shown(&store), "--config", shown(&settings), "--checkpoint"];
+    let args = [&args[..], &[shown(folder.path()), "--resume", "--json"]].concat();
+    let found = json(&lob_ok(&args));
+    assert_eq!(found["steps"], 3, "{found}");
+    let loss = found["loss_last"].as_f64().unwrap();
+    assert!((loss - 1.234_85).abs() < 1e-3, "the loss the unbroken run had at step 3, not {loss}");
+}
+
+/// Version 1 was written before windows could be left out of the negatives.
+#[test]
+fn a_checkpoint_of_version_1_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "step-00000002.safetensors";
+    let bytes = std::fs::read(formats("checkpoint-v2").join(name)).unwrap();
+    // The header is JSON whose length the first eight bytes say; one digit changes.
+    let wanted = b"\\\"version\\\":2";
+    let at = bytes.windows(wanted.len()).position(|part| part == wanted).unwrap();
+    let mut older = bytes.clone();
+    older[at + wanted.len() - 1] = b'1';
+    std::fs::write(folder.path().join(name), older).unwrap();
+    let (store, settings) = (formats("store-v1/bins"), formats("settings-v1/train.toml"));
+    let args = ["train", shown(&store), "--config", shown(&settings), "--checkpoint"];
+    let said = lob_fails(&[&args[..], &[shown(folder.path()), "--resume"]].concat());
+    assert!(said.contains("version `1`") && said.contains(name), "{said}");
+}
+
+#[test]
+fn a_run_and_a_history_of_version_1_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = formats("run-v1/run.json");
+    let out = folder.path().join("report");
+    lob_ok(&["report", shown(&run), "--out", shown(&out), "--format", "md,html", "--quiet"]);
+    assert!(std::fs::read_to_string(out.join("report.md")).unwrap().contains("20261121T041500Z"));
+    lob_ok(&["compare", shown(&run), shown(&run), "--force"]);
+    let history = std::fs::read_to_string(formats("run-v1/history.jsonl")).unwrap();
+    let entries = lob_metrics::read_history(&history).unwrap();
+    assert_eq!((entries.len(), entries[0].history_version), (10, 1));
+    assert_eq!(entries[0].run, "20261121T041500Z-sample");
+}
+
+#[test]
+fn settings_of_version_1_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("store");
+    let (input, settings) = (formats("source.mbp-10.dbn.zst"), formats("settings-v1"));
+    let convert = settings.join("convert.toml");
+    let places = ["convert", shown(&input), "--out", shown(&out), "--config", shown(&convert)];
+    let found = json(&lob_ok(&[&places[..], &["--json"]].concat()));
+    assert_eq!((&found["rows"], &found["samples"]), (&80.into(), &61.into()), "{found}");
+    let config = lob_profiler::ProfilerConfig::from_file(&settings.join("profiler.toml")).unwrap();
+    assert_eq!(config.memory_interval().as_secs_f64(), 0.05);
+    let targets = lob_bench::read_targets(&settings.join("targets.toml")).unwrap();
+    assert_eq!((targets.len(), targets[0].hard_limit), (5, Some(500.0)));
+}

@@ -1,0 +1,91 @@
+//! Files of every version of the format, as they were written at the time. docs/FORMATS.md.
+//!
+//! The expected sums were computed from `fixtures/formats/source.mbp-10.dbn.zst` by a program that
+//! knows the DBN layout and the definition of a bin, and nothing of this project.
+
+use std::path::{Path, PathBuf};
+
+use lob_depth::{BinColumns, NO_PRICE};
+use lob_store::{Store, read_tick_meta};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
+
+fn formats(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/formats").join(name)
+}
+
+#[test]
+fn a_store_of_version_1_is_read() {
+    let store = Store::open(formats("store-v1/bins")).unwrap();
+    let [file] = store.files() else { panic!("one file") };
+    let meta = file.meta();
+    assert_eq!((meta.format_version, file.len()), (1, 80));
+    assert_eq!((meta.symbol.as_str(), meta.instrument_id), ("6AM4", 42_005_850));
+    assert_eq!((meta.price_step, meta.updates), (50_000, 800));
+    assert_eq!(meta.sources[0].path, "source.mbp-10.dbn.zst");
+
+    let mut bins = BinColumns::default();
+    file.read(0..80, &mut bins).unwrap();
+    let held = |px: &[i32]| -> i64 {
+        px.iter().filter(|&&px| px != NO_PRICE).map(|&px| i64::from(px)).sum()
+    };
+    assert_eq!(held(&bins.px), 17_732_399);
+    assert_eq!((held(&bins.last_bid), held(&bins.last_ask)), (1_047_717, 851_330));
+    assert!((bins.size.iter().sum::<f64>() - 56_145.0).abs() < 1e-9);
+    assert!((bins.count.iter().sum::<f64>() - 197_262.0).abs() < 1e-9);
+    assert!((bins.variance.iter().sum::<f64>() - 7_802.957_936_507_943).abs() < 1e-6);
+
+    let labels = file.labels(0..80).unwrap();
+    let sum = labels.ts_event.iter().fold(0_u64, |sum, ts| sum.wrapping_add(*ts));
+    assert_eq!((labels.ts_event[79], sum), (1_711_929_659_074_903_787, 7_827_160_920_068_576_464));
+    assert_eq!(labels.label.iter().flatten().count(), 61);
+}
+
+#[test]
+fn ticks_of_version_1_are_read() {
+    let folder = formats("store-v1/ticks/day=2024-04-01/instrument_id=42005850");
+    let path = folder.join("ticks-1-21844764b6ed.parquet");
+    let meta = read_tick_meta(&path).unwrap().expect("a tick file");
+    assert_eq!((meta.format_version, meta.rows), (1, 800));
+    assert_eq!((meta.symbol.as_str(), meta.price_units), ("6AM4", 1_000_000_000));
+    assert_eq!(meta.class_counts.iter().sum::<u64>(), 612);
+
+    let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let (mut sums, mut n_rows) = ([0_i64; 4], 0);
+    for row in reader.get_row_iter(None).unwrap() {
+        let row = row.unwrap();
+        for (name, field) in row.get_column_iter() {
+            let sum = match name.as_str() {
+                "bid_px_00" => &mut sums[0],
+                "ask_sz_09" => &mut sums[1],
+                "size" => &mut sums[2],
+                "sequence" => &mut sums[3],
+                _ => continue,
+            };
+            *sum += match field {
+                Field::Long(x) => *x,
+                Field::UInt(x) => i64::from(*x),
+                Field::Null => 0,
+                other => panic!("{name}: {other:?}"),
+            };
+        }
+        n_rows += 1;
+    }
+    assert_eq!((n_rows, sums), (800, [523_204_250_000, 26_949, 2_282, 117_026]));
+}
+
+#[test]
+fn embeddings_of_version_1_are_read() {
+    let path = formats("embeddings-v1.parquet");
+    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let names: Vec<String> =
+        (0..schema.num_columns()).map(|i| schema.column(i).name().to_owned()).collect();
+    let expected = ["instrument_id", "file", "row", "ts_event", "e000", "e001", "e002", "e003"];
+    assert_eq!(names, expected);
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    let first = rows[0].get_column_iter().next().unwrap().1;
+    assert_eq!((rows.len(), first), (47, &Field::ULong(42_005_850)));
+}
