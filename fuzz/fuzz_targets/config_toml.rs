@@ -6,13 +6,12 @@
 //! training. Settings of `lob train` need it, and have a table of hostile values in lob-cli instead.
 #![no_main]
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::path::Path;
 
 use clap::Parser;
-use libfuzzer_sys::fuzz_target;
-use lob_metrics::{Run, judge_all};
-use lob_profiler::ProfilerConfig;
+
+#[path = "../readers/config_toml.rs"]
+mod reader;
 
 #[path = "../../crates/cli/src/command"]
 mod command {
@@ -51,33 +50,15 @@ struct Cli {
     args: command::convert::Args,
 }
 
-static INPUT: LazyLock<PathBuf> =
-    LazyLock::new(|| concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/record_stream/mbo.dbn").into());
-static RUN: LazyLock<Run> = LazyLock::new(Run::sample);
+const INPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/record_stream/mbo.dbn");
 
-fuzz_target!(|bytes: &[u8]| {
-    let Some((&which, text)) = bytes.split_first() else { return };
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("config.toml");
-    std::fs::write(&path, text).expect("room for the text");
-    match which % 3 {
-        0 => {
-            let out = folder.path().join("store");
-            let words = ["convert".as_ref(), INPUT.as_os_str(), "--out".as_ref(), out.as_os_str()];
-            let config = ["--config".as_ref(), path.as_os_str()];
-            let cli = Cli::try_parse_from(words.into_iter().chain(config)).expect("sound flags");
-            if command::convert::run(&cli.args, true).is_err() {
-                assert!(!out.exists(), "a failed conversion left a folder");
-            }
-        }
-        1 => {
-            let Ok(config) = ProfilerConfig::from_file(&path) else { return };
-            assert!(!config.memory_interval().is_zero() && !config.system_interval().is_zero());
-            drop(config.alert_rules());
-        }
-        _ => {
-            let Ok(targets) = bench::targets::read_targets(&path) else { return };
-            assert_eq!(judge_all(&targets, &RUN).len(), targets.len());
-        }
-    }
+fn convert(config: &Path, out: &Path) -> bool {
+    let words = ["convert".as_ref(), INPUT.as_ref(), "--out".as_ref(), out.as_os_str()];
+    let config = ["--config".as_ref(), config.as_os_str()];
+    let cli = Cli::try_parse_from(words.into_iter().chain(config)).expect("sound flags");
+    command::convert::run(&cli.args, true).is_ok()
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    reader::check(bytes, convert, |path| bench::targets::read_targets(path).ok());
 });

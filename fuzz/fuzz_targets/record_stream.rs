@@ -2,24 +2,7 @@
 //! verifier must not call broken.
 #![no_main]
 
-use std::io::Write;
+#[path = "../readers/record_stream.rs"]
+mod reader;
 
-use libfuzzer_sys::fuzz_target;
-use lob_convert::{RecordStream, verify};
-
-fn read(path: &std::path::Path) -> Option<u64> {
-    let mut stream = RecordStream::open(path).ok()?;
-    while stream.next().ok()?.is_some() {}
-    Some(stream.counts().records)
-}
-
-fuzz_target!(|bytes: &[u8]| {
-    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(bytes).expect("room for the input");
-    let records = read(file.path());
-    let report = verify(file.path()).expect("the file can be read");
-    if let Some(records) = records {
-        assert!(report.is_sound(), "{:?}", report.defects);
-        assert_eq!(report.records, records);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| reader::check(bytes));

@@ -1,6 +1,6 @@
 //! Real CME records, where this checkout has them beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dbn::{
     MboMsg,
@@ -8,15 +8,7 @@ use dbn::{
 };
 use lob_book::{ReplayStats, Replayer};
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-fn real_file(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/real").join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: `{name}` is not on this machine");
-    None
-}
+use crate::evidence::real;
 
 fn stats_of(path: &Path) -> ReplayStats {
     let mut decoder = DbnDecoder::from_zstd_file(path).unwrap();
@@ -29,7 +21,7 @@ fn stats_of(path: &Path) -> ReplayStats {
 
 #[test]
 fn a_holiday_of_the_index_future() {
-    let Some(path) = real_file("nautilus_esh4-20231225.mbo.dbn.zst") else { return };
+    let Some(path) = real("nautilus_esh4-20231225.mbo.dbn.zst") else { return };
     let stats = stats_of(&path);
     println!("{stats:?}");
     assert_eq!((stats.records, stats.emitted), (68_792, 43_790));
@@ -41,7 +33,7 @@ fn a_holiday_of_the_index_future() {
 
 #[test]
 fn a_snapshot_of_the_index_future() {
-    let Some(path) = real_file("nautilus_esh4-20231224.mbo.dbn.zst") else { return };
+    let Some(path) = real("nautilus_esh4-20231224.mbo.dbn.zst") else { return };
     let stats = stats_of(&path);
     println!("{stats:?}");
     assert_eq!((stats.records, stats.emitted), (8_725, 73));

@@ -2,7 +2,7 @@
 
 use lob_metrics::{Direction, Measurement, Run, Unit};
 
-use super::{json, lob, lob_fails, lob_ok, shown};
+use super::{evidence, json, lob, lob_fails, lob_ok, shown};
 
 #[test]
 fn a_slower_candidate_is_a_regression_and_a_failing_one_an_error() {
@@ -75,7 +75,7 @@ fn the_metrics_of_a_run_are_judged_each_in_its_own_direction() {
 #[test]
 fn instructions_are_counted_where_valgrind_is() {
     if std::process::Command::new("valgrind").arg("--version").output().is_err() {
-        println!("skipped: valgrind is not installed");
+        evidence::skipped("valgrind is not installed");
         return;
     }
     let (less, more) = ("true", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{fixture, json, lob, lob_fails, lob_ok, shared, shown};
+use super::{evidence, fixture, json, lob, lob_fails, lob_ok, shown};
 
 const SMALL: [&str; 8] =
     ["--ticks-per-bin", "10", "--lookback", "100", "--lookforward", "100", "--offset", "10"];
@@ -135,7 +135,7 @@ fn a_dbn_file_is_rendered_in_any_cell_type() {
 
 #[test]
 fn the_real_example_has_its_known_counts() {
-    let Some(input) = shared("real/nautilus_esh4-20231225.mbo.dbn.zst") else { return };
+    let Some(input) = evidence::real("nautilus_esh4-20231225.mbo.dbn.zst") else { return };
     let folder = tempfile::tempdir().unwrap();
     let summary = convert(&input, &folder.path().join("store"));
     assert_eq!(summary["records"], 68_792);
@@ -163,7 +163,7 @@ const REAL: [(&str, Option<(u64, u64)>); 12] = [
 
 #[test]
 fn every_real_file_converts_or_is_refused_by_name() {
-    let Some(real) = shared("real") else { return };
+    let Some(real) = evidence::real("") else { return };
     for (name, counts) in REAL {
         let path = real.join(name);
         let folder = tempfile::tempdir().unwrap();

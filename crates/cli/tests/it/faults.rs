@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use lob_metrics::Run;
 
-use super::{fixture, json, lob, lob_fails, lob_ok, shown};
+use super::{evidence, fixture, json, lob, lob_fails, lob_ok, shown};
 
 /// Kills of a plain test run; `LOBLAB_KILLS` asks for more.
 const KILLS: u64 = 4;
@@ -142,7 +142,7 @@ fn lob_as_nobody(args: &[&str]) -> Option<(i32, String)> {
         command.uid(NOBODY).gid(NOBODY);
     }
     let Ok(output) = command.args(args).output() else {
-        println!("skipped: root cannot run the binary as another user here");
+        evidence::skipped("root cannot run the binary as another user here");
         return None;
     };
     Some((output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap()))
@@ -353,7 +353,7 @@ fn no_flag_takes_a_number_that_is_none() {
 #[test]
 fn a_full_standard_output_is_an_error() {
     let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
-        println!("skipped: there is no /dev/full");
+        evidence::skipped("there is no /dev/full");
         return;
     };
     let output = Command::new(env!("CARGO_BIN_EXE_lob"))

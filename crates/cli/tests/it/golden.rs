@@ -1,6 +1,6 @@
 //! Images against values computed by an independent implementation, through the command.
 
-use super::{lob_ok, shared, shown};
+use super::{evidence, lob_ok, shown};
 
 /// The f32 values of an `.npy` file.
 fn npy(path: &std::path::Path) -> Vec<f32> {
@@ -13,8 +13,8 @@ fn npy(path: &std::path::Path) -> Vec<f32> {
 }
 
 fn check(case: &str, golden: &str, args: &[&str], tolerance: f32) {
-    let Some(input) = shared(&format!("golden/represent/{case}.mbp-10.dbn.zst")) else { return };
-    let Some(expected) = shared(&format!("golden/represent/{golden}.npy")) else { return };
+    let input = evidence::golden(&format!("represent/{case}.mbp-10.dbn.zst"));
+    let expected = evidence::golden(&format!("represent/{golden}.npy"));
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("image.npy");
     let mut all = vec!["render", shown(&input), "--bins", "10", "--price-step", "0.00001"];

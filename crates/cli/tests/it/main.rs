@@ -13,12 +13,16 @@ mod bench;
 mod compare;
 mod convert;
 mod everyday;
+#[path = "../../../../fixtures/evidence.rs"]
+mod evidence;
 mod faults;
+mod formats;
 mod golden;
 mod kill;
 mod load;
 mod profile;
 mod ranks;
+mod seeds;
 mod serve;
 mod signals;
 mod train;
@@ -62,13 +66,4 @@ fn workspace() -> PathBuf {
 
 fn fixture(name: &str) -> PathBuf {
     workspace().join("fixtures").join(name)
-}
-
-/// A file beside the checkout, where there is one; the project does not need it.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = workspace().join("../shared").join(name);
-    if !path.exists() {
-        println!("skipped: `{name}` is not here");
-    }
-    path.exists().then_some(path)
 }

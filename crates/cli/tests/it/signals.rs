@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{fixture, json, lob_fails, lob_ok, shared, shown};
+use crate::{evidence, fixture, json, lob_fails, lob_ok, shown};
 
 /// Header and cells of a CSV file.
 fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
@@ -120,7 +120,7 @@ fn mistakes_are_named() {
 
 #[test]
 fn the_real_file_gives_signals() {
-    let Some(input) = shared("real/nautilus_esh4-20231225.mbo.dbn.zst") else { return };
+    let Some(input) = evidence::real("nautilus_esh4-20231225.mbo.dbn.zst") else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("s.csv");
     lob_ok(&["signals", shown(&input), "--out", shown(&out), "--quiet"]);

@@ -1,7 +1,5 @@
 //! Golden values from f64 numpy, checked by their makers against torch autograd.
 
-use std::path::Path;
-
 use burn_tensor::{Bool, Tensor, TensorData};
 use lob_contrastive::loss::{
     Scale, decoupled, info_nce, info_nce_with_negatives, normalise, nt_xent, plain, sig_lip,
@@ -9,17 +7,11 @@ use lob_contrastive::loss::{
 };
 use serde_json::Value;
 
-use crate::{Back, gradient, leaf, value};
+use crate::{Back, evidence, gradient, leaf, value};
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-fn load() -> Option<Value> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/contrastive/cases.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("skipped: no golden file at `{}`", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+fn load() -> Value {
+    let text = std::fs::read_to_string(evidence::golden("contrastive/cases.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
 fn rows(v: &Value) -> Vec<Vec<f32>> {
@@ -125,7 +117,7 @@ impl Case<'_> {
 
 #[test]
 fn every_loss_and_gradient() {
-    let Some(golden) = load() else { return };
+    let golden = load();
     let mut n_checked = 0;
     for (name, case) in golden["cases"].as_object().unwrap() {
         let input = Case {
@@ -161,7 +153,7 @@ fn every_loss_and_gradient() {
 
 #[test]
 fn sigmoid_loss() {
-    let Some(golden) = load() else { return };
+    let golden = load();
     for (name, case) in golden["cases"].as_object().unwrap() {
         let entry = &case["siglip"];
         if entry.is_null() {
@@ -190,7 +182,7 @@ fn sigmoid_loss() {
 
 #[test]
 fn supervised_single_view_skips_lone_anchors() {
-    let Some(golden) = load() else { return };
+    let golden = load();
     let mut n_checked = 0;
     for (name, case) in golden["cases"].as_object().unwrap() {
         let Some(by_tau) = case["supcon_single"]["taus"].as_object() else { continue };

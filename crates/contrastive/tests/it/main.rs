@@ -11,6 +11,8 @@
 
 mod closed_form;
 mod evaluate;
+#[path = "../../../../fixtures/evidence.rs"]
+mod evidence;
 mod golden;
 mod ranks;
 mod resume;

@@ -4,7 +4,8 @@ use lob_convert::convert;
 use lob_depth::BinRule;
 use lob_store::Store;
 
-use crate::{shared, small};
+use crate::evidence::golden;
+use crate::small;
 
 /// The numbers of a little-endian `.npy` file of one dimension.
 fn npy<const N: usize>(path: &std::path::Path) -> Vec<[u8; N]> {
@@ -15,7 +16,7 @@ fn npy<const N: usize>(path: &std::path::Path) -> Vec<[u8; N]> {
 
 #[test]
 fn labels_equal_the_reference() {
-    let Some(golden) = shared("golden/represent") else { return };
+    let golden = golden("represent");
     let movements: Vec<f64> = npy(&golden.join("cls_price_movement_f64.npy"))
         .into_iter()
         .map(f64::from_le_bytes)

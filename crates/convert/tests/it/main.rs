@@ -10,12 +10,17 @@
 mod convert;
 mod corruption;
 mod durability;
+#[path = "../../../../fixtures/evidence.rs"]
+mod evidence;
 mod faults;
+mod formats;
 mod golden;
+mod hashes;
 mod made;
 mod real;
 mod redelivery;
 mod reference;
+mod seeds;
 mod segments;
 mod shards;
 mod stream;
@@ -61,13 +66,4 @@ fn tree(root: &Path) -> Vec<String> {
     }
     found.sort();
     found
-}
-
-/// The folder of reference data, if this checkout has one.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
-    if !path.exists() {
-        println!("skipped: no {}", path.display());
-    }
-    path.exists().then_some(path)
 }

@@ -2,7 +2,7 @@
 
 use lob_convert::{ConvertConfig, ConvertError, RecordStream, convert, verify};
 
-use crate::shared;
+use crate::evidence::real;
 
 /// Records and updates of each file of books.
 const BOOKS: [(&str, u64, u64); 10] = [
@@ -20,7 +20,7 @@ const BOOKS: [(&str, u64, u64); 10] = [
 
 #[test]
 fn record_counts() {
-    let Some(real) = shared("real") else { return };
+    let Some(real) = real("") else { return };
     for (name, records, updates) in BOOKS {
         let mut stream = RecordStream::open(real.join(name)).unwrap();
         while stream.next().unwrap().is_some() {}
@@ -34,7 +34,7 @@ fn record_counts() {
 
 #[test]
 fn conversion() {
-    let Some(real) = shared("real") else { return };
+    let Some(real) = real("") else { return };
     for (name, records, updates) in BOOKS {
         let folder = tempfile::tempdir().unwrap();
         let config = ConvertConfig::new(folder.path().join("out"));
@@ -52,7 +52,7 @@ fn conversion() {
 
 #[test]
 fn other_schemas_are_refused() {
-    let Some(real) = shared("real") else { return };
+    let Some(real) = real("") else { return };
     let error =
         RecordStream::open(real.join("nautilus_futures_20240701.mbp-1.dbn.zst")).unwrap_err();
     assert!(matches!(&error, ConvertError::Schema { found, .. } if found == "mbp-1"), "{error}");

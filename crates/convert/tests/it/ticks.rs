@@ -5,8 +5,9 @@ use lob_depth::BinRule;
 use lob_store::{Store, read_tick_meta};
 
 use crate::{
+    evidence::golden,
     made::{DAY_1, SECOND_NS, books, update},
-    market, shared, small, tree,
+    market, small, tree,
 };
 
 #[test]
@@ -44,7 +45,7 @@ fn every_update_is_a_row_and_labels_agree_with_bins() {
 
 #[test]
 fn labels_of_ticks_equal_the_reference() {
-    let Some(golden) = shared("golden/represent") else { return };
+    let golden = golden("represent");
     let folder = tempfile::tempdir().unwrap();
     let mut config = small(folder.path().join("out"));
     config.layout = Layout::Ticks;

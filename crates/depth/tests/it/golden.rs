@@ -9,8 +9,9 @@ use lob_depth::{
 };
 
 use crate::{
+    evidence::golden,
     npy,
-    source::{self, Book, golden_dir},
+    source::{self, Book},
 };
 
 fn micro_pip() -> PriceStep {
@@ -75,7 +76,7 @@ fn check_compat(dir: &Path, name: &str, books: &[Book]) {
 
 #[test]
 fn compat_images() {
-    let Some(dir) = golden_dir() else { return };
+    let dir = golden("represent");
     check_compat(&dir, "tiny", &source::csv(&dir.join("tiny_i64.csv")));
     for name in ["tiny", "tiny_evenspread", "dup_levels"] {
         let books = source::dbn(&dir.join(format!("{name}.mbp-10.dbn.zst")));
@@ -86,7 +87,7 @@ fn compat_images() {
 
 #[test]
 fn compat_image_of_one_row_bins() {
-    let Some(dir) = golden_dir() else { return };
+    let dir = golden("represent");
     let books = source::parquet(&dir.join("one_row_bins_i64.parquet"));
     let rule = compat_row_bins(books.len(), 500, 50).expect("500 rows");
     assert_eq!(rule.rows_per_bin, 1);
@@ -106,7 +107,7 @@ fn compat_image_of_one_row_bins() {
 
 #[test]
 fn notebook_images_to_the_last_bit() {
-    let Some(dir) = golden_dir() else { return };
+    let dir = golden("represent");
     for name in ["tiny", "tiny_evenspread"] {
         let books = source::dbn(&dir.join(format!("{name}.mbp-10.dbn.zst")));
         let rule = compat_row_bins(books.len(), 10, 2_500).expect("500 rows");
@@ -122,7 +123,7 @@ fn notebook_images_to_the_last_bit() {
 
 #[test]
 fn contiguous_images() {
-    let Some(dir) = golden_dir() else { return };
+    let dir = golden("represent");
     for name in ["tiny", "tiny_evenspread"] {
         let books = source::dbn(&dir.join(format!("{name}.mbp-10.dbn.zst")));
         let rule = compat_row_bins(books.len(), 10, 2_500).expect("500 rows");
@@ -142,7 +143,7 @@ fn contiguous_images() {
 
 #[test]
 fn labels() {
-    let Some(dir) = golden_dir() else { return };
+    let dir = golden("represent");
     let books = source::dbn(&dir.join("cls.mbp-10.dbn.zst"));
     assert!(books == source::parquet(&dir.join("cls_i64.parquet")));
     let mids: Vec<_> =

@@ -10,6 +10,8 @@
 
 mod bins;
 mod dtype;
+#[path = "../../../../fixtures/evidence.rs"]
+mod evidence;
 mod golden;
 mod label;
 mod npy;

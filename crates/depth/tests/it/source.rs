@@ -1,6 +1,6 @@
 //! Readers for the inputs of the golden data: CSV, DBN and Parquet.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dbn::decode::{DecodeRecord, DynDecoder};
 use lob_depth::{LEVELS, Level};
@@ -10,16 +10,6 @@ use parquet::{
 };
 
 pub(crate) type Book = [Level; LEVELS];
-
-/// The folder of golden data, or `None` with a printed line where it is absent.
-pub(crate) fn golden_dir() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/represent");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no golden data at {}", dir.display());
-    None
-}
 
 /// The columns bid_px, ask_px, bid_sz, ask_sz, bid_ct, ask_ct of level 0, 1, ... as a book.
 fn book(columns: &[i64]) -> Book {

@@ -6,7 +6,7 @@ use std::process::Command;
 use lob_metrics::{Direction, Measurement, Run, Unit};
 use lob_report::Format;
 
-use crate::text;
+use crate::{evidence::skipped, text};
 
 /// Clicks through the page and leaves what it found in the document.
 const DRIVER: &str = include_str!("driver.js");
@@ -56,13 +56,11 @@ fn with_process_figures() -> Run {
     run
 }
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+#[track_caller]
 fn chromium_or_say_so() -> Option<PathBuf> {
     let browser = chromium();
     if browser.is_none() {
-        println!(
-            "skipped: no Chromium found. Install it (`apt-get install chromium`) or name one in LOB_CHROMIUM"
-        );
+        skipped("no Chromium found; `apt-get install chromium`, or name one in LOB_CHROMIUM");
     }
     browser
 }
@@ -81,12 +79,13 @@ fn drive(browser: &Path, profile: &Path, page: &str, path: &Path) -> String {
 
 /// `cargo xtask check` makes a real run and names its page in `LOB_REPORT_PAGE`.
 #[test]
+#[expect(clippy::print_stdout, reason = "a test that another step runs says so")]
 fn the_page_of_a_real_run_works_in_a_browser() {
-    let Some(browser) = chromium_or_say_so() else { return };
     let Some(path) = std::env::var_os("LOB_REPORT_PAGE") else {
-        println!("skipped: LOB_REPORT_PAGE names no page; `cargo xtask check` sets it");
+        println!("no page in LOB_REPORT_PAGE: a later step of `cargo xtask check` runs this test");
         return;
     };
+    let Some(browser) = chromium_or_say_so() else { return };
     let page = std::fs::read_to_string(&path).expect("LOB_REPORT_PAGE can be read");
     let profile = tempfile::tempdir().expect("a temporary folder");
     let driven = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_driven.html");

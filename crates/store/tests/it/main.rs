@@ -4,8 +4,12 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 mod damage;
+#[path = "../../../../fixtures/evidence.rs"]
+mod evidence;
+mod formats;
 mod made;
 mod round_trip;
+mod seeds;
 mod table;
 mod ticks;
 mod walk;

@@ -1,0 +1,33 @@
+//! Any bytes as a store file: an error or rows, never a panic.
+
+use std::io::Write;
+
+use lob_depth::BinColumns;
+use lob_store::{BinFile, read_tick_meta};
+
+/// Rows read at once.
+const BATCH: u64 = 256;
+/// Rows read of one input.
+const MOST: u64 = 1 << 12;
+
+pub(crate) fn check(bytes: &[u8]) {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("room for the input");
+    drop(read_tick_meta(file.path()));
+    let Ok(store) = BinFile::open(file.path()) else { return };
+    let rows = store.len().min(MOST);
+    drop(store.labels(0..rows));
+    let mut bins = BinColumns::default();
+    for start in (0..rows).step_by(BATCH as usize) {
+        let read = store.read(start..(start + BATCH).min(rows), &mut bins);
+        // A failed read adds nothing, a good one all of it.
+        assert_eq!(bins.len() as u64, if read.is_ok() { (start + BATCH).min(rows) } else { start });
+        if read.is_err() {
+            break;
+        }
+    }
+    // The last row has its own page and row group.
+    if let Some(last) = store.len().checked_sub(1) {
+        drop((store.row_label(last), store.ts_event(last)));
+    }
+}
