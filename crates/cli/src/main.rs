@@ -96,6 +96,12 @@ fn main() -> ExitCode {
     };
     let quiet = cli.quiet;
     output::log_to_stderr(cli.verbose);
+    // The suite ends the process of a scenario itself.
+    let is_asked_to_end = !matches!(cli.command, Command::BenchChild(_));
+    if let Err(error) = interrupt::install(is_asked_to_end) {
+        eprintln!("error: {}", output::in_one_line(&error));
+        return ExitCode::from(2);
+    }
     let outcome = match cli.command {
         Command::Synth(args) => command::synth::run(&args, quiet),
         Command::Verify(args) => command::verify::run(&args),

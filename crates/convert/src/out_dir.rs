@@ -16,6 +16,10 @@ use lock::Locks;
 
 const TEMP_PREFIX: &str = ".loblab-tmp-";
 
+/// Handles kept back for the removal of the temporary folder, one for each folder in another: a run
+/// that ends because there are no more handles must still clean up.
+const RESERVE: usize = 5;
+
 /// A locked output folder.
 ///
 /// Inputs are converted below a hidden temporary folder; [`commit`](Self::commit) moves the files
@@ -25,6 +29,7 @@ const TEMP_PREFIX: &str = ".loblab-tmp-";
 pub(crate) struct OutDir {
     root: PathBuf,
     temp: PathBuf,
+    reserve: Vec<File>,
     /// `None` only while dropping.
     locks: Option<Locks>,
     /// Folders this run made, outermost first.
@@ -52,11 +57,12 @@ impl OutDir {
         if opened.is_err() {
             remove_empty(&made);
         }
-        let (locks, journals, temp) = opened?;
+        let (locks, journals, temp, reserve) = opened?;
         let locks = Some(locks);
         Ok(Self {
             root: root.to_owned(),
             temp,
+            reserve,
             locks,
             made,
             placed: Vec::new(),
@@ -70,7 +76,7 @@ impl OutDir {
         fingerprint: &str,
         writer: Option<&Writer>,
         made: &[PathBuf],
-    ) -> Result<(Locks, Journals, PathBuf), ConvertError> {
+    ) -> Result<(Locks, Journals, PathBuf, Vec<File>), ConvertError> {
         let name = writer.map(Writer::name);
         let folder = journals::folder(root);
         let locks = Locks::take(root, name.as_deref().map(|name| (&*folder, name)))?;
@@ -81,9 +87,11 @@ impl OutDir {
         if made.is_empty() {
             clear_left_over(root, &prefix)?;
         }
+        let reserve: std::io::Result<_> = (0..RESERVE).map(|_| File::open(root)).collect();
+        let reserve = reserve.map_err(ConvertError::io(root, "open"))?;
         let temp = root.join(format!("{prefix}{}", std::process::id()));
         fs::create_dir(&temp).map_err(ConvertError::io(&temp, "make"))?;
-        Ok((locks, journals, temp))
+        Ok((locks, journals, temp, reserve))
     }
 
     /// A place for the files of the `n`th input.
@@ -205,6 +213,7 @@ impl OutDir {
 
 impl Drop for OutDir {
     fn drop(&mut self) {
+        self.reserve.clear();
         drop(fs::remove_dir_all(&self.temp));
         // The lock file stands in the folder, so it goes first.
         self.locks = None;

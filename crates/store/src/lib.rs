@@ -36,6 +36,7 @@ pub use crate::{
     table::{Cells, Column, ColumnKind, TableWriter},
     ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
     writer::{
-        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions, write_file,
+        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, Unfinished, WriterOptions,
+        discard_unfinished, write_file,
     },
 };

@@ -1,6 +1,7 @@
 mod atomic;
 mod chunk;
 mod stage;
+mod unfinished;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,10 +19,13 @@ use parquet::{
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
-pub use self::atomic::write_file;
 pub(crate) use self::{
     atomic::AtomicFile,
     chunk::{ChunkWriter, Values},
+};
+pub use self::{
+    atomic::write_file,
+    unfinished::{Unfinished, discard_unfinished},
 };
 use crate::{FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, schema, writer::stage::Stage};
 

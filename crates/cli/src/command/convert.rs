@@ -154,7 +154,7 @@ enum BinBy {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let config = settings::config(&file::merged(args)?)?;
-    interrupt::watch()?;
+    interrupt::watch();
     let progress = bar::Bar::new(quiet || args.json);
     let outcome = lob_convert::convert(&args.inputs, &config, &progress);
     progress.finish();

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         _ => bail!("`{}` is neither .parquet nor .npy", args.out.display()),
     };
     ensure!(args.batch_size > 0, "--batch-size is 0, expected at least 1");
-    interrupt::watch()?;
+    interrupt::watch();
     let model = ModelFile::load(&args.model)?;
     let mut embedder = Embedder::new(&model.model, args.device)?;
     if let Some(fallback) = embedder.device().fallback.as_ref().filter(|_| !quiet) {

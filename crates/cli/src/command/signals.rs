@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let written = if has_extension(&args.source, "csv") {
         table::run(args)?
     } else {
-        crate::interrupt::watch()?;
+        crate::interrupt::watch();
         records::run(args)?
     };
     if args.json {

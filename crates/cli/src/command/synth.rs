@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lob_synth::{Schema, SynthConfig};
 
+use crate::interrupt;
+
 /// Write a synthetic market as DBN
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -44,6 +46,7 @@ enum SchemaArg {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    interrupt::watch();
     let config = SynthConfig {
         records: args.records,
         instruments: args.instruments,
@@ -57,10 +60,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let written: Vec<(PathBuf, u64)> = if is_folder(&args.out) {
         std::fs::create_dir_all(&args.out)
             .with_context(|| format!("cannot make `{}`", args.out.display()))?;
-        let files = lob_synth::write_sessions(&config, &args.out)?;
+        let files = lob_synth::write_sessions_until(&config, &args.out, &interrupt::requested)?;
         files.into_iter().map(|file| (file.path, file.summary.records)).collect()
     } else {
-        vec![(args.out.clone(), lob_synth::write_file(&config, &args.out)?.records)]
+        let summary = lob_synth::write_file_until(&config, &args.out, &interrupt::requested)?;
+        vec![(args.out.clone(), summary.records)]
     };
     for (path, records) in written.iter().filter(|_| !quiet) {
         eprintln!("wrote {records} records to {}", path.display());

@@ -38,6 +38,10 @@ Two processes train one model (the same command for both but for the rank):
   lob train store --checkpoint runs/c --rank 1 --world-size 2 &
   lob train store --checkpoint runs/c --rank 0 --world-size 2
 
+On two machines, which share a secret (in the environment or a file, never an argument):
+  export LOB_JOIN_KEY=$(cat ~/.lob-join-key)    # made by `openssl rand -hex 32`
+  lob train store --checkpoint runs/d --rank 0 --world-size 2 --coordinator 10.0.0.1:29400
+
 Settings: a flag wins over --config, whose keys are the flags' names: `batch-size = 64`.
 
 A run folder holds metrics.jsonl, checkpoints step-N.safetensors and model.safetensors. Ctrl-C
@@ -133,7 +137,7 @@ fn fit(
     ranks: Option<&mut TcpRanks>,
     quiet: bool,
 ) -> Result<TrainOutcome> {
-    let stop = interrupt::watch()?;
+    let stop = interrupt::watch();
     let bar = bar(config.steps, quiet || args.json);
     let mut observer = |report: &StepReport| {
         bar.set_position(report.step as u64);

@@ -7,6 +7,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::Unfinished;
 use crate::{StoreError, writer::TEMP_SUFFIX};
 
 /// A file that appears under its final name only when it is complete and on disk. Removed on
@@ -16,6 +17,8 @@ pub(crate) struct AtomicFile {
     target: PathBuf,
     temp: PathBuf,
     file: File,
+    /// Forgotten once the file has its name or is gone.
+    _noted: Unfinished,
     sha256: Sha256,
     bytes: u64,
     is_committed: bool,
@@ -35,9 +38,10 @@ impl AtomicFile {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temp = folder.join(format!(".{name}.{}-{n}{TEMP_SUFFIX}", std::process::id()));
-        let file = File::create_new(&temp).map_err(io_error(&temp, "create"))?;
+        let made = Unfinished::make(&temp, |temp| File::create_new(temp));
+        let (_noted, file) = made.map_err(io_error(&temp, "create"))?;
         let (target, sha256) = (target.to_owned(), Sha256::new());
-        Ok(Self { target, temp, file, sha256, bytes: 0, is_committed: false })
+        Ok(Self { target, temp, file, _noted, sha256, bytes: 0, is_committed: false })
     }
 
     /// Syncs and renames; returns the length in bytes and the SHA-256 in hex.
