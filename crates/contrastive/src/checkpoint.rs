@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::precision::LossScale;
 use crate::run::CheckpointPlan;
+use crate::safetensors_file;
 use crate::trainer::QueueState;
 use crate::{ContrastiveError, NamedTensor, Schedule, TrainConfig};
 
@@ -34,6 +35,34 @@ pub(crate) struct BestState {
 impl Snapshot {
     pub(crate) fn values(&self, name: &str) -> Option<&[f32]> {
         self.tensors.iter().find(|t| t.name == name).map(|t| t.values.as_slice())
+    }
+
+    /// Checks that there is nothing but numbers in it; says what is not.
+    ///
+    /// A step that half precision skipped may have left a loss that is none: there are at most as
+    /// many of them as steps were skipped.
+    pub(crate) fn check_finite(&self) -> Result<(), String> {
+        safetensors_file::check_finite(&self.tensors).map_err(|flaw| flaw.to_string())?;
+        if let Some(index) = self.queue.rows.iter().position(|x| !x.is_finite()) {
+            return Err(format!("the queue holds `{}` at index {index}", self.queue.rows[index]));
+        }
+        let scalars = [
+            self.loss_scale.map(|scale| ("loss scale", scale.factor())),
+            self.best.map(|best| ("best validation loss", best.loss)),
+        ];
+        if let Some((name, value)) = scalars.into_iter().flatten().find(|s| !s.1.is_finite()) {
+            return Err(format!("the {name} is `{value}`"));
+        }
+        let is_lost = |(_, loss): &(usize, &f32)| !loss.is_finite();
+        let n_skipped = self.loss_scale.map_or(0, LossScale::skipped);
+        let n_lost = self.losses.iter().enumerate().filter(is_lost).count();
+        match self.losses.iter().enumerate().find(is_lost) {
+            Some((step, loss)) if n_lost as u64 > n_skipped => Err(format!(
+                "the loss of step {} is `{loss}`, and {n_skipped} steps were skipped",
+                step + 1
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a run with this configuration can go on from here. More steps are fine as long as
@@ -122,10 +151,15 @@ impl Checkpoints {
         if !resume {
             return Ok(None);
         }
-        match self.list()?.pop() {
-            Some((_, path)) => file::read(&path).map(|snapshot| Some((path, snapshot))),
+        match self.newest_path()? {
+            Some(path) => file::read(&path).map(|snapshot| Some((path, snapshot))),
             None => Ok(None),
         }
+    }
+
+    /// Path of the newest checkpoint, if there is one.
+    pub(crate) fn newest_path(&self) -> Result<Option<PathBuf>, ContrastiveError> {
+        Ok(self.list()?.pop().map(|(_, path)| path))
     }
 
     /// Refuses to mix a new run with an old one.
