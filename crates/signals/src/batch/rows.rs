@@ -150,7 +150,9 @@ impl Moments {
             let before = means[s];
             let after = before + (new - old) * weight;
             means[s] = after;
-            sums[s] = (sums[s] + (new - old) * ((new - after) + (old - before))).max(0.0);
+            let sum = sums[s] + (new - old) * ((new - after) + (old - before));
+            // Not `max`, which would make a 0 of what is no number.
+            sums[s] = if sum < 0.0 { 0.0 } else { sum };
         });
         // A first window is complete just when the ring wraps, so the zeros it began with are
         // forgotten before anything is shown.

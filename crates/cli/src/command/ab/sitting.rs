@@ -53,6 +53,10 @@ impl CommandSitting {
             let names: Vec<&str> = a.figures.iter().map(|(m, _)| m.name.as_str()).collect();
             bail!("no metric `{unknown}`\nhint: the baseline reports {}", names.join(", "));
         }
+        let lost = |name: &&String| !b.figures.iter().any(|(m, _)| m.name == **name);
+        if let Some(lost) = args.metrics.iter().find(lost) {
+            bail!("the candidate does not report `{lost}`, so nothing can be said about it");
+        }
         let wanted = |m: &AbMetric| args.metrics.is_empty() || args.metrics.contains(&m.name);
         let shared = a.figures.iter().map(|(m, _)| m).filter(|m| wanted(m));
         sitting.metrics =
