@@ -25,7 +25,10 @@ fn everything(folder: &Path) -> Vec<PathBuf> {
 fn temporary(folder: &Path) -> Vec<PathBuf> {
     let is_temporary = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.ends_with("tmp") || name.starts_with(".loblab") || name.starts_with("lob-machine")
+        name.ends_with("tmp")
+            || name.starts_with(".loblab-tmp")
+            || name == ".loblab-lock"
+            || name.starts_with("lob-machine")
     };
     let mut found = everything(folder);
     found.retain(is_temporary);
@@ -209,7 +212,8 @@ fn too_few_handles_leave_nothing() {
         if ["bench", "profile", "train"].contains(&args[0]) {
             continue;
         }
-        for handles in 4..18 {
+        // Where it is tight depends on the command; a conversion has most to remove.
+        for handles in (4..20).step_by(if args[0] == "convert" { 1 } else { 4 }) {
             std::fs::create_dir(&out).unwrap();
             let output = limited(&format!("ulimit -n {handles}"), &args);
             let said = String::from_utf8_lossy(&output.stderr);
@@ -224,5 +228,5 @@ fn too_few_handles_leave_nothing() {
             std::fs::remove_dir_all(&out).unwrap();
         }
     }
-    assert!(n_failed > 20, "{n_failed}");
+    assert!(n_failed > 10, "{n_failed}");
 }

@@ -96,7 +96,7 @@ fn a_cell_that_is_no_number_is_named_by_column_and_row() {
             let set: [(&str, fn(&mut StoredBin, f64)); 3] = [
                 ("bid_sz_02", |row, x| row.bin.size[2] = x),
                 ("ask_sz_var_09", |row, x| row.bin.size_variance[19] = x),
-                ("movement", |row, x| row.movement = Some(x)),
+                ("price_movement", |row, x| row.movement = Some(x)),
             ];
             for (column, set) in set {
                 let mut rows = rows(60, 3);
@@ -110,7 +110,7 @@ fn a_cell_that_is_no_number_is_named_by_column_and_row() {
                 let file = BinFile::open(&path).unwrap();
                 let (mut found, before) = (BinColumns::default(), BinColumns::default());
                 let refused = match column {
-                    "movement" => {
+                    "price_movement" => {
                         assert!(file.labels(0..37).is_ok() && file.labels(42..60).is_ok());
                         assert!(file.row_label(37).is_err() && file.row_label(38).is_ok());
                         file.labels(5..60).unwrap_err()
