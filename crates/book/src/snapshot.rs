@@ -87,6 +87,7 @@ mod tests {
     const NONE: FlagSet = FlagSet::empty();
     const LAST: FlagSet = FlagSet::empty().set_last();
     const SNAP: FlagSet = FlagSet::empty().set_snapshot();
+    const SNAP_LAST: FlagSet = FlagSet::empty().set_snapshot().set_last();
 
     /// Pushes (action, flags, event time, capture time); a letter says what each record is.
     fn check(records: &[(u8, FlagSet, u64, u64)], expected: &str) {
@@ -104,11 +105,10 @@ mod tests {
 
     #[test]
     fn the_flag_decides_where_it_is_set() {
-        let last = SNAP.set_last();
         check(
             &[
                 (b'A', SNAP, 1, 9 * S),
-                (b'A', last, 2, 9 * S),
+                (b'A', SNAP_LAST, 2, 9 * S),
                 (b'A', LAST, 10 * S, 10 * S),
                 (b'R', SNAP, 3, 11 * S),
                 (b'A', SNAP, 3, 11 * S),

@@ -131,6 +131,7 @@ fn conclude(
     if summary.rows == 0 {
         return Err(no_bins(summary, inputs, config));
     }
+    warn_of_unused_steps(summary, config);
     if summary.samples == 0 {
         let label = &config.label;
         summary.warnings.push(format!(
@@ -143,6 +144,20 @@ fn conclude(
         ));
     }
     Ok(())
+}
+
+/// A price step for a name that no instrument has is a slip of the pen.
+fn warn_of_unused_steps(summary: &mut ConvertSummary, config: &ConvertConfig) {
+    for name in config.price_steps.keys() {
+        let is_it =
+            |o: &crate::OutputSummary| o.symbol == *name || o.instrument_id.to_string() == *name;
+        if config.layout == crate::Layout::Bins && !summary.outputs.iter().any(is_it) {
+            let warning = format!(
+                "a price step is given for `{name}`, which no instrument of the run is called"
+            );
+            summary.warnings.push(warning);
+        }
+    }
 }
 
 fn no_bins(summary: &ConvertSummary, inputs: &[Input], config: &ConvertConfig) -> ConvertError {

@@ -146,18 +146,6 @@ pub enum ConvertError {
         /// Cause.
         source: DepthError,
     },
-    /// The price step could not be told from the prices.
-    #[error(
-        "`{path}`: no price step for instrument `{instrument_id}`: {source}\nhint: give it with --price-step, for example `--price-step 0.25`"
-    )]
-    PriceStep {
-        /// Input concerned.
-        path: PathBuf,
-        /// Instrument concerned.
-        instrument_id: u32,
-        /// Cause.
-        source: DepthError,
-    },
     /// The store could not be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -213,6 +213,16 @@ fn no_pipe_or_device_is_replaced_by_a_file() {
     }
 }
 
+/// A synthetic market begins with a snapshot, which is no event: its records become some.
+fn events_of_their_own(file: &Path, (record_bytes, flags_at): (usize, usize)) {
+    const LAST: u8 = 0x80;
+    let mut bytes = fs::read(file).unwrap();
+    let n = usize::from(file.file_name().unwrap().as_encoded_bytes()[0] - b'0');
+    let header = bytes.len() - n * record_bytes;
+    bytes[header..].chunks_exact_mut(record_bytes).for_each(|record| record[flags_at] = LAST);
+    fs::write(file, bytes).unwrap();
+}
+
 #[test]
 fn one_and_two_records_are_a_market_and_none_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -226,6 +236,7 @@ fn one_and_two_records_are_a_market_and_none_is_an_error() {
             let store = folder.path().join(format!("store-{n}-{schema}"));
             let synth = ["synth", "--records", n, "--schema", schema, "--out", shown(&file)];
             lob_ok(&synth);
+            events_of_their_own(&file, if schema == "mbo" { (56, 36) } else { (368, 30) });
             let health = lob_ok(&["verify", shown(&file)]);
             assert!(health.contains(n), "{health}");
             let args = ["--ticks-per-bin", "1", "--lookback", "1", "--lookforward", "1"];

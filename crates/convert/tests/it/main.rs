@@ -22,9 +22,13 @@ mod redelivery;
 mod reference;
 mod seeds;
 mod segments;
+mod sessions;
 mod shards;
+mod snapshots;
+mod steps;
 mod stream;
 mod ticks;
+mod times;
 
 use std::path::{Path, PathBuf};
 

@@ -62,8 +62,8 @@ impl StepDetector {
             self.prices.insert(px);
             return;
         }
-        let range = usual_range(&self.prices);
-        let (range, divisor) = self.rest.get_or_insert((range, 0));
+        let prices = &self.prices;
+        let (range, divisor) = self.rest.get_or_insert_with(|| (usual_range(prices), 0));
         if range.contains(&px) {
             *divisor = gcd(*divisor, px.unsigned_abs());
         }
