@@ -123,7 +123,8 @@ impl Checkpoints {
             let entry = entry.map_err(io)?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(".step-") && name.ends_with(lob_store::TEMP_SUFFIX) {
+            let is_file = entry.file_type().map_err(io)?.is_file();
+            if is_file && name.starts_with(".step-") && name.ends_with(lob_store::TEMP_SUFFIX) {
                 std::fs::remove_file(entry.path()).map_err(io)?;
             }
         }
@@ -176,7 +177,7 @@ impl Checkpoints {
 
     /// Writes a checkpoint, whole or not at all, and removes the oldest beyond those kept.
     pub(crate) fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, ContrastiveError> {
-        let path = self.plan.folder.join(format!("step-{:08}.safetensors", snapshot.losses.len()));
+        let path = self.path(snapshot.losses.len() as u64);
         file::write(&path, snapshot)?;
         let all = self.list()?;
         let n_old = all.len().saturating_sub(self.plan.keep.max(1));
@@ -188,6 +189,10 @@ impl Checkpoints {
             })?;
         }
         Ok(path)
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.plan.folder.join(format!("step-{step:08}.safetensors"))
     }
 
     /// Steps and paths, oldest first.
@@ -205,7 +210,11 @@ impl Checkpoints {
                 .to_str()
                 .and_then(|name| name.strip_prefix("step-")?.strip_suffix(".safetensors"))
                 .and_then(|digits| digits.parse().ok());
-            if let Some(step) = step {
+            // Old ones are removed: no other name of the same number is one of ours.
+            if let Some(step) = step
+                && entry.path() == self.path(step)
+                && entry.file_type().map_err(io)?.is_file()
+            {
                 found.push((step, entry.path()));
             }
         }

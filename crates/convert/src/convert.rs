@@ -1,15 +1,16 @@
 //! The conversion of many inputs.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Instant,
 };
+
+use lob_store::fs::{DiskSystem, SharedFs};
 
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
@@ -51,6 +52,20 @@ pub fn convert(
     config: &ConvertConfig,
     progress: &dyn Progress,
 ) -> Result<ConvertSummary, ConvertError> {
+    convert_on(&(Arc::new(DiskSystem) as SharedFs), inputs, config, progress)
+}
+
+/// As [`convert`], with the store on another file system: `lob-simulate` has one that fails.
+/// Inputs are read from the machine's.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_on(
+    fs: &SharedFs,
+    inputs: &[PathBuf],
+    config: &ConvertConfig,
+    progress: &dyn Progress,
+) -> Result<ConvertSummary, ConvertError> {
     let start = Instant::now();
     let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
     config.validate()?;
@@ -67,12 +82,18 @@ pub fn convert(
             config,
             progress,
             increments: &increments,
+            fs,
             // Of several, as many as there are jobs keep as many cores busy.
             is_helped: inputs.len() == 1 && n_cores() > 1,
         },
         config,
         progress,
-        out: Mutex::new(OutDir::open(&config.out, &fingerprint, config.writer().as_ref())?),
+        out: Mutex::new(OutDir::open(
+            SharedFs::clone(fs),
+            &config.out,
+            &fingerprint,
+            config.writer().as_ref(),
+        )?),
         fingerprint,
         next: AtomicUsize::new(0),
         is_stopped: AtomicBool::new(false),
@@ -90,13 +111,19 @@ pub fn convert(
     } else {
         summary.warnings.extend(out.remove_superseded());
     }
-    drop(out);
+    let left = out.close();
     summary.elapsed_s = start.elapsed().as_secs_f64();
     summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
         (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
         _ => None,
     };
     summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
+    if let Err(error) = &result
+        && !matches!(error, ConvertError::SomeFailed { .. })
+    {
+        left.iter().for_each(|warning| progress.warned(warning));
+    }
+    summary.warnings.extend(left);
     match result {
         Ok(()) => Ok(summary),
         Err(ConvertError::SomeFailed { total, failures, .. }) => {
@@ -246,7 +273,7 @@ impl Run<'_> {
             .and_then(|outcome| lock(&self.out).commit(&temp, outcome, &self.fingerprint));
         if converted.is_err() {
             // A failed input must not take room until the end of the run.
-            drop(fs::remove_dir_all(&temp));
+            lock(&self.out).clear_input(&temp);
         }
         let outcome = converted?;
         self.progress.input_done(&outcome.input);
@@ -276,7 +303,7 @@ impl Run<'_> {
         }
         let content = hash_file(&input.path, input.hash(self.config))?;
         let Some(content) = content.any() else { return Ok(None) };
-        Ok(lock(&self.out).finished(content, &input.path).map(|mut outcome| {
+        Ok(lock(&self.out).finished(content, &input.path)?.map(|mut outcome| {
             outcome.input.path.clone_from(&input.path);
             outcome.input.resumed = true;
             outcome

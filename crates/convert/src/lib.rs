@@ -35,7 +35,7 @@ mod verify;
 
 pub use classes::ClassReport;
 pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
-pub use convert::convert;
+pub use convert::{convert, convert_on};
 pub use day::DayStart;
 pub use decode::{BookSchema, RecordStream, StreamCounts};
 pub use error::ConvertError;

@@ -16,7 +16,10 @@ use std::{
 };
 
 use lob_depth::DepthError;
-use lob_store::TickEncoder;
+use lob_store::{
+    TickEncoder,
+    fs::{SharedFs, make_folders},
+};
 use rustc_hash::FxHashMap;
 
 use self::{
@@ -43,6 +46,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) progress: &'a dyn Progress,
     /// Of files of definitions; records in the input itself come first.
     pub(crate) increments: &'a Increments,
+    /// Where the store is written.
+    pub(crate) fs: &'a SharedFs,
     /// Whether this is the only input, and there are cores for threads that help with it.
     pub(crate) is_helped: bool,
 }
@@ -65,7 +70,8 @@ pub(crate) fn convert_input(
     if is_helped {
         stream = stream.read_ahead()?;
     }
-    fs::create_dir_all(folder).map_err(ConvertError::io(folder, "make"))?;
+    make_folders(&**shared.fs, folder, |_| ())
+        .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))?;
     let spool_path = folder.join("spool");
     let mut tick_options = config.tick_writer;
     if is_helped {
@@ -80,7 +86,7 @@ pub(crate) fn convert_input(
         tracks: Vec::new(),
         index: FxHashMap::default(),
         last: None,
-        spool: Spool::new(spool_path.clone()),
+        spool: Spool::new(SharedFs::clone(shared.fs), spool_path.clone()),
         encoder: match config.layout {
             Layout::Bins => None,
             Layout::Ticks => Some(TickEncoder::new(path, tick_options)?),
@@ -92,7 +98,7 @@ pub(crate) fn convert_input(
     };
     pipeline.read(progress)?;
     let outcome = pipeline.write(folder, bytes, progress)?;
-    match fs::remove_file(&spool_path) {
+    match shared.fs.remove_file(&spool_path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(ConvertError::io(&spool_path, "remove")(error))
         }

@@ -19,6 +19,7 @@ mod decode;
 mod error;
 mod file;
 mod footer;
+pub mod fs;
 mod meta;
 mod page;
 mod schema;

@@ -133,6 +133,36 @@ fn a_full_disk_fails_every_writer_and_leaves_no_half_file() {
     }
 }
 
+/// With every number of handles that a conversion fails with, removing the temporary files too.
+#[test]
+fn a_conversion_without_enough_handles_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = small_book(folder.path());
+    let mut n_failed = 0;
+    for layout in ["bins", "ticks"] {
+        for handles in 4..=14 {
+            let out = folder.path().join(format!("{layout}-{handles}"));
+            let script = format!("ulimit -n {handles}; exec \"$0\" \"$@\"");
+            let output = Command::new("sh")
+                .args(["-c", &script, env!("CARGO_BIN_EXE_lob")])
+                .args(convert_args(&book, &out))
+                .args(["--layout", layout])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() {
+                let hidden = |path: &PathBuf| shown(path).contains(".loblab-tmp");
+                assert!(!all_files(&out).iter().any(hidden), "{layout}, {handles} handles");
+                continue;
+            }
+            n_failed += 1;
+            assert!(!said.contains("panicked"), "{layout}, {handles} handles: {said}");
+            assert!(!out.exists(), "{layout}, {handles} handles: {:?} {said}", all_files(&out));
+        }
+    }
+    assert!(n_failed > 3, "the limits are those that matter");
+}
+
 /// Runs `lob` as a user that mode bits hold for; `None` (and a line that says so) where the test's
 /// user is root and cannot become another.
 fn lob_as_nobody(args: &[&str]) -> Option<(i32, String)> {

@@ -260,7 +260,8 @@ pub(super) fn write_ticks(
         input.content.as_deref(),
         input.path,
     ));
-    let mut writer = TickWriter::create(folder.join(&relative), config.tick_writer)?;
+    let mut writer =
+        TickWriter::create_staged(spool.fs(), folder.join(&relative), config.tick_writer)?;
     let mut class_counts = edges.counters(config);
     let mut blocks = ticks.spooled.into_iter();
     let mut movements = VecDeque::new();

@@ -16,6 +16,7 @@ mod faults;
 mod formats;
 mod golden;
 mod hashes;
+mod hostile;
 mod made;
 mod real;
 mod redelivery;

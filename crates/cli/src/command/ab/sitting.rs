@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lob_metrics::stats::SplitMix64;
 use lob_metrics::{AbMetric, AbSamples, Sitting};
 
@@ -34,6 +34,9 @@ impl CommandSitting {
     pub(super) fn open(args: &Args, seed: u64) -> Result<Self> {
         let n = SITTINGS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("lob-ab-{}-{n}", std::process::id()));
+        // Removed at the end: not one that somebody else has made.
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make `{}`", folder.display()))?;
         let mut sitting = Self {
             baseline: Side::new(&args.baseline, folder.join("baseline")),
             candidate: Side::new(&args.candidate, folder.join("candidate")),
