@@ -129,6 +129,5 @@ pub(crate) fn slide(mean: &mut f64, squares: &mut f64, (value, old): (f64, f64),
     let before = *mean;
     *mean += (value - old) * weight;
     *squares += (value - old) * ((value - *mean) + (old - before));
-    // Not `max`, which would make a 0 of what is no number.
-    *squares = if *squares < 0.0 { 0.0 } else { *squares };
+    *squares = squares.max(0.0);
 }
