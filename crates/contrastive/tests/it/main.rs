@@ -10,7 +10,6 @@
 )]
 
 mod closed_form;
-mod damage;
 mod evaluate;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
