@@ -19,7 +19,6 @@ mod decode;
 mod error;
 mod file;
 mod footer;
-pub mod fs;
 mod meta;
 mod page;
 mod schema;
@@ -37,7 +36,6 @@ pub use crate::{
     table::{Cells, Column, ColumnKind, TableWriter},
     ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
     writer::{
-        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, Unfinished, WriterOptions,
-        discard_unfinished, write_file,
+        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions, write_file,
     },
 };

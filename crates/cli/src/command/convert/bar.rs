@@ -46,10 +46,6 @@ impl Progress for Bar {
         self.bar.set_message(format!("{rate} {name}"));
     }
 
-    fn warned(&self, warning: &str) {
-        self.bar.suspend(|| eprintln!("warning: {warning}"));
-    }
-
     fn is_cancelled(&self) -> bool {
         interrupt::requested()
     }
