@@ -11,6 +11,7 @@ mod fixtures;
 mod fuzz;
 mod peers;
 mod process;
+mod simulate;
 mod tidy;
 
 use std::process::ExitCode;
@@ -37,6 +38,9 @@ Tasks:
               measure the pinned Python peers beside `lob`, in turn, in one run
   fuzz [TARGET...] [--seconds N]
               run the fuzz targets of `fuzz/` for a bounded time each
+  simulate [--seeds N] [--from S] | --seed S
+              convert over a disk in memory that fails, tears and forgets by a seed; --seed
+              replays one and prints each operation
   cluster-test [TEST...]
               build `lob` and `cluster/`, and test a cluster of processes with faults
   fixtures    regenerate fixtures/ and its metadata.json
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Some("fixtures") => fixtures::run(&rest),
         Some("peers") => peers::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
+        Some("simulate") => simulate::run(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -46,7 +46,7 @@ pub(super) fn images(bench: &mut Bench<'_>) -> Result<()> {
         }
     }
     let extra = (per_sample[per_sample.len() - 1] - per_sample[0]) / (per_sample.len() - 1) as f64;
-    bench.rec.latency_value("load.extra_feature", extra.max(0.0));
+    bench.rec.latency_value("load.extra_feature", if extra < 0.0 { 0.0 } else { extra });
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`Replayer`] keeps one [`OrderBook`] per publisher and instrument and turns a stream of
 //!   [`MboMsg`](dbn::MboMsg) into [`Mbp10Msg`](dbn::Mbp10Msg).
+//! - [`SnapshotTracker`] tells the records that put a book together from those of a live market.
 //! - [`ReplayStats`] counts what happened, among it everything that a sound feed never contains.
 //! - [`BookError`] is returned for records that are not market-by-order records at all.
 //!
@@ -34,9 +35,11 @@ mod error;
 mod event;
 mod ladder;
 mod replay;
+mod snapshot;
 mod stats;
 
 pub use book::OrderBook;
 pub use error::BookError;
 pub use replay::Replayer;
+pub use snapshot::SnapshotTracker;
 pub use stats::ReplayStats;

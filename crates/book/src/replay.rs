@@ -4,7 +4,7 @@ use dbn::{BidAskPair, MboMsg, Mbp10Msg, RecordHeader, UNDEF_PRICE, rtype};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    BookError, OrderBook, ReplayStats,
+    BookError, OrderBook, ReplayStats, SnapshotTracker,
     event::{self, Act},
 };
 
@@ -25,17 +25,29 @@ use crate::{
 /// was before the record. Every record is taken by itself: an event of several records (up to the
 /// flag `LAST`) may emit several times, as the feed's own MBP-10 does for trades.
 ///
+/// Records of a snapshot, as [`SnapshotTracker`] tells them, put the book together: the emitted
+/// record bears the flag `SNAPSHOT` then, and the first one of a snapshot always emits, since what
+/// follows has nothing to do with what came before.
+///
 /// The emitted record carries header, price, size, action, side, flags, `ts_recv`, `ts_in_delta`
-/// and `sequence` of its cause; `depth` is the index of the first changed level, and 0 for trades
+/// and `sequence` of its cause but for that flag; `depth` is the index of the first changed level, and 0 for trades
 /// and clears.
 #[derive(Clone, Debug)]
 pub struct Replayer {
     index: FxHashMap<(u16, u32), usize>,
-    books: Vec<OrderBook>,
+    books: Vec<Kept>,
     /// Key and position of the book of the last record: streams come in runs.
     last: Option<((u16, u32), usize)>,
     out: Mbp10Msg,
     stats: ReplayStats,
+}
+
+/// An instrument's book, and whether its last record belonged to a snapshot.
+#[derive(Clone, Debug)]
+struct Kept {
+    book: OrderBook,
+    tracker: SnapshotTracker,
+    is_snapshot: bool,
 }
 
 impl Default for Replayer {
@@ -77,7 +89,11 @@ impl Replayer {
         self.stats.snapshots += u64::from(msg.flags.is_snapshot());
         self.stats.maybe_bad_book += u64::from(msg.flags.is_maybe_bad_book());
         let at = self.book_at((msg.hd.publisher_id, msg.hd.instrument_id));
-        let book = &mut self.books[at];
+        let Kept { book, tracker, is_snapshot } = &mut self.books[at];
+        let was_snapshot = *is_snapshot;
+        *is_snapshot =
+            tracker.is_part(msg.action.cast_unsigned(), msg.flags, msg.hd.ts_event, msg.ts_recv);
+        let is_snapshot = *is_snapshot;
         let changed = book.apply(act, side, msg, &mut self.stats);
         let depth = match act {
             Act::Trade if msg.size > 0 => {
@@ -88,12 +104,17 @@ impl Replayer {
                 self.stats.clears += 1;
                 Some(0)
             }
+            // Any other snapshot begins with a clear.
+            _ if msg.flags.is_snapshot() && !was_snapshot => Some(changed.unwrap_or(0)),
             _ => changed,
         };
         let Some(depth) = depth else { return Ok(None) };
         self.stats.emitted += 1;
         self.stats.crossed_at_last += u64::from(msg.flags.is_last() && book.is_crossed());
         fill(&mut self.out, msg, depth, book.levels());
+        if is_snapshot {
+            self.out.flags.set_snapshot();
+        }
         Ok(Some(&self.out))
     }
 
@@ -106,7 +127,7 @@ impl Replayer {
     /// The book of an instrument, if any of its records were seen.
     #[must_use]
     pub fn book(&self, publisher_id: u16, instrument_id: u32) -> Option<&OrderBook> {
-        self.index.get(&(publisher_id, instrument_id)).map(|&at| &self.books[at])
+        self.index.get(&(publisher_id, instrument_id)).map(|&at| &self.books[at].book)
     }
 
     /// Number of books.
@@ -125,7 +146,11 @@ impl Replayer {
         let next = self.books.len();
         let at = *self.index.entry(key).or_insert(next);
         if at == next {
-            self.books.push(OrderBook::new());
+            self.books.push(Kept {
+                book: OrderBook::new(),
+                tracker: SnapshotTracker::default(),
+                is_snapshot: false,
+            });
         }
         self.last = Some((key, at));
         at

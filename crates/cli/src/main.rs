@@ -7,7 +7,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
@@ -85,19 +85,8 @@ enum Command {
     BenchChild(command::bench::ChildArgs),
 }
 
-/// The arguments of this process. A negative number is the value of the option before it: what is
-/// wrong with it the option knows better than "unexpected argument".
-fn parse() -> Result<Cli, clap::Error> {
-    let takes_number = |arg: clap::Arg| {
-        let is_option = !arg.is_positional() && arg.get_action().takes_values();
-        if is_option { arg.allow_negative_numbers(true) } else { arg }
-    };
-    let command = Cli::command().mut_subcommands(|command| command.mut_args(takes_number));
-    Cli::from_arg_matches(&command.try_get_matches()?)
-}
-
 fn main() -> ExitCode {
-    let cli = match parse() {
+    let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // A reader that has gone away (`lob --help | head`) is no failure.
@@ -107,6 +96,12 @@ fn main() -> ExitCode {
     };
     let quiet = cli.quiet;
     output::log_to_stderr(cli.verbose);
+    // The suite ends the process of a scenario itself.
+    let is_asked_to_end = !matches!(cli.command, Command::BenchChild(_));
+    if let Err(error) = interrupt::install(is_asked_to_end) {
+        eprintln!("error: {}", output::in_one_line(&error));
+        return ExitCode::from(2);
+    }
     let outcome = match cli.command {
         Command::Synth(args) => command::synth::run(&args, quiet),
         Command::Verify(args) => command::verify::run(&args),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::precision::LossScale;
 use crate::run::CheckpointPlan;
+use crate::safetensors_file;
 use crate::trainer::QueueState;
 use crate::{ContrastiveError, NamedTensor, Schedule, TrainConfig};
 
@@ -34,6 +35,34 @@ pub(crate) struct BestState {
 impl Snapshot {
     pub(crate) fn values(&self, name: &str) -> Option<&[f32]> {
         self.tensors.iter().find(|t| t.name == name).map(|t| t.values.as_slice())
+    }
+
+    /// Checks that there is nothing but numbers in it; says what is not.
+    ///
+    /// A step that half precision skipped may have left a loss that is none: there are at most as
+    /// many of them as steps were skipped.
+    pub(crate) fn check_finite(&self) -> Result<(), String> {
+        safetensors_file::check_finite(&self.tensors).map_err(|flaw| flaw.to_string())?;
+        if let Some(index) = self.queue.rows.iter().position(|x| !x.is_finite()) {
+            return Err(format!("the queue holds `{}` at index {index}", self.queue.rows[index]));
+        }
+        let scalars = [
+            self.loss_scale.map(|scale| ("loss scale", scale.factor())),
+            self.best.map(|best| ("best validation loss", best.loss)),
+        ];
+        if let Some((name, value)) = scalars.into_iter().flatten().find(|s| !s.1.is_finite()) {
+            return Err(format!("the {name} is `{value}`"));
+        }
+        let is_lost = |(_, loss): &(usize, &f32)| !loss.is_finite();
+        let n_skipped = self.loss_scale.map_or(0, LossScale::skipped);
+        let n_lost = self.losses.iter().enumerate().filter(is_lost).count();
+        match self.losses.iter().enumerate().find(is_lost) {
+            Some((step, loss)) if n_lost as u64 > n_skipped => Err(format!(
+                "the loss of step {} is `{loss}`, and {n_skipped} steps were skipped",
+                step + 1
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a run with this configuration can go on from here. More steps are fine as long as
@@ -94,7 +123,8 @@ impl Checkpoints {
             let entry = entry.map_err(io)?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(".step-") && name.ends_with(lob_store::TEMP_SUFFIX) {
+            let is_file = entry.file_type().map_err(io)?.is_file();
+            if is_file && name.starts_with(".step-") && name.ends_with(lob_store::TEMP_SUFFIX) {
                 std::fs::remove_file(entry.path()).map_err(io)?;
             }
         }
@@ -122,10 +152,15 @@ impl Checkpoints {
         if !resume {
             return Ok(None);
         }
-        match self.list()?.pop() {
-            Some((_, path)) => file::read(&path).map(|snapshot| Some((path, snapshot))),
+        match self.newest_path()? {
+            Some(path) => file::read(&path).map(|snapshot| Some((path, snapshot))),
             None => Ok(None),
         }
+    }
+
+    /// Path of the newest checkpoint, if there is one.
+    pub(crate) fn newest_path(&self) -> Result<Option<PathBuf>, ContrastiveError> {
+        Ok(self.list()?.pop().map(|(_, path)| path))
     }
 
     /// Refuses to mix a new run with an old one.
@@ -142,7 +177,7 @@ impl Checkpoints {
 
     /// Writes a checkpoint, whole or not at all, and removes the oldest beyond those kept.
     pub(crate) fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, ContrastiveError> {
-        let path = self.plan.folder.join(format!("step-{:08}.safetensors", snapshot.losses.len()));
+        let path = self.path(snapshot.losses.len() as u64);
         file::write(&path, snapshot)?;
         let all = self.list()?;
         let n_old = all.len().saturating_sub(self.plan.keep.max(1));
@@ -154,6 +189,10 @@ impl Checkpoints {
             })?;
         }
         Ok(path)
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.plan.folder.join(format!("step-{step:08}.safetensors"))
     }
 
     /// Steps and paths, oldest first.
@@ -171,7 +210,11 @@ impl Checkpoints {
                 .to_str()
                 .and_then(|name| name.strip_prefix("step-")?.strip_suffix(".safetensors"))
                 .and_then(|digits| digits.parse().ok());
-            if let Some(step) = step {
+            // Old ones are removed: no other name of the same number is one of ours.
+            if let Some(step) = step
+                && entry.path() == self.path(step)
+                && entry.file_type().map_err(io)?.is_file()
+            {
                 found.push((step, entry.path()));
             }
         }

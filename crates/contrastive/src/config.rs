@@ -1,4 +1,3 @@
-mod memory;
 mod train;
 
 use serde::{Deserialize, Serialize};

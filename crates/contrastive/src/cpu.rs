@@ -9,6 +9,7 @@ use burn_tensor::{Tensor, TensorData};
 
 use crate::encoder::to_vec;
 use crate::loss::{Scale, info_nce};
+use crate::safetensors_file::check_finite;
 use crate::trainer::train_on;
 use crate::{
     ContrastiveError, Device, Encoder, ResolvedDevice, Rng, RunOptions, TrainConfig, TrainOutcome,
@@ -132,8 +133,11 @@ impl Embedder {
     ///
     /// # Errors
     /// [`ContrastiveError::Device`] when the device cannot be had, [`ContrastiveError::Shape`] when
-    /// the weights do not fit the model's shape.
+    /// the weights do not fit the model's shape, [`ContrastiveError::Weights`] when one is not
+    /// finite.
     pub fn new(model: &TrainedModel, device: Device) -> Result<Self, ContrastiveError> {
+        check_finite(&model.tensors)
+            .map_err(|flaw| ContrastiveError::Weights { reason: flaw.to_string() })?;
         let device = device.resolve()?;
         let backend = match device.device {
             #[cfg(feature = "cuda")]
@@ -154,7 +158,9 @@ impl Embedder {
     /// projection head.
     ///
     /// # Errors
-    /// [`ContrastiveError::Shape`] for lengths that do not fit.
+    /// [`ContrastiveError::Shape`] for lengths that do not fit, [`ContrastiveError::NotFinite`] for
+    /// a window with something else than numbers (counted from the first of `windows`), and
+    /// [`ContrastiveError::Embedding`] when the result is none.
     pub fn embed_into(&mut self, windows: &[f32], out: &mut [f32]) -> Result<(), ContrastiveError> {
         let n = windows.len() / self.n_inputs;
         let shape = |what, expected, found| ContrastiveError::Shape { what, expected, found };
@@ -167,14 +173,26 @@ impl Embedder {
         if n == 0 {
             return Ok(());
         }
+        if let Some((window, position, value)) = not_finite(windows, self.n_inputs) {
+            return Err(ContrastiveError::NotFinite { window, position, value });
+        }
         let embedding = match &self.backend {
             Loaded::Cpu(encoder) => run(encoder, windows, [n, self.n_inputs]),
             #[cfg(feature = "cuda")]
             Loaded::Cuda(encoder) => run(encoder, windows, [n, self.n_inputs]),
         };
+        if let Some((row, dimension, value)) = not_finite(&embedding, self.embedding_dim) {
+            return Err(ContrastiveError::Embedding { row, dimension, value });
+        }
         out.copy_from_slice(&embedding);
         Ok(())
     }
+}
+
+/// Row, column and value of the first cell that is no finite number.
+pub(crate) fn not_finite(values: &[f32], dim: usize) -> Option<(usize, usize, f32)> {
+    let at = values.iter().position(|x| !x.is_finite())?;
+    Some((at / dim.max(1), at % dim.max(1), values[at]))
 }
 
 /// Embeds `windows` (n × `n_inputs`) on the CPU: n × `embedding_dim`, before the projection head.

@@ -42,13 +42,47 @@ pub enum ContrastiveError {
         /// The value.
         value: f32,
     },
-    /// The loss left the finite numbers.
-    #[error("the loss is `{loss}` at step {step}; lower the learning rate")]
+    /// Training left the finite numbers.
+    #[error(
+        "{what} at step {step}; lower the learning rate ({})",
+        last_good(.checkpoint.as_deref())
+    )]
     Diverged {
-        /// Zero-based training step.
+        /// Training step, counted from 1.
         step: usize,
-        /// The offending value.
-        loss: f32,
+        /// The loss, the norm of the gradients or which weight, and its value.
+        what: String,
+        /// The last checkpoint, which was written before that and is finite.
+        checkpoint: Option<PathBuf>,
+    },
+    /// The weights of a model to be used are not all numbers.
+    #[error("the model cannot be used: {reason}")]
+    Weights {
+        /// Array, index and value.
+        reason: String,
+    },
+    /// An encoder made something else than numbers of finite windows.
+    #[error(
+        "the encoder gives `{value}` at dimension {dimension} of embedding {row} of its batch; \
+         the windows or the weights are too large for single precision"
+    )]
+    Embedding {
+        /// Which window of the batch.
+        row: usize,
+        /// Which number of its embedding.
+        dimension: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Features of an evaluation that are no numbers.
+    #[error("the features `{features}` of window {window} hold `{value}`; nothing can be scored")]
+    Features {
+        /// Which features.
+        features: &'static str,
+        /// Index of the window in its source.
+        window: usize,
+        /// The value.
+        value: f32,
     },
     /// The wanted device cannot be used.
     #[error("device `{device}` is not available: {reason}")]
@@ -102,6 +136,16 @@ pub enum ContrastiveError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The log of a run cannot be read or written.
+    #[error("cannot {action} the log `{path}`: {source}")]
+    Log {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// A model file cannot be read or written.
     #[error("cannot {action} model file `{path}`: {source}")]
     Io {
@@ -112,6 +156,27 @@ pub enum ContrastiveError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A file is not what was written.
+    #[error(
+        "`{path}` is damaged: its checksum is `{found}`, expected `{expected}`; \
+         restore it from a copy, or train again"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the file says.
+        expected: String,
+        /// What its content has.
+        found: String,
+    },
+    /// A model to be written holds something else than numbers.
+    #[error("the model is not written to `{path}`: {reason}")]
+    UnfitModel {
+        /// Where it should have gone.
+        path: PathBuf,
+        /// Array, index and value.
+        reason: String,
+    },
     /// A model file has been read and makes no sense.
     #[error("`{path}` is not a model of this program: {reason}")]
     BadModel {
@@ -120,6 +185,14 @@ pub enum ContrastiveError {
         /// What does not fit.
         reason: String,
     },
+}
+
+/// What to go back to.
+fn last_good(checkpoint: Option<&std::path::Path>) -> String {
+    match checkpoint {
+        Some(path) => format!("the last good checkpoint is `{}`", path.display()),
+        None => "no checkpoint was written before that".to_owned(),
+    }
 }
 
 impl ContrastiveError {

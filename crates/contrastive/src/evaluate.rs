@@ -7,7 +7,7 @@ mod table;
 
 pub use table::{EvaluationRow, EvaluationTable, Features, Method, Verdict};
 
-use crate::cpu::Embedder;
+use crate::cpu::{Embedder, not_finite};
 use crate::{ContrastiveError, Device, Layout, Rng, TrainedModel, WindowSource};
 use baselines::{PcaWhitening, random_model, statistics, statistics_dim};
 use knn::knn_predict;
@@ -79,7 +79,8 @@ impl Default for EvaluateConfig {
 ///
 /// # Errors
 /// [`ContrastiveError::Config`] for settings out of range, [`ContrastiveError::NotEnoughData`]
-/// when a part of the split is empty or has one class only, and whatever the source reports.
+/// when a part of the split is empty or has one class only, [`ContrastiveError::Features`] when a
+/// feature is no finite number, and whatever the source reports.
 pub fn evaluate(
     source: &mut dyn WindowSource,
     split: &TimeSplit,
@@ -96,6 +97,9 @@ pub fn evaluate(
             let windows = Windows::read(source, &sample)?;
             for features in Features::ALL {
                 let made = make(features, &windows, source.layout(), model, config, seed)?;
+                made.check_finite(features, &sample)?;
+                let made = made.standardised();
+                made.check_finite(features, &sample)?;
                 for method in Method::ALL {
                     let score = made.score(method, &sample, task, config);
                     table.add(task, features, method, &sample.sizes(), score);
@@ -230,7 +234,7 @@ impl Windows {
     }
 }
 
-/// Features of the three parts, standardised by the training part.
+/// Features of the three parts.
 struct Made {
     parts: [Rows; 3],
 }
@@ -274,14 +278,29 @@ fn make(
             })?
         }
     };
-    Ok(Made::standardised(parts))
+    Ok(Made { parts })
 }
 
+/// Balanced accuracy, and the test windows that got no class.
+type Score = (f64, usize);
+
 impl Made {
+    /// Refuses features that are no numbers, by the window they came from.
+    fn check_finite(&self, features: Features, sample: &Sample) -> Result<(), ContrastiveError> {
+        for (rows, windows) in self.parts.iter().zip(&sample.parts) {
+            if let Some((row, _, value)) = not_finite(&rows.values, rows.dim) {
+                let (features, window) = (features.name(), windows[row].0);
+                return Err(ContrastiveError::Features { features, window, value });
+            }
+        }
+        Ok(())
+    }
+
     /// Shifts and scales each feature to mean 0 and deviation 1 over the training part.
     #[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    fn standardised(mut parts: [Rows; 3]) -> Self {
+    fn standardised(self) -> Self {
+        let mut parts = self.parts;
         let dim = parts[0].dim;
         let n = parts[0].len().max(1) as f64;
         let mut moments = vec![(0.0_f64, 0.0_f64); dim];
@@ -304,7 +323,13 @@ impl Made {
         Self { parts }
     }
 
-    fn score(&self, method: Method, sample: &Sample, task: &Task, config: &EvaluateConfig) -> f64 {
+    fn score(
+        &self,
+        method: Method,
+        sample: &Sample,
+        task: &Task,
+        config: &EvaluateConfig,
+    ) -> Score {
         let classes =
             |part: usize| -> Vec<u32> { sample.parts[part].iter().map(|l| l.1).collect() };
         let [train, validation, test] = &self.parts;
@@ -312,10 +337,11 @@ impl Made {
         let found = match method {
             Method::LinearProbe => {
                 let probe = Probe::fit(train, &known, (validation, &chosen_on), task.n_classes);
-                probe.predict(test)
+                probe.map_or_else(|| vec![None; test.len()], |probe| probe.predict(test))
             }
             Method::Knn => knn_predict(train, &known, test, config.neighbours, task.n_classes),
         };
-        balanced_accuracy(&classes(2), &found, task.n_classes)
+        let n_unclassed = found.iter().filter(|class| class.is_none()).count();
+        (balanced_accuracy(&classes(2), &found, task.n_classes), n_unclassed)
     }
 }

@@ -49,6 +49,9 @@ pub(crate) fn evaluate(e: &Evaluation<'_>) -> Metrics {
 /// Why a run looks collapsed.
 fn collapse(e: &Evaluation<'_>, metrics: &Metrics, n: usize) -> Option<String> {
     let ideal = 1.0 / real(e.dim).sqrt();
+    if !(metrics.dim_std.is_finite() && metrics.effective_rank.is_finite()) {
+        return Some("the embeddings hold something else than numbers".into());
+    }
     if metrics.dim_std < 0.1 * ideal {
         return Some(format!(
             "all embeddings point the same way: the mean deviation of the normalised dimensions is \
@@ -65,12 +68,14 @@ fn collapse(e: &Evaluation<'_>, metrics: &Metrics, n: usize) -> Option<String> {
     })
 }
 
-/// How many other positives are at least as similar to anchor `i` as its own: a tie counts against.
+/// How many other positives are at least as similar to anchor `i` as its own: a tie counts against
+/// it, and so does a similarity that is no number.
 fn rank_of_own(u: &[f64], v: &[f64], dim: usize, i: usize) -> usize {
     let anchor = &u[i * dim..(i + 1) * dim];
     let similarity = |row: &[f64]| anchor.iter().zip(row).map(|(a, b)| a * b).sum::<f64>();
     let own = similarity(&v[i * dim..(i + 1) * dim]);
-    v.chunks_exact(dim).enumerate().filter(|(j, row)| *j != i && similarity(row) >= own).count()
+    let is_less = |row: &[f64]| similarity(row) < own;
+    v.chunks_exact(dim).enumerate().filter(|(j, row)| *j != i && !is_less(row)).count()
 }
 
 fn uniformity(u: &[f64], dim: usize) -> f64 {
@@ -113,15 +118,16 @@ fn effective_rank(rows: &[f64], dim: usize) -> f64 {
             };
         }
     }
-    let singular: Vec<f64> =
-        eigenvalues(&mut gram, size).iter().map(|x| x.max(0.0).sqrt()).collect();
+    // Round-off may leave less than nothing; `max` alone would make a 0 of what is no number.
+    let root = |x: &f64| if x.is_nan() { f64::NAN } else { x.max(0.0).sqrt() };
+    let singular: Vec<f64> = eigenvalues(&mut gram, size).iter().map(root).collect();
     let total: f64 = singular.iter().sum();
     if total == 0.0 {
         return 0.0;
     }
     let entropy = |s: f64| {
         let p = s / total;
-        if p > 0.0 { -p * p.ln() } else { 0.0 }
+        if p == 0.0 { 0.0 } else { -p * p.ln() }
     };
     singular.iter().map(|&s| entropy(s)).sum::<f64>().exp()
 }

@@ -46,7 +46,7 @@ pub enum InputSpec {
 /// The arrays have the names of [`TrainedModel::tensors`], a linear layer's weight is
 /// `[inputs, outputs]` (PyTorch's transposed), and two more hold the scale of the inputs:
 /// `input.mean` and `input.inverse_deviation`. The metadata entry `loblab.model` says the rest as
-/// JSON.
+/// JSON, `loblab.checksum` is the XXH3-128 of all of it. Every value is finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFile {
     /// The weights.
@@ -65,7 +65,9 @@ pub struct ModelFile {
 
 /// Key of the description in the file's metadata.
 const KEY: &str = "loblab.model";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The last version whose files have no checksum.
+const WITHOUT_CHECKSUM: u32 = 1;
 const MEAN: &str = "input.mean";
 const INVERSE: &str = "input.inverse_deviation";
 
@@ -87,7 +89,8 @@ impl ModelFile {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// [`ContrastiveError::Io`] when it cannot be written.
+    /// [`ContrastiveError::Io`] when it cannot be written, [`ContrastiveError::UnfitModel`] when a
+    /// value is not finite.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ContrastiveError> {
         let path = path.as_ref();
         let description = Description {
@@ -112,6 +115,8 @@ impl ModelFile {
         let mut tensors = self.model.tensors.clone();
         tensors.push(column(MEAN, |s| s.0));
         tensors.push(column(INVERSE, |s| s.1));
+        let unfit = |reason| ContrastiveError::UnfitModel { path: path.to_owned(), reason };
+        safetensors_file::check_finite(&tensors).map_err(|flaw| unfit(flaw.to_string()))?;
         safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
     }
 
@@ -119,20 +124,25 @@ impl ModelFile {
     /// arrays fit its description.
     ///
     /// # Errors
-    /// [`ContrastiveError::Io`] when it cannot be read, [`ContrastiveError::BadModel`] when it is
-    /// something else.
+    /// [`ContrastiveError::Io`] when it cannot be read, [`ContrastiveError::Damaged`] when it is not
+    /// what was written, [`ContrastiveError::BadModel`] when it is something else or holds a value
+    /// that is not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ContrastiveError> {
         let in_folder = path.as_ref().join(Self::FILE_NAME);
         let path = if path.as_ref().is_dir() { &in_folder } else { path.as_ref() };
         let bad = |reason: String| ContrastiveError::BadModel { path: path.to_owned(), reason };
-        let Contents { mut tensors, metadata } = safetensors_file::read(path)?;
+        let Contents { mut tensors, metadata, has_checksum } = safetensors_file::read(path)?;
         let json = metadata.get(KEY).ok_or_else(|| bad(format!("it has no `{KEY}`")))?;
         let description: Description =
             serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
-        if description.version != VERSION {
-            let found = description.version;
-            return Err(bad(format!("it has version `{found}`, this build reads `{VERSION}`")));
+        let version = description.version;
+        if !(WITHOUT_CHECKSUM..=VERSION).contains(&version) {
+            return Err(bad(format!("it has version `{version}`, this build reads `{VERSION}`")));
         }
+        if !has_checksum && version > WITHOUT_CHECKSUM {
+            return Err(bad(format!("it has version `{version}` and no checksum")));
+        }
+        safetensors_file::check_finite(&tensors).map_err(|flaw| bad(flaw.to_string()))?;
         let mut take = |name: &str| {
             let at = tensors.iter().position(|t| t.name == name);
             at.map(|at| tensors.swap_remove(at)).ok_or_else(|| bad(format!("it has no `{name}`")))

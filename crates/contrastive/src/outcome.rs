@@ -9,8 +9,7 @@ use crate::{Ended, ResolvedDevice, TrainedModel};
 /// Cosine similarities are between anchors and positives of one batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Loss of these pairs; NaN, as the three that follow, where no pair has a negative, so that
-    /// nothing is measured.
+    /// Loss of these pairs.
     pub loss: f32,
     /// Share of anchors whose own positive is the most similar of the batch. A tie counts as a
     /// miss, so that a collapsed encoder cannot score.
@@ -97,16 +96,11 @@ impl Metrics {
         }
     }
 
-    /// Means over batches, of those that measure a value; collapsed if most of the batches look so.
+    /// Means over batches; collapsed if most of the batches look so.
+    #[expect(clippy::cast_precision_loss, reason = "a few batches")]
     pub(crate) fn mean(all: &[Self]) -> Self {
-        let mean = |of: fn(&Self) -> f64| {
-            let (sum, n) = all
-                .iter()
-                .map(of)
-                .filter(|value| !value.is_nan())
-                .fold((0.0, 0_u32), |(sum, n), value| (sum + value, n + 1));
-            sum / f64::from(n)
-        };
+        let n = all.len() as f64;
+        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / n;
         let rings: Vec<&String> = all.iter().filter_map(|m| m.collapse.as_ref()).collect();
         #[expect(clippy::cast_possible_truncation, reason = "a loss is single precision")]
         let loss = mean(|m| f64::from(m.loss)) as f32;

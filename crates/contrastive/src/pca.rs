@@ -1,3 +1,4 @@
+use crate::cpu::not_finite;
 use crate::{ContrastiveError, Rng};
 
 /// Two leading principal components of a set of rows.
@@ -17,7 +18,8 @@ const MAX_ITERATIONS: usize = 500;
 /// largest coefficient is positive. Constant rows give points at the origin and 0 explained.
 ///
 /// # Errors
-/// [`ContrastiveError::Shape`] when `rows` is no multiple of `dim`, or `dim` is 0.
+/// [`ContrastiveError::Shape`] when `rows` is no multiple of `dim`, or `dim` is 0, and
+/// [`ContrastiveError::NotFinite`] for a value that is no number.
 #[expect(clippy::cast_possible_truncation, reason = "coordinates for a plot")]
 #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
 pub fn pca_2d(rows: &[f32], dim: usize) -> Result<Pca, ContrastiveError> {
@@ -27,6 +29,9 @@ pub fn pca_2d(rows: &[f32], dim: usize) -> Result<Pca, ContrastiveError> {
             expected: dim,
             found: rows.len(),
         });
+    }
+    if let Some((window, position, value)) = not_finite(rows, dim) {
+        return Err(ContrastiveError::NotFinite { window, position, value });
     }
     let n = rows.len() / dim;
     if n == 0 {

@@ -15,6 +15,7 @@ use burn_tensor::backend::AutodiffBackend;
 use crate::encoder::{Weight, initial_tensors};
 use crate::optim::AdamW;
 use crate::run::{Ended, RunOptions, StepReport};
+use crate::safetensors_file::check_finite;
 use crate::team::Team;
 use crate::{
     ContrastiveError, Encoder, Layout, Metrics, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
@@ -88,7 +89,8 @@ pub(crate) fn train_on<A: AutodiffBackend>(
     let begun = Instant::now();
     while trainer.losses.len() < config.steps {
         let start = Instant::now();
-        let times = trainer.step(source, &mut team, options.is_interrupted())?;
+        let times = trainer.step(source, &mut team, options.is_interrupted());
+        let times = times.map_err(|error| folder.with_last_good(error))?;
         let step_s = start.elapsed().as_secs_f64();
         outcome.step_s.push(step_s);
         record(&mut outcome, &times);
@@ -96,7 +98,8 @@ pub(crate) fn train_on<A: AutodiffBackend>(
         let mut report = trainer.report(&times, step_s);
         report.eta_s = eta(begun, step - outcome.first_step, config.steps - step);
         if config.evaluate_every > 0 && step.is_multiple_of(config.evaluate_every) {
-            let (loss, metrics) = trainer.evaluate_for(&mut team, options.evaluated(source))?;
+            let found = trainer.evaluate_for(&mut team, options.evaluated(source));
+            let (loss, metrics) = found.map_err(|error| folder.with_last_good(error))?;
             outcome.validation.push((step, loss));
             if trainer.is_early_end(loss) {
                 outcome.ended = Ended::Early;
@@ -124,7 +127,8 @@ pub(crate) fn train_on<A: AutodiffBackend>(
         }
     }
     outcome.exchanged_bytes = team.sent_bytes();
-    trainer.finish(options.evaluated(source), outcome, team.is_leader())
+    let finished = trainer.finish(options.evaluated(source), outcome, team.is_leader());
+    finished.map_err(|error| folder.with_last_good(error))
 }
 
 fn check_sources(
@@ -178,6 +182,11 @@ fn new_outcome(
         device,
         model: TrainedModel { encoder: config.encoder.clone(), n_inputs, tensors: Vec::new() },
     }
+}
+
+/// What stops a run at `step`, counted from 1; the folder of the run adds the last checkpoint.
+fn diverged(what: String, step: usize) -> ContrastiveError {
+    ContrastiveError::Diverged { what, step, checkpoint: None }
 }
 
 fn record(outcome: &mut TrainOutcome, times: &StepTimes) {
@@ -301,11 +310,14 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
         }
         if is_leader {
             outcome.metrics = self.evaluate(evaluated)?;
+            self.check_validation(outcome.metrics.loss)?;
         }
         outcome.temperature = self.temperature();
         outcome.n_lone_anchors = self.n_lone_anchors;
         outcome.skipped_steps = self.optimiser.skipped();
         outcome.model.tensors = self.encoder().into_tensors();
+        check_finite(&outcome.model.tensors)
+            .map_err(|flaw| diverged(flaw.to_string(), self.losses.len()))?;
         outcome.losses = self.losses;
         Ok(outcome)
     }

@@ -174,6 +174,9 @@ pub struct ConvertConfig {
     pub size_aggregate: SizeAggregate,
     /// Price step of the bins.
     pub price_step: PriceStepChoice,
+    /// Price steps of single instruments, by symbol or instrument id, in 1e-9 price units. They win
+    /// over the one for all.
+    pub price_steps: BTreeMap<String, i64>,
     /// Windows and number of classes of the labels.
     pub label: LabelSpec,
     /// Edges of the classes.
@@ -190,9 +193,10 @@ pub struct ConvertConfig {
     /// or label reaches across. The default of 30 minutes is shorter than the daily breaks of
     /// exchanges and longer than lulls of a live market; `u64::MAX` switches it off.
     pub gap_ns: u64,
-    /// Start of a partition's day after midnight UTC, in nanoseconds below one day. The default 0
-    /// matches the daily files of the vendor; 22 h makes a day of a CME session.
-    pub day_start_ns: u64,
+    /// Start of a partition's day from midnight UTC of its date, in nanoseconds, see
+    /// [`DayStart`](crate::DayStart). The default 0 matches the daily files of the vendor; -2 h,
+    /// which is 22:00 of the day before, makes a day of a CME session.
+    pub day_start_ns: i64,
     /// Inputs converted at the same time.
     pub jobs: usize,
     /// The part of the inputs to convert. Several shards may write one store at the same time.
@@ -205,9 +209,6 @@ pub struct ConvertConfig {
     pub resume: bool,
     /// Whether the others are converted when an input fails.
     pub keep_going: bool,
-    /// Whether inputs that hold the same instruments at the same time are all converted, whatever
-    /// they share.
-    pub keep_duplicates: bool,
     /// What the content of each input is known by. Resuming needs it; inputs that a manifest lists
     /// get their SHA-256 whatever stands here.
     pub input_hash: InputHash,
@@ -234,6 +235,7 @@ impl ConvertConfig {
             bin_rule: BinRule::default(),
             size_aggregate: SizeAggregate::default(),
             price_step: PriceStepChoice::default(),
+            price_steps: BTreeMap::new(),
             label: LabelSpec::default(),
             class_edges: ClassEdges::default(),
             fit_part: None,
@@ -246,7 +248,6 @@ impl ConvertConfig {
             journal: None,
             resume: false,
             keep_going: false,
-            keep_duplicates: false,
             input_hash: InputHash::default(),
             read_ahead: true,
             definitions: Vec::new(),
@@ -271,8 +272,11 @@ impl ConvertConfig {
         {
             return refuse("price-step", format!("{step}e-9"), "more than 0");
         }
-        if self.day_start_ns >= DAY_NS {
-            return refuse("day-start", self.day_start_ns.to_string(), "less than 24 h");
+        if let Some((name, step)) = self.price_steps.iter().find(|(_, step)| **step <= 0) {
+            return refuse("price-step", format!("{name}={step}e-9"), "more than 0");
+        }
+        if self.day_start_ns.unsigned_abs() >= 2 * DAY_NS {
+            return refuse("day-start", format!("{} ns", self.day_start_ns), "less than 48 h");
         }
         if self.jobs == 0 {
             return refuse("jobs", "0".to_owned(), "at least 1");
@@ -302,9 +306,18 @@ impl ConvertConfig {
         named.or_else(|| self.shard.map(Writer::Shard))
     }
 
+    /// The price step given for one instrument alone.
+    pub(crate) fn given_step(&self, symbol: Option<&str>, instrument_id: u32) -> Option<i64> {
+        if self.price_steps.is_empty() {
+            return None;
+        }
+        let by_symbol = symbol.and_then(|symbol| self.price_steps.get(symbol));
+        by_symbol.or_else(|| self.price_steps.get(&instrument_id.to_string())).copied()
+    }
+
     /// What decides the content of a store, as text: stores of different settings do not mix.
     pub(crate) fn fingerprint(&self) -> String {
-        let text = format!(
+        let mut text = format!(
             "store {} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} of {:?} symbols {:?} ids {:?} gap {} day {}",
             lob_store::FORMAT_VERSION,
             self.layout,
@@ -319,6 +332,9 @@ impl ConvertConfig {
             self.gap_ns,
             self.day_start_ns,
         );
+        if !self.price_steps.is_empty() {
+            text += &format!(" steps {:?}", self.price_steps);
+        }
         let digest = Sha256::digest(text.as_bytes());
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         format!("{hash} ({text})")

@@ -1,23 +1,23 @@
 //! The conversion of many inputs.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Instant,
 };
 
+use lob_store::fs::{DiskSystem, SharedFs};
+
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
     hash::hash_file,
-    inputs::{Found, Input, find_inputs, share},
+    inputs::{Found, Input, find_inputs},
     instruments::Increments,
     out_dir::OutDir,
-    overlap::{self, Parted},
     pipeline::{Shared, convert_input},
     summary::InputOutcome,
 };
@@ -29,11 +29,6 @@ use crate::{
 /// Files appear in the store when the whole input they come from is converted. If an input fails,
 /// everything this run has put into the store is removed again, unless `keep_going` or `resume` is
 /// set.
-///
-/// Inputs are compared by what they hold. Of two with the same records one is taken, and of `mbo`
-/// beside `mbp-10` of the same instruments and time the latter, unless it covers less; the other
-/// is named in [`ConvertSummary::duplicates`]. The same goes for inputs of earlier runs into the
-/// store. [`ConvertConfig::keep_duplicates`] switches this off.
 ///
 /// ```
 /// use lob_convert::{ConvertConfig, convert};
@@ -50,10 +45,23 @@ use crate::{
 /// ```
 ///
 /// # Errors
-/// An input cannot be read to its end, two hold the same instruments at the same time and it cannot
-/// be told which is right, the store cannot be written, or no bin came out at all.
+/// An input cannot be read to its end, the store cannot be written, or no bin came out at all.
 /// With `keep_going`, [`ConvertError::SomeFailed`] lists what failed after the rest is done.
 pub fn convert(
+    inputs: &[PathBuf],
+    config: &ConvertConfig,
+    progress: &dyn Progress,
+) -> Result<ConvertSummary, ConvertError> {
+    convert_on(&(Arc::new(DiskSystem) as SharedFs), inputs, config, progress)
+}
+
+/// As [`convert`], with the store on another file system: `lob-simulate` has one that fails.
+/// Inputs are read from the machine's.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_on(
+    fs: &SharedFs,
     inputs: &[PathBuf],
     config: &ConvertConfig,
     progress: &dyn Progress,
@@ -61,43 +69,38 @@ pub fn convert(
     let start = Instant::now();
     let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
     config.validate()?;
-    let Found { inputs, definitions, warnings } = find_inputs(inputs)?;
+    let Found { inputs, definitions, warnings } = find_inputs(inputs, config.shard)?;
     let mut increments = Increments::default();
     for path in definitions.iter().chain(&config.definitions) {
         increments.extend(RecordStream::increments(path)?);
     }
-    let fingerprint = config.fingerprint();
-    let out = OutDir::open(&config.out, &fingerprint, config.writer().as_ref())?;
-    // Before they are shared out, so that all shards leave out the same.
-    let parted = overlap::part(inputs, &out.earlier(), config, progress)?;
-    let Parted { inputs, left_out, taken_over, doubts } = parted;
-    let inputs = match config.shard {
-        Some(shard) => share(inputs, shard),
-        None => inputs,
-    };
     progress.started(inputs.len(), inputs.iter().map(|input| input.bytes).sum());
+    let fingerprint = config.fingerprint();
     let run = Run {
         inputs: &inputs,
         shared: Shared {
             config,
             progress,
             increments: &increments,
+            fs,
             // Of several, as many as there are jobs keep as many cores busy.
             is_helped: inputs.len() == 1 && n_cores() > 1,
         },
         config,
         progress,
-        out: Mutex::new(out),
+        out: Mutex::new(OutDir::open(
+            SharedFs::clone(fs),
+            &config.out,
+            &fingerprint,
+            config.writer().as_ref(),
+        )?),
         fingerprint,
         next: AtomicUsize::new(0),
         is_stopped: AtomicBool::new(false),
     };
-    let (outcomes, mut failures) = run.work();
-    failures.extend(doubts);
+    let (outcomes, failures) = run.work();
     let mut summary = ConvertSummary { warnings, ..ConvertSummary::default() };
-    summary.warnings.extend(left_out.iter().map(ToString::to_string));
-    summary.duplicates = left_out;
-    taken_over.into_iter().chain(outcomes).for_each(|outcome| summary.add(outcome));
+    outcomes.into_iter().for_each(|outcome| summary.add(outcome));
     let result = conclude(&mut summary, failures, &inputs, config);
     let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Without a single bin there is nothing to go on with, only settings that fit nothing.
@@ -108,13 +111,19 @@ pub fn convert(
     } else {
         summary.warnings.extend(out.remove_superseded());
     }
-    drop(out);
+    let left = out.close();
     summary.elapsed_s = start.elapsed().as_secs_f64();
     summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
         (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
         _ => None,
     };
     summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
+    if let Err(error) = &result
+        && !matches!(error, ConvertError::SomeFailed { .. })
+    {
+        left.iter().for_each(|warning| progress.warned(warning));
+    }
+    summary.warnings.extend(left);
     match result {
         Ok(()) => Ok(summary),
         Err(ConvertError::SomeFailed { total, failures, .. }) => {
@@ -141,9 +150,6 @@ fn conclude(
     if !failures.is_empty() {
         return Err(failures.swap_remove(0));
     }
-    if inputs.is_empty() && !summary.duplicates.is_empty() && config.shard.is_none() {
-        return Ok(());
-    }
     if inputs.is_empty() {
         // A shard may be empty: more shards than files. `find_inputs` has refused all other cases.
         summary.warnings.push("no input falls to this shard".to_owned());
@@ -152,6 +158,7 @@ fn conclude(
     if summary.rows == 0 {
         return Err(no_bins(summary, inputs, config));
     }
+    warn_of_unused_steps(summary, config);
     if summary.samples == 0 {
         let label = &config.label;
         summary.warnings.push(format!(
@@ -164,6 +171,20 @@ fn conclude(
         ));
     }
     Ok(())
+}
+
+/// A price step for a name that no instrument has is a slip of the pen.
+fn warn_of_unused_steps(summary: &mut ConvertSummary, config: &ConvertConfig) {
+    for name in config.price_steps.keys() {
+        let is_it =
+            |o: &crate::OutputSummary| o.symbol == *name || o.instrument_id.to_string() == *name;
+        if config.layout == crate::Layout::Bins && !summary.outputs.iter().any(is_it) {
+            let warning = format!(
+                "a price step is given for `{name}`, which no instrument of the run is called"
+            );
+            summary.warnings.push(warning);
+        }
+    }
 }
 
 fn no_bins(summary: &ConvertSummary, inputs: &[Input], config: &ConvertConfig) -> ConvertError {
@@ -252,7 +273,7 @@ impl Run<'_> {
             .and_then(|outcome| lock(&self.out).commit(&temp, outcome, &self.fingerprint));
         if converted.is_err() {
             // A failed input must not take room until the end of the run.
-            drop(fs::remove_dir_all(&temp));
+            lock(&self.out).clear_input(&temp);
         }
         let outcome = converted?;
         self.progress.input_done(&outcome.input);
@@ -282,7 +303,7 @@ impl Run<'_> {
         }
         let content = hash_file(&input.path, input.hash(self.config))?;
         let Some(content) = content.any() else { return Ok(None) };
-        Ok(lock(&self.out).finished(content, &input.path).map(|mut outcome| {
+        Ok(lock(&self.out).finished(content, &input.path)?.map(|mut outcome| {
             outcome.input.path.clone_from(&input.path);
             outcome.input.resumed = true;
             outcome

@@ -18,7 +18,8 @@ use dbn::{
     MboMsg, Mbp10Msg, Metadata,
     decode::dbn::fsm::{DbnFsm, ProcessResult},
 };
-use lob_book::{ReplayStats, Replayer};
+use lob_book::{ReplayStats, Replayer, SnapshotTracker};
+use rustc_hash::FxHashMap;
 
 pub(crate) use frames::{FramesEnd, ZSTD_MAGIC, walk_frames};
 pub use header::BookSchema;
@@ -27,7 +28,7 @@ pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name}
 pub(crate) use source::{Source, read_full};
 
 use self::framing::Framing;
-use crate::{ConvertError, hash::ContentHash, instruments::Instruments};
+use crate::{ConvertError, hash::ContentHash, instruments::Instruments, levels::is_clear};
 
 /// Decoded bytes held at once; fits the second-level cache.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -50,6 +51,10 @@ pub struct StreamCounts {
 /// Reads `.dbn` and `.dbn.zst` (told by content, any number of frames), DBN versions 1 to 3, and
 /// the schemas `mbp-10` and `mbo`; the latter is replayed by [`Replayer`]. A file that ends early
 /// or holds a damaged record is an error, never a clean end.
+///
+/// Updates that show a book being put together, as [`SnapshotTracker`] tells them, bear the flag
+/// `SNAPSHOT`, whether or not their records do. They are no events of the market, and their event
+/// times are those of orders that may be days old: what counts updates leaves them out.
 ///
 /// ```
 /// use lob_convert::RecordStream;
@@ -76,8 +81,10 @@ pub struct RecordStream {
     fsm: DbnFsm,
     framing: Framing,
     replayer: Replayer,
-    /// The update the last MBO record made.
+    /// The update the last MBO record made, or an MBP-10 record whose flags are not the file's.
     replayed: Mbp10Msg,
+    /// Instruments of a file of MBP-10 whose book has been cleared and may be put together next.
+    cleared: FxHashMap<(u16, u32), SnapshotTracker>,
     counts: StreamCounts,
     /// Bytes of the decoded stream handed to the state machine.
     filled_bytes: u64,
@@ -127,7 +134,18 @@ impl RecordStream {
             match self.advance()? {
                 At::End => return Ok(None),
                 // The step has checked kind and length.
-                At::Mbp10 => break self.fsm.last_record().and_then(|r| r.get::<Mbp10Msg>()),
+                At::Mbp10 => {
+                    let record = self.fsm.last_record().and_then(|r| r.get::<Mbp10Msg>());
+                    if let Some(record) = record
+                        && (is_clear(record) || !self.cleared.is_empty())
+                        && is_unflagged_snapshot(&mut self.cleared, record)
+                    {
+                        self.replayed.clone_from(record);
+                        self.replayed.flags.set_snapshot();
+                        break Some(&self.replayed);
+                    }
+                    break record;
+                }
                 At::Mbo if self.replay()? => break Some(&self.replayed),
                 At::Mbo => {}
             }
@@ -295,6 +313,12 @@ impl RecordStream {
         ConvertError::Decompress { path, byte_offset, records, source }
     }
 
+    /// Index of the record read last, and position of its first byte in the decoded stream.
+    pub(crate) fn position(&self) -> (u64, u64) {
+        let bytes = self.fsm.last_record().map_or(0, |record| record.header().record_size() as u64);
+        (self.counts.records.saturating_sub(1), self.counts.decoded_bytes.saturating_sub(bytes))
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -348,4 +372,22 @@ impl RecordStream {
     pub fn symbol(&self, instrument_id: u32, ts: u64) -> Option<&str> {
         self.instruments.symbol(ts, instrument_id)
     }
+}
+
+/// Whether the record shows a book being put together although its flags do not say so.
+#[cold]
+fn is_unflagged_snapshot(
+    cleared: &mut FxHashMap<(u16, u32), SnapshotTracker>,
+    record: &Mbp10Msg,
+) -> bool {
+    let key = (record.hd.publisher_id, record.hd.instrument_id);
+    let mut tracker = cleared.get(&key).copied().unwrap_or_default();
+    let (action, flags) = (record.action.cast_unsigned(), record.flags);
+    let is_part = tracker.is_part(action, flags, record.hd.ts_event, record.ts_recv);
+    if tracker.is_idle() {
+        cleared.remove(&key);
+    } else {
+        cleared.insert(key, tracker);
+    }
+    is_part && !flags.is_snapshot()
 }

@@ -146,18 +146,6 @@ pub enum ConvertError {
         /// Cause.
         source: DepthError,
     },
-    /// The price step could not be told from the prices.
-    #[error(
-        "`{path}`: no price step for instrument `{instrument_id}`: {source}\nhint: give it with --price-step, for example `--price-step 0.25`"
-    )]
-    PriceStep {
-        /// Input concerned.
-        path: PathBuf,
-        /// Instrument concerned.
-        instrument_id: u32,
-        /// Cause.
-        source: DepthError,
-    },
     /// The store could not be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -176,20 +164,6 @@ pub enum ConvertError {
     NoInput {
         /// What was found instead.
         found: String,
-    },
-    /// Two inputs hold the same instruments at the same time.
-    #[error(
-        "`{first}` and `{second}` both hold {what} at the same time, and it cannot be told which is right: {why}\nhint: convert one of the two, part them with --symbols, or take both with --keep-duplicates"
-    )]
-    SameMarket {
-        /// The one that comes first, or is in the store.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-        /// Instruments that both hold.
-        what: String,
-        /// In what they differ.
-        why: String,
     },
     /// Another run works on the same folder.
     #[error("`{path}` is in use by another conversion\nhint: wait for it or choose another folder")]

@@ -28,7 +28,6 @@ mod instruments;
 mod journal;
 mod levels;
 mod out_dir;
-mod overlap;
 mod pipeline;
 mod progress;
 mod summary;
@@ -36,14 +35,14 @@ mod verify;
 
 pub use classes::ClassReport;
 pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
-pub use convert::convert;
+pub use convert::{convert, convert_on};
+pub use day::DayStart;
 pub use decode::{BookSchema, RecordStream, StreamCounts};
 pub use error::ConvertError;
 pub use inspect::{
     DbnInspection, Inspection, JournalInspection, StoreFileInspection, StoreInspection, inspect,
 };
 pub use levels::{Mbp10Levels, update_meta};
-pub use overlap::{DuplicateKind, DuplicateSummary};
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
 pub use verify::{Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify};

@@ -3,37 +3,58 @@
 
 pub(crate) mod journals;
 mod lock;
+pub(crate) mod place;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    io,
     path::{Path, PathBuf},
 };
 
-use crate::{ConvertError, config::Writer, journal::JournalLine, summary::InputOutcome};
+use lob_store::{
+    Unfinished,
+    fs::{self, SharedFs},
+};
+
+use crate::{
+    ConvertError, OutputSummary, config::Writer, journal::JournalLine, summary::InputOutcome,
+};
 use journals::Journals;
 use lock::Locks;
+use place::Left;
 
-const TEMP_PREFIX: &str = ".loblab-tmp-";
+/// Attempts to move a file into a folder that others may remove while it is empty.
+const PUT_ATTEMPTS: u32 = 8;
 
 /// A locked output folder.
 ///
-/// Inputs are converted below a hidden temporary folder; [`commit`](Self::commit) moves the files
-/// of one input into place and notes it in the journal. On drop the temporary folder and the lock
-/// go, and every folder this run made that is empty.
+/// Inputs are converted below a hidden temporary folder; [`commit`](Self::commit) notes the files
+/// of one input in the journal and moves them into place. At the end the temporary folder and the
+/// lock go, and every folder this run made that is empty.
+///
+/// A line of the journal says what an input is made into. Files without a line would stay for ever
+/// once their source is delivered again, so the line is durable before the first of them appears,
+/// and goes after the last. A line counts as long as all of its files are there.
 #[derive(Debug)]
 pub(crate) struct OutDir {
+    fs: SharedFs,
     root: PathBuf,
     temp: PathBuf,
-    /// `None` only while dropping.
+    /// For a program that must end at once.
+    _noted: Unfinished,
+    /// `None` only at the end.
     locks: Option<Locks>,
     /// Folders this run made, outermost first.
     made: Vec<PathBuf>,
-    /// Files this run put into place that were not there before.
+    /// Files this run put into place that were not there before, relative to the root.
     placed: Vec<PathBuf>,
     /// What this run has committed or taken over, paths relative to the root.
     done: Vec<InputOutcome>,
     journals: Journals,
+    /// Folders whose names are durable.
+    synced: HashSet<PathBuf>,
+    /// What was found that is not ours.
+    warnings: Vec<String>,
 }
 
 impl OutDir {
@@ -42,48 +63,47 @@ impl OutDir {
     /// # Errors
     /// Another run holds the lock, the folder holds a store of other settings, or the disk refuses.
     pub(crate) fn open(
+        fs: SharedFs,
         root: &Path,
         fingerprint: &str,
         writer: Option<&Writer>,
     ) -> Result<Self, ConvertError> {
         let mut made = Vec::new();
-        make_folders(root, &mut made).inspect_err(|_| remove_empty(&made))?;
-        let opened = Self::open_made(root, fingerprint, writer, &made);
+        let opened = make_folders(&fs, root, &mut made)
+            .and_then(|()| Self::open_made(&fs, root, fingerprint, writer, &made));
         if opened.is_err() {
-            remove_empty(&made);
+            remove_empty(&fs, &made);
         }
-        let (locks, journals, temp) = opened?;
-        let locks = Some(locks);
-        Ok(Self {
-            root: root.to_owned(),
-            temp,
-            locks,
-            made,
-            placed: Vec::new(),
-            done: Vec::new(),
-            journals,
-        })
+        let (locks, journals, temp, _noted, warnings) = opened?;
+        let (root, locks) = (root.to_owned(), Some(locks));
+        let (placed, done, synced) = Default::default();
+        Ok(Self { fs, root, temp, _noted, locks, made, placed, done, journals, synced, warnings })
     }
 
     fn open_made(
+        fs: &SharedFs,
         root: &Path,
         fingerprint: &str,
         writer: Option<&Writer>,
         made: &[PathBuf],
-    ) -> Result<(Locks, Journals, PathBuf), ConvertError> {
-        let name = writer.map(Writer::name);
-        let folder = journals::folder(root);
-        let locks = Locks::take(root, name.as_deref().map(|name| (&*folder, name)))?;
-        let journals = Journals::read(root, writer)?;
-        journals.check_settings(root, fingerprint)?;
-        // A name ends in a dot here, so that no name is the start of another.
-        let prefix = name.map_or_else(|| TEMP_PREFIX.to_owned(), |n| format!("{TEMP_PREFIX}{n}."));
-        if made.is_empty() {
-            clear_left_over(root, &prefix)?;
+    ) -> Result<(Locks, Journals, PathBuf, Unfinished, Vec<String>), ConvertError> {
+        // The store's own name must last too, whoever made it: that run may have been killed since.
+        for folder in made.iter().map(PathBuf::as_path).chain([root]).map(fs::parent) {
+            fs.sync_folder(folder).map_err(ConvertError::io(folder, "sync"))?;
         }
-        let temp = root.join(format!("{prefix}{}", std::process::id()));
-        fs::create_dir(&temp).map_err(ConvertError::io(&temp, "make"))?;
-        Ok((locks, journals, temp))
+        let name = writer.map(Writer::name);
+        let folder = journals::folder(&**fs, root)?;
+        let locks = Locks::take(fs, root, name.as_deref().map(|name| (&*folder, name)))?;
+        let journals = Journals::read(fs, root, writer)?;
+        journals.check_settings(root, fingerprint)?;
+        let mut warnings = Vec::new();
+        if made.is_empty() {
+            warnings = place::clear_left_over(&**fs, root, name.as_deref())?;
+        }
+        let temp = place::temp_folder(root, name.as_deref());
+        let (noted, ()) = Unfinished::make(&temp, |temp| fs.make_folder(temp))
+            .map_err(ConvertError::io(&temp, "make"))?;
+        Ok((locks, journals, temp, noted, warnings))
     }
 
     /// A place for the files of the `n`th input.
@@ -91,44 +111,40 @@ impl OutDir {
         self.temp.join(n.to_string())
     }
 
-    /// What earlier runs made of each source at last, as far as all of it is still there, with
-    /// paths of outputs as users see them.
-    pub(crate) fn earlier(&self) -> Vec<InputOutcome> {
-        let mut last = BTreeMap::new();
-        for line in &self.journals.lines {
-            last.insert(absolute(&line.outcome.input.path), &line.outcome);
-        }
-        last.into_values()
-            .filter(|outcome| self.is_there(outcome))
-            .map(|outcome| self.absolute(outcome.clone()))
-            .collect()
-    }
-
-    fn is_there(&self, outcome: &InputOutcome) -> bool {
-        outcome.outputs.iter().all(|output| {
-            fs::metadata(self.root.join(&output.path)).is_ok_and(|file| file.len() == output.bytes)
-        })
+    /// Removes the files of an input that failed, which must not take room until the end of the
+    /// run. What cannot be removed now is tried again then.
+    pub(crate) fn clear_input(&self, temp: &Path) {
+        place::clear_input(&*self.fs, temp, &mut Vec::new());
     }
 
     /// Whether an earlier run finished an input of this size.
     pub(crate) fn may_be_finished(&self, bytes: u64) -> bool {
-        self.journals.lines.iter().any(|line| line.outcome.input.bytes == bytes)
+        self.journals.has_size(bytes)
     }
 
     /// What an earlier run made of an input with this content, if all of it is still there. The
     /// file at `path` has this content now.
-    pub(crate) fn finished(&mut self, content: &str, path: &Path) -> Option<InputOutcome> {
-        let line = self
-            .journals
-            .lines
-            .iter()
-            .rev()
-            .find(|line| line.outcome.input.content() == Some(content))?;
-        let outcome = self.is_there(&line.outcome).then(|| line.outcome.clone())?;
+    ///
+    /// # Errors
+    /// The file system refuses to make it durable: that run may have been killed before.
+    pub(crate) fn finished(
+        &mut self,
+        content: &str,
+        path: &Path,
+    ) -> Result<Option<InputOutcome>, ConvertError> {
+        let Some(outcome) = self.journals.of_content(content).cloned() else { return Ok(None) };
+        let is_there = |output: &OutputSummary| {
+            let found = place::look(&*self.fs, &self.root, &output.path);
+            found.is_ok_and(|len| len == Some(output.bytes))
+        };
+        if !outcome.outputs.iter().all(is_there) {
+            return Ok(None);
+        }
+        self.sync_places(&outcome.outputs, false)?;
         let mut now = outcome.clone();
         path.clone_into(&mut now.input.path);
         self.done.push(now);
-        Some(self.absolute(outcome))
+        Ok(Some(self.absolute(outcome)))
     }
 
     /// Removes the files of sources that were delivered again with other content, and says so: they
@@ -141,39 +157,63 @@ impl OutDir {
         for outcome in before.clone().chain(&self.done) {
             last.insert(absolute(&outcome.input.path), outcome);
         }
-        let paths = |outcome: &&InputOutcome| -> Vec<PathBuf> {
-            outcome.outputs.iter().map(|output| output.path.clone()).collect()
-        };
-        let live: BTreeSet<PathBuf> = last.values().flat_map(paths).collect();
+        let live: BTreeSet<&Path> =
+            last.values().flat_map(|outcome| &outcome.outputs).map(|o| &*o.path).collect();
         let done: BTreeSet<PathBuf> = self.done.iter().map(|o| absolute(&o.input.path)).collect();
-        let stale: BTreeMap<PathBuf, PathBuf> = before
+        let stale: BTreeMap<&Path, (&OutputSummary, &Path)> = before
             .filter(|outcome| done.contains(&absolute(&outcome.input.path)))
-            .flat_map(|outcome| paths(&outcome).into_iter().map(move |path| (path, outcome)))
-            .filter(|(path, _)| !live.contains(path))
-            .map(|(path, outcome)| (path, outcome.input.path.clone()))
+            .flat_map(|outcome| outcome.outputs.iter().map(move |output| (output, outcome)))
+            .filter(|(output, _)| !live.contains(&*output.path))
+            .map(|(output, outcome)| (&*output.path, (output, &*outcome.input.path)))
             .collect();
-        stale.into_iter().filter_map(|(path, source)| self.remove_stale(&path, &source)).collect()
+        let all = stale.into_values();
+        all.filter_map(|(output, source)| self.remove_stale(output, source)).collect()
     }
 
-    /// Removes one file, if it is there.
-    fn remove_stale(&self, relative: &Path, source: &Path) -> Option<String> {
-        let path = self.root.join(relative);
+    /// Removes one file, if it is there and as it was made.
+    fn remove_stale(&self, output: &OutputSummary, source: &Path) -> Option<String> {
+        let path = self.root.join(&output.path);
         let (shown, source) = (path.display(), source.display());
-        match fs::remove_file(&path) {
-            Ok(()) => {
-                // Only an empty folder of a partition goes.
-                drop(path.parent().map(fs::remove_dir));
-                Some(format!(
-                    "`{source}` has changed since it was converted; `{shown}`, made of what it \
-                     was, is removed"
-                ))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => Some(format!(
+        let removed = match place::look(&*self.fs, &self.root, &output.path) {
+            Ok(None) => return None,
+            Ok(Some(len)) if len != output.bytes => Ok(false),
+            Ok(Some(_)) => place::has_content(&*self.fs, &path, output).and_then(|is_ours| {
+                if is_ours {
+                    self.remove_placed(&output.path)?;
+                }
+                Ok(is_ours)
+            }),
+            Err(error) => Err(error),
+        };
+        Some(match removed {
+            Ok(true) => format!(
+                "`{source}` has changed since it was converted; `{shown}`, made of what it was, \
+                 is removed"
+            ),
+            Ok(false) => format!(
+                "`{shown}` has the name of a file made of an earlier delivery of `{source}`, but \
+                 not its content, and stays; remove it if it is not wanted"
+            ),
+            Err(error) => format!(
                 "`{shown}` is made of an earlier delivery of `{source}` and cannot be removed: \
                  {error}"
-            )),
+            ),
+        })
+    }
+
+    /// Removes a file of the store, and the folders of its partition where they are empty, durably.
+    fn remove_placed(&self, relative: &Path) -> io::Result<()> {
+        let path = self.root.join(relative);
+        self.fs.remove_file(&path)?;
+        let mut folder = fs::parent(&path);
+        // The instrument and the day; the root stays.
+        for _ in relative.components().skip(1) {
+            if self.fs.remove_folder(folder).is_err() {
+                break;
+            }
+            folder = fs::parent(folder);
         }
+        self.fs.sync_folder(folder)
     }
 
     /// Paths as users see them.
@@ -184,7 +224,7 @@ impl OutDir {
         outcome
     }
 
-    /// Moves the files of an input into place and notes it as finished.
+    /// Notes an input as finished and moves its files into place.
     pub(crate) fn commit(
         &mut self,
         temp: &Path,
@@ -192,39 +232,120 @@ impl OutDir {
         fingerprint: &str,
     ) -> Result<InputOutcome, ConvertError> {
         for output in &outcome.outputs {
-            let (from, to) = (temp.join(&output.path), self.root.join(&output.path));
-            let folder = to.parent().unwrap_or(&self.root).to_owned();
-            make_folders(&folder, &mut self.made)?;
-            let is_new = !to.exists();
-            fs::rename(&from, &to).map_err(ConvertError::io(&to, "rename to"))?;
-            if is_new {
-                self.placed.push(to);
-            }
-            sync_folder(&folder)?;
+            let path = self.root.join(&output.path);
+            place::look(&*self.fs, &self.root, &output.path)
+                .map_err(ConvertError::io(&path, "write"))?;
         }
-        drop(fs::remove_dir_all(temp));
         let line = JournalLine::new(fingerprint, outcome);
         self.journals.append(&line)?;
+        let n_before = self.placed.len();
+        let placed = line.outcome.outputs.iter().try_for_each(|output| self.put(temp, output));
+        if let Err(error) = placed.and_then(|()| self.sync_places(&line.outcome.outputs, true)) {
+            // Half of an input is nothing to keep.
+            for path in self.placed.split_off(n_before) {
+                if self.remove_placed(&path).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
+                    self.placed.push(path);
+                }
+            }
+            return Err(error);
+        }
+        self.clear_input(temp);
         self.done.push(line.outcome.clone());
         Ok(self.absolute(line.outcome))
     }
 
+    /// Moves one file into place.
+    fn put(&mut self, temp: &Path, output: &OutputSummary) -> Result<(), ConvertError> {
+        let (from, to) = (temp.join(&output.path), self.root.join(&output.path));
+        if self.fs.look(&to).map_err(ConvertError::io(&to, "look at"))?.is_none() {
+            // Before the rename: one that is reported as failed may have been done.
+            self.placed.push(output.path.clone());
+        }
+        let mut attempts = 0..PUT_ATTEMPTS;
+        loop {
+            let placed = make_folders(&self.fs, fs::parent(&to), &mut self.made).and_then(|()| {
+                self.fs.rename(&from, &to).map_err(ConvertError::io(&to, "rename to"))
+            });
+            match placed {
+                // Another shard has removed the folder, which was empty.
+                Err(ConvertError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && attempts.next().is_some() => {}
+                placed => return placed,
+            }
+        }
+    }
+
+    /// Makes the names of files last, with those of their folders; `is_changed` if this run has
+    /// changed them.
+    fn sync_places(
+        &mut self,
+        outputs: &[OutputSummary],
+        is_changed: bool,
+    ) -> Result<(), ConvertError> {
+        let mut folders = BTreeSet::new();
+        for output in outputs {
+            let ancestors = output.path.ancestors().skip(1);
+            folders.extend(ancestors.map(|relative| self.root.join(relative)));
+        }
+        for folder in folders {
+            if is_changed || !self.synced.contains(&folder) {
+                self.fs.sync_folder(&folder).map_err(ConvertError::io(&folder, "sync"))?;
+                self.synced.insert(folder);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes back everything this run has put into place.
     pub(crate) fn roll_back(&mut self) {
-        for path in self.placed.drain(..) {
-            // What cannot be removed stays a whole file.
-            drop(fs::remove_file(path));
+        let mut is_gone = true;
+        for path in std::mem::take(&mut self.placed) {
+            if let Err(error) = self.remove_placed(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                // What cannot be removed stays a whole file, and stays noted.
+                is_gone = false;
+                let path = self.root.join(path);
+                self.warnings.push(format!("cannot remove `{}`: {error}", path.display()));
+            }
         }
-        self.journals.roll_back();
+        if is_gone && let Err(error) = self.journals.roll_back() {
+            self.warnings.push(error.to_string());
+        }
+    }
+
+    /// Removes the temporary folder, the lock and the folders that are empty. Returns what a user
+    /// should know, above all what could not be removed.
+    pub(crate) fn close(mut self) -> Vec<String> {
+        self.finish();
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn finish(&mut self) {
+        let Some(locks) = self.locks.take() else { return };
+        let mut left = Left::new();
+        place::clear_temp(&*self.fs, &self.temp, &mut left);
+        // The lock file stands in the folder, so it goes first.
+        drop(locks);
+        if !left.is_empty() {
+            // The lock was a handle, which may be what was missing.
+            left.clear();
+            place::clear_temp(&*self.fs, &self.temp, &mut left);
+        }
+        self.warnings.extend(left.into_iter().map(|(path, error)| match error {
+            Some(error) => {
+                format!("cannot remove the temporary `{}`: {error}", path.display())
+            }
+            None => format!("`{}` is not a file of loblab and stays", path.display()),
+        }));
+        remove_empty(&self.fs, &self.made);
     }
 }
 
 impl Drop for OutDir {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.temp));
-        // The lock file stands in the folder, so it goes first.
-        self.locks = None;
-        remove_empty(&self.made);
+        // After a panic; nobody is left to tell.
+        self.finish();
     }
 }
 
@@ -234,44 +355,14 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Makes a folder and its parents, noting those that were missing.
-fn make_folders(folder: &Path, made: &mut Vec<PathBuf>) -> Result<(), ConvertError> {
-    let missing: Vec<_> = folder
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-        .collect();
-    for folder in missing.into_iter().rev() {
-        match fs::create_dir(folder) {
-            Ok(()) => made.push(folder.to_owned()),
-            // Another shard was faster.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-            Err(error) => return Err(ConvertError::io(folder, "make")(error)),
-        }
-    }
-    Ok(())
+fn make_folders(fs: &SharedFs, folder: &Path, made: &mut Vec<PathBuf>) -> Result<(), ConvertError> {
+    fs::make_folders(&**fs, folder, |folder| made.push(folder.to_owned()))
+        .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))
 }
 
 /// Removes those of the folders that are empty, innermost first.
-fn remove_empty(made: &[PathBuf]) {
+fn remove_empty(fs: &SharedFs, made: &[PathBuf]) {
     for folder in made.iter().rev() {
-        drop(fs::remove_dir(folder));
+        drop(fs.remove_folder(folder));
     }
-}
-
-fn sync_folder(folder: &Path) -> Result<(), ConvertError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(ConvertError::io(folder, "sync"))
-}
-
-/// Removes temporary folders of killed runs; the lock proves that nobody uses them.
-fn clear_left_over(root: &Path, prefix: &str) -> Result<(), ConvertError> {
-    let entries = fs::read_dir(root).map_err(ConvertError::io(root, "list"))?;
-    for entry in entries {
-        let path = entry.map_err(ConvertError::io(root, "list"))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(prefix) {
-            fs::remove_dir_all(&path).map_err(ConvertError::io(&path, "remove"))?;
-        }
-    }
-    Ok(())
 }

@@ -1,9 +1,11 @@
 //! One input on its way into the store.
 
+mod clock;
 mod finish;
 mod segment;
 mod spool;
 mod ticks;
+mod touch;
 mod track;
 mod write;
 
@@ -14,13 +16,17 @@ use std::{
 };
 
 use lob_depth::DepthError;
-use lob_store::TickEncoder;
+use lob_store::{
+    TickEncoder,
+    fs::{SharedFs, make_folders},
+};
 use rustc_hash::FxHashMap;
 
 use self::{
+    clock::Clock,
     spool::Spool,
     ticks::{FIT_ALL_MAX, Ticking},
-    track::{Key, Track, order_ts},
+    track::{Key, Track},
 };
 use crate::{
     ConvertConfig, ConvertError, Layout, Progress, RecordStream, inputs::Input,
@@ -40,6 +46,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) progress: &'a dyn Progress,
     /// Of files of definitions; records in the input itself come first.
     pub(crate) increments: &'a Increments,
+    /// Where the store is written.
+    pub(crate) fs: &'a SharedFs,
     /// Whether this is the only input, and there are cores for threads that help with it.
     pub(crate) is_helped: bool,
 }
@@ -62,7 +70,8 @@ pub(crate) fn convert_input(
     if is_helped {
         stream = stream.read_ahead()?;
     }
-    fs::create_dir_all(folder).map_err(ConvertError::io(folder, "make"))?;
+    make_folders(&**shared.fs, folder, |_| ())
+        .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))?;
     let spool_path = folder.join("spool");
     let mut tick_options = config.tick_writer;
     if is_helped {
@@ -77,18 +86,19 @@ pub(crate) fn convert_input(
         tracks: Vec::new(),
         index: FxHashMap::default(),
         last: None,
-        spool: Spool::new(spool_path.clone()),
+        spool: Spool::new(SharedFs::clone(shared.fs), spool_path.clone()),
         encoder: match config.layout {
             Layout::Bins => None,
             Layout::Ticks => Some(TickEncoder::new(path, tick_options)?),
         },
         skipped: BTreeMap::new(),
+        oddities: BTreeMap::new(),
         warnings: Vec::new(),
         n_held: 0,
     };
     pipeline.read(progress)?;
     let outcome = pipeline.write(folder, bytes, progress)?;
-    match fs::remove_file(&spool_path) {
+    match shared.fs.remove_file(&spool_path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(ConvertError::io(&spool_path, "remove")(error))
         }
@@ -109,6 +119,8 @@ struct Pipeline<'a> {
     /// For the layout of ticks only.
     encoder: Option<TickEncoder>,
     skipped: BTreeMap<String, u64>,
+    /// Updates kept although something about them was odd, by reason.
+    oddities: BTreeMap<String, u64>,
     warnings: Vec<String>,
     /// Updates of all tracks that wait for a price step.
     n_held: usize,
@@ -120,15 +132,16 @@ impl Pipeline<'_> {
         let _scope = lob_profiler::scope("decode_and_bin");
         let config = self.config;
         let has_filter = !(config.symbols.is_empty() && config.instrument_ids.is_empty());
-        let (mut filtered, mut untimed) = (0_u64, 0_u64);
+        let mut clock = Clock::new(self.stream.metadata());
+        let (mut filtered, mut snapshots) = (0_u64, 0_u64);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
         while let Some((record, instruments)) = self.stream.next_with_instruments()? {
             let key = Key {
                 publisher_id: record.hd.publisher_id,
                 instrument_id: record.hd.instrument_id,
             };
-            let Some(ts) = order_ts(record) else {
-                untimed += 1;
+            let Some(ts) = clock.place(record) else {
+                clock.note_place(self.stream.position());
                 continue;
             };
             let at = match self.last {
@@ -139,7 +152,11 @@ impl Pipeline<'_> {
                         let own = instruments.increments.get(publisher_id, instrument_id, ts);
                         own.or_else(|| self.increments.get(publisher_id, instrument_id, ts))
                     };
-                    find_track(key, &mut self.index, &mut self.tracks, config, increment)
+                    let given = || {
+                        let symbol = instruments.symbol(ts, key.instrument_id);
+                        config.given_step(symbol, key.instrument_id)
+                    };
+                    find_track(key, &mut self.index, &mut self.tracks, config, given, increment)
                         .map_err(|source| depth_error(self.path, key, source))?
                 }
             };
@@ -149,6 +166,7 @@ impl Pipeline<'_> {
             if has_filter && !track.is_wanted(ts, config, || is_wanted(config, key, symbol())) {
                 filtered += 1;
             } else {
+                snapshots += u64::from(record.flags.is_snapshot());
                 let n_held = track.n_held();
                 track
                     .push(record, ts, config, &mut self.spool)
@@ -163,16 +181,26 @@ impl Pipeline<'_> {
         }
         reporter.report(&self.stream)?;
         self.skipped.clone_from(&self.stream.counts().skipped);
-        for (reason, n) in [("filtered", filtered), ("no_timestamp", untimed)] {
-            self.skip(reason, n);
-        }
+        count(&mut self.skipped, [("filtered", filtered), ("snapshot", snapshots)]);
+        self.note_times(clock);
         self.finish_tracks()
     }
 
-    fn skip(&mut self, reason: &str, n: u64) {
-        if n > 0 {
-            *self.skipped.entry(reason.to_owned()).or_default() += n;
+    /// Takes over what was odd about times.
+    fn note_times(&mut self, clock: Clock) {
+        if let Some((index, byte)) = clock.places.first() {
+            let n: u64 = clock.unplaced.values().sum();
+            let more: Vec<_> = clock.places[1..].iter().map(|place| place.0.to_string()).collect();
+            let more =
+                if more.is_empty() { more.concat() } else { format!(", {}", more.join(", ")) };
+            self.warnings.push(format!(
+                "`{}`: {n} updates have no usable time and are left out: record {index} (byte {byte} \
+                 of the decoded stream){more}",
+                self.path.display()
+            ));
         }
+        count(&mut self.skipped, clock.unplaced);
+        count(&mut self.oddities, clock.oddities);
     }
 
     /// Keeps what waits in memory within its limits.
@@ -239,7 +267,7 @@ impl Pipeline<'_> {
     fn settle_steps(&mut self) -> Result<(), ConvertError> {
         for track in &mut self.tracks {
             track
-                .start(true, self.config, &mut self.spool)
+                .start(self.config, &mut self.spool)
                 .map_err(|source| depth_error(self.path, track.key, source))?;
         }
         Ok(())
@@ -274,12 +302,13 @@ fn find_track(
     index: &mut FxHashMap<Key, usize>,
     tracks: &mut Vec<Track>,
     config: &ConvertConfig,
+    given: impl FnOnce() -> Option<i64>,
     increment: impl FnOnce() -> Option<i64>,
 ) -> Result<usize, DepthError> {
     let next = tracks.len();
     let at = *index.entry(key).or_insert(next);
     if at == next {
-        tracks.push(Track::new(key, config, increment())?);
+        tracks.push(Track::new(key, config, given(), increment())?);
     }
     Ok(at)
 }
@@ -289,12 +318,14 @@ fn is_wanted(config: &ConvertConfig, key: Key, symbol: Option<&str>) -> bool {
     by_symbol || config.instrument_ids.contains(&key.instrument_id)
 }
 
+/// Adds counts that are not 0.
+fn count(to: &mut BTreeMap<String, u64>, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+    for (reason, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
+        *to.entry(reason.to_owned()).or_default() += n;
+    }
+}
+
 fn depth_error(path: &Path, key: Key, source: DepthError) -> ConvertError {
     let (path, instrument_id) = (PathBuf::from(path), key.instrument_id);
-    match source {
-        DepthError::TooFewPrices { .. } | DepthError::ImplausibleStep { .. } => {
-            ConvertError::PriceStep { path, instrument_id, source }
-        }
-        _ => ConvertError::Depth { path, instrument_id, source },
-    }
+    ConvertError::Depth { path, instrument_id, source }
 }

@@ -28,6 +28,11 @@ pub trait Progress: Sync {
     fn input_failed(&self, path: &Path, error: &crate::ConvertError) {
         let _ = (path, error);
     }
+    /// The run fails, and something stays behind in the store's folder that a user should know of.
+    /// Of a run that succeeds, the summary has it.
+    fn warned(&self, warning: &str) {
+        let _ = warning;
+    }
     /// Asked every few thousand records and before each instrument's files; true stops the run with
     /// [`ConvertError::Interrupted`](crate::ConvertError::Interrupted).
     fn is_cancelled(&self) -> bool {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassReport, DuplicateSummary};
+use crate::ClassReport;
 
 /// The account of a conversion: what went in, what came out, and what was left out and why.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -19,14 +19,15 @@ pub struct ConvertSummary {
     pub samples: u64,
     /// Records or updates left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Updates kept although something about them was odd and was set right, by reason: the clock
+    /// that a record was placed by, an event time far from it, a quote that is no price.
+    pub oddities: BTreeMap<String, u64>,
     /// How the samples spread over the classes; `None` without labels.
     pub classes: Option<ClassReport>,
     /// Files written.
     pub outputs: Vec<OutputSummary>,
     /// Files read.
     pub inputs: Vec<InputSummary>,
-    /// Inputs that were left out because another one holds their market. They count nowhere else.
-    pub duplicates: Vec<DuplicateSummary>,
     /// Things a user should know although nothing failed.
     pub warnings: Vec<String>,
     /// Wall time in seconds.
@@ -69,7 +70,7 @@ pub struct OutputSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PriceStepSource {
-    /// It was given, for all instruments.
+    /// It was given, for all instruments or this one.
     Given,
     /// The instrument's definition record.
     Definition,
@@ -124,6 +125,9 @@ impl ConvertSummary {
         for (reason, n) in outcome.skipped {
             *self.skipped.entry(reason).or_default() += n;
         }
+        for (reason, n) in outcome.oddities {
+            *self.oddities.entry(reason).or_default() += n;
+        }
         self.outputs.extend(outcome.outputs);
         self.warnings.extend(outcome.warnings);
         self.inputs.push(outcome.input);
@@ -136,5 +140,7 @@ pub(crate) struct InputOutcome {
     pub(crate) input: InputSummary,
     pub(crate) outputs: Vec<OutputSummary>,
     pub(crate) skipped: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(crate) oddities: BTreeMap<String, u64>,
     pub(crate) warnings: Vec<String>,
 }

@@ -59,6 +59,6 @@ pub use level::{
 };
 pub use npy::{NpyElement, encode_npy, encode_npy_f32};
 pub use pixels::{heatmap_rgb8, rgb8};
-pub use price::{PriceStep, StepDetector};
+pub use price::{PriceStep, STUB_FACTOR, StepDetector, is_usual_step};
 pub use render::Renderer;
 pub use spec::{Normalise, RenderSpec};

@@ -6,7 +6,7 @@ use crate::{DepthError, PRICE_SCALE};
 
 mod detect;
 
-pub use detect::StepDetector;
+pub use detect::{STUB_FACTOR, StepDetector, is_usual_step};
 
 /// The distance of two neighbouring price rows, in 1e-9 price units; always positive.
 ///

@@ -47,9 +47,38 @@ pub fn quantile(samples: &[f64], q: f64) -> Option<f64> {
     (!sorted.is_empty()).then(|| quantile_sorted(&sorted, q.clamp(0.0, 1.0)))
 }
 
+/// The largest of some values, where a value that is no number must not go unseen: NaN as soon as
+/// one of them is, unlike a fold with [`f64::max`], which passes over it. `None` of no values.
+///
+/// ```
+/// use lob_metrics::stats::largest;
+/// assert_eq!(largest([1.0, 3.0, 2.0]), Some(3.0));
+/// assert!(largest([f64::NAN, 3.0]).is_some_and(f64::is_nan));
+/// assert_eq!(largest([]), None);
+/// ```
+#[must_use]
+pub fn largest(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    values.into_iter().reduce(|a, b| if a.is_nan() || a >= b { a } else { b })
+}
+
 /// The finite samples in ascending order.
 pub(crate) fn sorted_finite(samples: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = samples.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_place_hides_a_value_that_is_no_number() {
+        for at in 0..3 {
+            let mut values = [1.0, 2.0, f64::INFINITY];
+            values[at] = f64::NAN;
+            assert!(largest(values).is_some_and(f64::is_nan), "{at}");
+        }
+        assert_eq!(largest([f64::NEG_INFINITY, -1.0, -2.0]), Some(-1.0));
+    }
 }

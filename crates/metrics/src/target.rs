@@ -94,11 +94,13 @@ impl Target {
     /// target's unit, so that a target that holds, holds everywhere.
     fn deciding<'a>(&self, run: &'a Run) -> Option<&'a Measurement> {
         let badness = |m: &Measurement| {
-            let known = m.value.filter(|v| v.is_finite() && m.unit == self.unit);
-            known.map_or(f64::NEG_INFINITY, |v| match self.direction {
-                Direction::HigherIsBetter => -v,
-                Direction::LowerIsBetter | Direction::Neutral => v,
-            })
+            match m.value.filter(|_| m.unit == self.unit) {
+                None => f64::NEG_INFINITY,
+                // Measured and no number: nothing can be worse.
+                Some(v) if !v.is_finite() => f64::INFINITY,
+                Some(v) if self.direction == Direction::HigherIsBetter => -v,
+                Some(v) => v,
+            }
         };
         run.measurements()
             .map(|(_, m)| m)
@@ -143,6 +145,17 @@ mod tests {
             let result = latency(true).judge(Some(&measured(Unit::Seconds, value)));
             assert_eq!((result.verdict, result.goal_reached), (verdict, goal_reached), "{value}");
         }
+    }
+
+    /// One scenario's NaN is not made up for by another's good value.
+    #[test]
+    fn a_value_that_is_no_number_decides() {
+        let mut run = Run::sample();
+        let odd = Measurement { value: Some(f64::NAN), ..measured(Unit::Seconds, 0.001) };
+        run.scenarios[0].measurements = vec![measured(Unit::Seconds, 0.001), odd];
+        run.scenarios.truncate(1);
+        assert_eq!(judge_all(&[latency(true)], &run)[0].verdict, Verdict::Fail);
+        assert_eq!(judge_all(&[latency(false)], &run)[0].verdict, Verdict::NotMeasured);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Does memory leak? A slope with its confidence decides; the two simple rules stand beside it.
 
 use lob_metrics::Unit;
-use lob_metrics::stats::{mann_kendall, quantile, theil_sen};
+use lob_metrics::stats::{largest, mann_kendall, quantile, theil_sen};
 
 /// Share of the series left out at its beginning, where a program takes the memory it needs.
 const WARM_UP_SHARE: f64 = 0.25;
@@ -187,29 +187,25 @@ pub struct SimpleRule {
 }
 
 /// Growth by more than 100 MB over any ten consecutive epochs, given the memory at the end of each
-/// epoch. `None` with fewer than ten.
+/// epoch. `None` with fewer than ten, or where the memory of one is unknown.
 #[must_use]
 pub fn epoch_growth_rule(epoch_bytes: &[f64]) -> Option<SimpleRule> {
     const EPOCHS: usize = 10;
     const LIMIT_BYTES: f64 = 100e6;
     let growth = epoch_bytes.windows(EPOCHS).map(|ten| ten[EPOCHS - 1] - ten[0]);
-    let worst = growth.fold(f64::NEG_INFINITY, f64::max);
-    worst.is_finite().then_some(SimpleRule {
-        exceeded: worst > LIMIT_BYTES,
-        worst,
-        limit: LIMIT_BYTES,
-    })
+    let worst = largest(growth).filter(|worst| worst.is_finite())?;
+    Some(SimpleRule { exceeded: worst > LIMIT_BYTES, worst, limit: LIMIT_BYTES })
 }
 
 /// Any later run that took more than 1.5 times the memory of the first. `None` when there is no
-/// later run or the first took nothing, since a ratio to nothing says nothing.
+/// later run, one is unknown or the first took nothing, since a ratio to nothing says nothing.
 #[must_use]
 pub fn first_run_rule(run_bytes: &[f64]) -> Option<SimpleRule> {
     const LIMIT: f64 = 1.5;
     let (first, later) = run_bytes.split_first()?;
-    let largest = later.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (*first > 0.0 && largest.is_finite()).then(|| {
-        let worst = largest / first;
+    let most = largest(later.iter().copied()).filter(|most| most.is_finite())?;
+    (*first > 0.0).then(|| {
+        let worst = most / first;
         SimpleRule { exceeded: worst > LIMIT, worst, limit: LIMIT }
     })
 }
@@ -281,6 +277,12 @@ mod tests {
         assert_eq!(first_run_rule(&[0.0, 5.0]), None);
         assert_eq!(first_run_rule(&[-1.0, 5.0]), None);
         assert_eq!(first_run_rule(&[5.0]), None);
+        // What is unknown does not count as small.
+        let mut unknown = epochs(11.0e6);
+        unknown[10] = f64::NAN;
+        assert_eq!(epoch_growth_rule(&unknown), None);
+        assert_eq!(first_run_rule(&[10.0, f64::NAN, 11.0]), None);
+        assert_eq!(first_run_rule(&[f64::NAN, 11.0]), None);
     }
 
     proptest! {

@@ -22,6 +22,27 @@ pub enum RankError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Other machines could reach the address, and nothing would keep strangers out.
+    #[error(
+        "`{address}` can be reached from other machines, and there is no join key; set \
+         LOB_JOIN_KEY or --join-key-file on all ranks, or use 127.0.0.1"
+    )]
+    NoKey {
+        /// Where rank 0 listens.
+        address: String,
+    },
+    /// Whoever listens where rank 0 should does not behave like it.
+    #[error("whoever listens at `{address}` is not rank 0 of this run or has another join key")]
+    Stranger {
+        /// Where.
+        address: String,
+    },
+    /// The system has no random numbers.
+    #[error("cannot draw a random number: {reason}")]
+    Random {
+        /// Why not.
+        reason: String,
+    },
     /// Rank 0 was not to be found in time.
     #[error("rank 0 was not reached at `{address}` within {waited_s:.0} s: {reason}")]
     NoCoordinator {

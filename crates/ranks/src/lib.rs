@@ -18,17 +18,19 @@
 //! }
 //! ```
 //!
-//! **The traffic between processes is neither encrypted nor authenticated.** Whoever reaches the
-//! port can join a run that waits for its ranks. Use it on one machine or in a private network.
+//! Without a [`JoinKey`] the ranks meet on one machine only. With it a stranger who reaches the port
+//! cannot join. **What is said afterwards is neither encrypted nor signed**: use a private network.
 
 mod collective;
 mod error;
+mod key;
 mod tcp;
 mod threads;
 
 pub use crate::{
     collective::{Collective, InOrder, Reduce},
     error::{Message, RankError, RankList},
+    key::JoinKey,
     tcp::{JoinPlan, TcpRanks},
     threads::ThreadRanks,
 };

@@ -1,5 +1,7 @@
 //! Ranks that are processes, around rank 0: everyone sends it its values, it sends back the sum.
 
+mod find;
+mod greeting;
 mod join;
 mod wire;
 
@@ -7,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::error::Message;
-use crate::{Collective, InOrder, RankError, Reduce};
+use crate::{Collective, InOrder, JoinKey, RankError, Reduce};
 use wire::Peer;
 
 /// How much longer than rank 0 the others wait, so that it can tell them what went wrong.
@@ -23,8 +25,10 @@ pub struct JoinPlan {
     pub rank: usize,
     /// How many ranks there are, 1 to 4096.
     pub world_size: usize,
-    /// Where rank 0 listens, `ADDRESS:PORT`.
+    /// Where rank 0 listens, `ADDRESS:PORT`: one of this machine alone where there is no key.
     pub coordinator: String,
+    /// The secret that lets a rank in; the same on all ranks.
+    pub key: Option<JoinKey>,
     /// How long to wait for all ranks to come.
     pub join_timeout: Duration,
     /// How long to wait for another rank's values. Whatever one rank does alone between two sums
@@ -92,17 +96,17 @@ impl TcpRanks {
     /// all are there.
     ///
     /// # Errors
-    /// [`RankError::Plan`], or the ranks did not come together in time.
+    /// [`RankError::Plan`], [`RankError::NoKey`], or the ranks did not come together in time.
     pub fn join(plan: &JoinPlan) -> Result<Self, RankError> {
         plan.validate()?;
         let (peers, address) = match (plan.rank, plan.world_size) {
             (_, 1) => (Vec::new(), None),
             (0, _) => {
-                let listener = join::listen(&plan.coordinator)?;
+                let listener = join::listen(plan)?;
                 let address = listener.local_addr().ok();
                 (join::welcome(plan, &listener)?, address)
             }
-            _ => (vec![join::find(plan)?], None),
+            _ => (vec![find::find(plan)?], None),
         };
         Ok(Self {
             rank: plan.rank,

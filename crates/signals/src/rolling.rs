@@ -129,5 +129,6 @@ pub(crate) fn slide(mean: &mut f64, squares: &mut f64, (value, old): (f64, f64),
     let before = *mean;
     *mean += (value - old) * weight;
     *squares += (value - old) * ((value - *mean) + (old - before));
-    *squares = squares.max(0.0);
+    // Not `max`, which would make a 0 of what is no number.
+    *squares = if *squares < 0.0 { 0.0 } else { *squares };
 }

@@ -1,4 +1,5 @@
 mod chunk;
+mod column;
 mod open;
 mod stamp;
 
@@ -14,14 +15,10 @@ use lob_depth::{BinColumns, NO_PRICE, SLOTS};
 use memmap2::Mmap;
 
 use self::{
-    chunk::{Chunk, Flaw, Inflater, Shape},
+    chunk::{Chunk, Inflater},
     stamp::Stamp,
 };
-use crate::{
-    StoreError, StoreMeta,
-    decode::{Buffers, Value, decode},
-    schema,
-};
+use crate::{StoreError, StoreMeta, decode::Buffers, schema};
 
 /// One store file, mapped into memory and read at random. Cheap to share behind an `Arc`.
 pub struct BinFile {
@@ -190,7 +187,7 @@ impl BinFile {
                         to[i * SLOTS] = value.unwrap_or(0) as f64;
                     })?;
                 } else {
-                    self.column(column, &rows, scratch, |i, value| {
+                    self.reals(column, &rows, scratch, |i, value| {
                         to[i * SLOTS] = value.unwrap_or(0.0);
                     })?;
                 }
@@ -226,7 +223,7 @@ impl BinFile {
             if let Some((i, px)) = odd {
                 let expected = format!("a multiple of the price step `{}`", self.meta.price_step);
                 let flaw = chunk::flaw(expected, format!("`{px}`"));
-                return Err(self.damaged(column, rows.start + i as u64, flaw));
+                return Err(self.damaged_cell(column, rows.start + i as u64, flaw));
             }
         }
         Ok(())
@@ -255,7 +252,7 @@ impl BinFile {
             self.column(schema::SEGMENT, &rows, scratch, |i, segment: Option<i32>| {
                 out.segment[i] = segment.unwrap_or(0).cast_unsigned();
             })?;
-            self.column(schema::MOVEMENT, &rows, scratch, |i, value| out.movement[i] = value)?;
+            self.reals(schema::MOVEMENT, &rows, scratch, |i, value| out.movement[i] = value)?;
             self.column(schema::LABEL, &rows, scratch, |i, value| out.label[i] = value)
         })?;
         Ok(out)
@@ -271,7 +268,7 @@ impl BinFile {
         let mut out = RowLabel { ts_event: u64::MAX, movement: None, label: None };
         SCRATCH.with_borrow_mut(|scratch| {
             self.column(schema::TS_EVENT, &rows, scratch, |_, ts| out.ts_event = time(ts))?;
-            self.column(schema::MOVEMENT, &rows, scratch, |_, value| out.movement = value)?;
+            self.reals(schema::MOVEMENT, &rows, scratch, |_, value| out.movement = value)?;
             self.column(schema::LABEL, &rows, scratch, |_, value| out.label = value)
         })?;
         Ok(out)
@@ -312,50 +309,6 @@ impl BinFile {
             range: rows.clone(),
             rows: self.rows,
         })
-    }
-
-    /// Calls `put(i, value)` for every row `rows.start + i` of a column.
-    fn column<T: Value>(
-        &self,
-        column: usize,
-        rows: &Range<u64>,
-        scratch: &mut Scratch,
-        mut put: impl FnMut(usize, Option<T>),
-    ) -> Result<(), StoreError> {
-        let nullable = schema::is_nullable(column);
-        let Scratch { buffers, inflater } = scratch;
-        let mut row = rows.start;
-        let mut done = 0;
-        while row < rows.end {
-            let (group, in_group) = (row / self.group_rows, row % self.group_rows);
-            let (page, skip) = (in_group / self.page_rows, in_group % self.page_rows);
-            let group_rows = self.group_rows.min(self.rows - group * self.group_rows);
-            let shape = Shape { group_rows, page_rows: self.page_rows };
-            let n = (rows.end - row).min(self.page_rows - skip).min(group_rows - in_group);
-            #[expect(clippy::cast_possible_truncation, reason = "bounded by what is in memory")]
-            let (skip, n_rows, group_idx) = (skip as usize, n as usize, group as usize);
-            let chunk = &self.chunks[group_idx * schema::N_COLUMNS + column];
-            chunk
-                .with_page(&self.map, shape, page, inflater, &self.bytes_read, |page| {
-                    decode(page, nullable, skip, n_rows, buffers, |i, v| put(done + i, v))
-                })
-                .map_err(|flaw| {
-                    self.damaged(column, group * self.group_rows + page * self.page_rows, flaw)
-                })?;
-            row += n;
-            done += n_rows;
-        }
-        Ok(())
-    }
-
-    fn damaged(&self, column: usize, row: u64, flaw: Flaw) -> StoreError {
-        let name = &schema::columns()[column].name;
-        StoreError::Damaged {
-            path: self.path.clone(),
-            what: format!("column `{name}`, page at row `{row}`"),
-            expected: flaw.expected,
-            found: flaw.found,
-        }
     }
 }
 

@@ -19,6 +19,7 @@ mod decode;
 mod error;
 mod file;
 mod footer;
+pub mod fs;
 mod meta;
 mod page;
 mod schema;
@@ -36,6 +37,7 @@ pub use crate::{
     table::{Cells, Column, ColumnKind, TableWriter},
     ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
     writer::{
-        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, WriterOptions, write_file,
+        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, Unfinished, WriterOptions,
+        discard_unfinished, write_file,
     },
 };

@@ -1,6 +1,7 @@
 mod atomic;
 mod chunk;
 mod stage;
+mod unfinished;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,12 +19,17 @@ use parquet::{
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
-pub use self::atomic::write_file;
 pub(crate) use self::{
     atomic::AtomicFile,
     chunk::{ChunkWriter, Values},
 };
-use crate::{FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, schema, writer::stage::Stage};
+pub use self::{
+    atomic::write_file,
+    unfinished::{Unfinished, discard_unfinished},
+};
+use crate::{
+    FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, fs::SharedFs, schema, writer::stage::Stage,
+};
 
 /// End of the name of a file that is still being written.
 pub const TEMP_SUFFIX: &str = ".loblab-tmp";
@@ -121,12 +127,34 @@ impl BinWriter {
         price_step: i64,
         options: WriterOptions,
     ) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Self::open(path.as_ref(), price_step, options, AtomicFile::create)
+    }
+
+    /// As [`create`](Self::create), in a folder of `fs` that nobody reads: the file is written in
+    /// its place, and only its content is synced. The caller moves it to where it shall last.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); there must be no file yet.
+    pub fn create_staged(
+        fs: &SharedFs,
+        path: impl AsRef<Path>,
+        price_step: i64,
+        options: WriterOptions,
+    ) -> Result<Self, StoreError> {
+        Self::open(path.as_ref(), price_step, options, |path| AtomicFile::staged(fs, path))
+    }
+
+    fn open(
+        path: &Path,
+        price_step: i64,
+        options: WriterOptions,
+        create: impl FnOnce(&Path) -> Result<AtomicFile, StoreError>,
+    ) -> Result<Self, StoreError> {
         let options = check_options(path, price_step, options)?;
         let encode = |source| encode_error(path, source);
         let root = schema::parquet_schema().map_err(encode)?;
         let properties = Arc::new(properties(options).map_err(encode)?);
-        let file = AtomicFile::create(path)?;
+        let file = create(path)?;
         Ok(Self {
             path: path.to_owned(),
             price_step,

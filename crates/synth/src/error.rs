@@ -24,6 +24,9 @@ pub enum SynthError {
         /// The cause.
         source: io::Error,
     },
+    /// The caller asked for an end.
+    #[error("stopped before the market was written")]
+    Stopped,
     /// The stream given by the caller refused.
     #[error("could not write the compressed stream")]
     Stream(#[source] io::Error),

@@ -56,4 +56,7 @@ mod writer;
 pub use config::{Schema, SynthConfig};
 pub use error::SynthError;
 pub use stream::{SynthSummary, mbo_records, mbp10_records};
-pub use writer::{SessionFile, write_dbn, write_dbn_zst, write_file, write_sessions};
+pub use writer::{
+    SessionFile, write_dbn, write_dbn_zst, write_file, write_file_until, write_sessions,
+    write_sessions_until,
+};

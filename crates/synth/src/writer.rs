@@ -40,7 +40,7 @@ pub struct SessionFile {
 /// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
 pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    compress(&mut stream, config, 0..config.sessions, writer)
+    compress(&mut stream, config, 0..config.sessions, writer, &|| false)
 }
 
 /// Writes the market as DBN version 3, uncompressed.
@@ -49,7 +49,7 @@ pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSu
 /// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
 pub fn write_dbn(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    encode(&mut stream, config, 0..config.sessions, writer)
+    encode(&mut stream, config, 0..config.sessions, writer, &|| false)
 }
 
 /// Writes the market into `path`: uncompressed if it ends in `.dbn`, as `.dbn.zst` otherwise.
@@ -59,8 +59,20 @@ pub fn write_dbn(config: &SynthConfig, writer: impl Write) -> Result<SynthSummar
 /// # Errors
 /// A bad configuration, or a failure of the file system; nothing is then left behind.
 pub fn write_file(config: &SynthConfig, path: &Path) -> Result<SynthSummary, SynthError> {
+    write_file_until(config, path, &|| false)
+}
+
+/// [`write_file`] that gives up as soon as `is_stopped` says so; it is asked for every record.
+///
+/// # Errors
+/// As [`write_file`], and [`SynthError::Stopped`]; nothing is then left behind.
+pub fn write_file_until(
+    config: &SynthConfig,
+    path: &Path,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    session_file(&mut stream, config, 0..config.sessions, path)
+    session_file(&mut stream, config, 0..config.sessions, path, is_stopped)
 }
 
 /// Writes one file per session into the folder `dir`, which is made if it does not exist:
@@ -69,13 +81,25 @@ pub fn write_file(config: &SynthConfig, path: &Path) -> Result<SynthSummary, Syn
 /// # Errors
 /// As [`write_file`]; the files of the sessions before the failing one stay.
 pub fn write_sessions(config: &SynthConfig, dir: &Path) -> Result<Vec<SessionFile>, SynthError> {
+    write_sessions_until(config, dir, &|| false)
+}
+
+/// [`write_sessions`] that gives up as soon as `is_stopped` says so; it is asked for every record.
+///
+/// # Errors
+/// As [`write_sessions`], and [`SynthError::Stopped`].
+pub fn write_sessions_until(
+    config: &SynthConfig,
+    dir: &Path,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<Vec<SessionFile>, SynthError> {
     let mut stream = Stream::new(config)?;
     fs::create_dir_all(dir).map_err(io_error("create the folder", dir))?;
     let mut files = Vec::new();
     for session in 0..config.sessions {
         let day = calendar::compact_date(calendar::midnight(session))?;
         let path = dir.join(format!("glbx-mdp3-{day}.{}.dbn.zst", config.schema.to_dbn()));
-        let summary = session_file(&mut stream, config, session..session + 1, &path)?;
+        let summary = session_file(&mut stream, config, session..session + 1, &path, is_stopped)?;
         files.push(SessionFile { path, summary });
     }
     Ok(files)
@@ -86,6 +110,7 @@ fn session_file(
     config: &SynthConfig,
     sessions: Range<u32>,
     path: &Path,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<SynthSummary, SynthError> {
     // A rename would put a file in the place of a device or a pipe, for everybody.
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
@@ -96,9 +121,9 @@ fn session_file(
     let temp = TempFile::beside(path);
     let mut file = File::create(&temp.path).map_err(io_error("create", &temp.path))?;
     let summary = if path.extension().is_some_and(|extension| extension == "dbn") {
-        encode(stream, config, sessions, &mut file)?
+        encode(stream, config, sessions, &mut file, is_stopped)?
     } else {
-        compress(stream, config, sessions, &mut file)?
+        compress(stream, config, sessions, &mut file, is_stopped)?
     };
     file.sync_all().map_err(io_error("sync", &temp.path))?;
     drop(file);
@@ -131,10 +156,11 @@ fn compress(
     config: &SynthConfig,
     sessions: Range<u32>,
     writer: impl Write,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<SynthSummary, SynthError> {
     let mut zstd = zstd::Encoder::new(writer, ZSTD_LEVEL).map_err(SynthError::Stream)?;
     zstd.include_checksum(true).map_err(SynthError::Stream)?;
-    let summary = encode(stream, config, sessions, &mut zstd)?;
+    let summary = encode(stream, config, sessions, &mut zstd, is_stopped)?;
     // An encoder that is dropped instead loses the tail without a word.
     zstd.finish().and_then(|mut writer| writer.flush()).map_err(SynthError::Stream)?;
     Ok(summary)
@@ -145,6 +171,7 @@ fn encode(
     config: &SynthConfig,
     sessions: Range<u32>,
     writer: impl Write,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<SynthSummary, SynthError> {
     let metadata = metadata(stream.instruments(), config.schema, sessions.clone())?;
     let buffered = BufWriter::with_capacity(BUFFER_BYTES, writer);
@@ -152,6 +179,9 @@ fn encode(
     let mut summary = SynthSummary { instruments: stream.instruments(), ..Default::default() };
     for session in sessions {
         let next = stream.session(session, &mut |record| {
+            if is_stopped() {
+                return Err(SynthError::Stopped);
+            }
             match record {
                 Record::Mbo(order) => encoder.encode_record(order)?,
                 Record::Mbp10(update) => encoder.encode_record(update)?,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Every workspace package and the internal packages it may depend on: the map of
 /// docs/ARCHITECTURE.md. A new edge is a decision; write it down there when you add it here.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("lob-metrics", &[]),
     ("lob-depth", &[]),
     ("lob-book", &[]),
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("lob-synth", &["lob-book"]),
     ("lob-store", &["lob-depth"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-store", "lob-profiler"]),
+    ("lob-simulate", &["lob-convert", "lob-depth", "lob-metrics", "lob-store", "lob-synth"]),
     ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-store", "lob-profiler"]),
     ("lob-contrastive", &["lob-dataloader", "lob-depth", "lob-profiler", "lob-ranks", "lob-store"]),
     ("lob-bench", &["*"]),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use lob_contrastive::{Device, Precision, TrainConfig, TrainOutcome};
+use lob_metrics::stats::largest;
 use lob_metrics::{Direction, Measurement, Severity, Summary, Unit};
 
 use super::shape::{Shape, compute_s};
@@ -52,7 +53,7 @@ fn precisions(
     let single = on(device, Precision::F32)?;
     let is_gpu = single.device.device == Device::Cuda;
     bench.rec.latency("precision.f32.step", &warm(&compute_s(&single)));
-    let mut fastest = 0.0_f64;
+    let mut fastest = None;
     for precision in [Precision::Bf16, Precision::F16] {
         let metric = |of: &str| format!("precision.{precision}.{of}");
         let half = match on(device, precision) {
@@ -67,14 +68,20 @@ fn precisions(
         };
         bench.rec.latency(&metric("step"), &warm(&compute_s(&half)));
         let speed_up = median(&single) / median(&half);
-        fastest = fastest.max(speed_up);
+        fastest = largest(fastest.into_iter().chain([speed_up]));
         bench.rec.add(plain(&metric("speed_up"), Direction::HigherIsBetter, speed_up));
         let difference = loss_difference(&single.losses, &half.losses);
         bench.rec.add(plain(&metric("loss_difference"), Direction::LowerIsBetter, difference));
     }
+    let name = "hardware.gpu_half_speed_up";
+    let Some(fastest) = fastest.filter(|speed_up| *speed_up > 0.0) else {
+        let why = "no half precision has a step time here";
+        let (unit, direction) = (Unit::Dimensionless, Direction::HigherIsBetter);
+        bench.rec.add(Measurement::unavailable(name, unit, direction, why));
+        return Ok(());
+    };
     if is_gpu {
-        let speed_up = plain("hardware.gpu_half_speed_up", Direction::HigherIsBetter, fastest);
-        bench.rec.add(speed_up);
+        bench.rec.add(plain(name, Direction::HigherIsBetter, fastest));
     } else {
         let text = format!(
             "half precision takes {:.1} times as long as single precision on this CPU: its matrix \
@@ -86,10 +93,14 @@ fn precisions(
     Ok(())
 }
 
-/// Largest relative difference of the losses, step by step.
+/// Largest relative difference of the losses, step by step; NaN where one of them is no number, one
+/// run has more of them, or there are none: nothing is accurate by being left out.
 fn loss_difference(single: &[f32], half: &[f32]) -> f64 {
+    if single.len() != half.len() {
+        return f64::NAN;
+    }
     let pairs = single.iter().zip(half);
-    pairs.map(|(a, b)| f64::from((a - b).abs() / a.abs().max(1e-3))).fold(0.0, f64::max)
+    largest(pairs.map(|(a, b)| f64::from((a - b).abs() / a.abs().max(1e-3)))).unwrap_or(f64::NAN)
 }
 
 fn median(outcome: &TrainOutcome) -> f64 {
@@ -107,6 +118,27 @@ mod tests {
     #[test]
     fn losses_are_compared_by_step() {
         assert!((loss_difference(&[2.0, 4.0], &[2.0, 3.0]) - 0.25).abs() < 1e-12);
-        assert!(loss_difference(&[], &[]).abs() < 1e-12);
+    }
+
+    /// Before, a half precision that gave NaN in every step differed by 0.
+    #[test]
+    fn losses_that_are_no_numbers_do_not_pass_for_equal() {
+        let nan = f32::NAN;
+        for (single, half) in [
+            (&[2.0, 4.0][..], &[2.0, nan][..]),
+            (&[2.0, 4.0], &[nan, 4.0]),
+            (&[2.0, 4.0], &[nan, nan]),
+            (&[nan, 4.0], &[2.0, 4.0]),
+            (&[f32::INFINITY, 4.0], &[f32::INFINITY, 4.0]),
+            (&[2.0, 4.0], &[2.0]),
+            (&[], &[]),
+        ] {
+            let found = loss_difference(single, half);
+            assert!(found.is_nan(), "{single:?} {half:?}: {found}");
+            let recorded = plain("x", Direction::LowerIsBetter, found);
+            assert_eq!(recorded.value, None, "and it is recorded as not measured");
+        }
+        let found = loss_difference(&[2.0], &[f32::INFINITY]);
+        assert_eq!(plain("x", Direction::LowerIsBetter, found).value, None, "{found}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use lob_dataloader::{Dataset, Loader, LoaderConfig, WindowSpec};
 use lob_depth::{Bin, BinRule, LEVELS, RenderSpec, SLOTS, SizeAggregate};
-use lob_metrics::stats::SplitMix64;
+use lob_metrics::stats::{SplitMix64, largest};
 use lob_metrics::{Direction, Measurement, Severity, Unit};
 use lob_profiler::{LeakConfig, LeakVerdict, leak_report};
 use lob_store::{BinWriter, LabelMeta, StoreMeta, StoredBin, WriterOptions, partition_path};
@@ -68,20 +68,21 @@ fn serve(bench: &mut Bench<'_>, store: &Path) -> Result<()> {
     bench.rec.config("image_bytes", image_bytes);
     bench.rec.config("epochs", EPOCHS);
     let loader = Loader::new(dataset, config)?;
-    let mut rss = 0.0_f64;
+    let mut rss = None;
     let (mut x, mut anon) = (Vec::new(), Vec::new());
     for epoch in 0..EPOCHS {
         for batch in loader.epoch(epoch) {
             drop(batch?);
             x.push(x.len() as f64 / loader.n_batches() as f64);
             anon.push(lob_profiler::anon_rss_bytes().map_or(f64::NAN, |bytes| bytes as f64));
-            rss = rss.max(lob_profiler::rss_bytes().map_or(f64::NAN, |bytes| bytes as f64));
+            let held = lob_profiler::rss_bytes().map_or(f64::NAN, |bytes| bytes as f64);
+            rss = largest(rss.into_iter().chain([held]));
         }
     }
     let bytes = |metric: &str, value: f64| {
         Measurement::measured(metric, Unit::Bytes, Direction::LowerIsBetter, &[value])
     };
-    bench.rec.add(bytes("load.rss_100gb", rss));
+    bench.rec.add(bytes("load.rss_100gb", rss.unwrap_or(f64::NAN)));
     let report = leak_report(&x, &anon, LeakConfig::default());
     if let Some(growth) = report.growth_bytes {
         bench.rec.add(bytes("load.growth_10_epochs", growth.max(0.0)));

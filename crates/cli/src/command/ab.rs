@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         "threshold `{}` is not a share above 0\nhint: 0.03 means 3 %",
         args.threshold
     );
-    interrupt::watch()?;
+    interrupt::watch();
     let deadline = Instant::now() + Duration::from_secs(args.budget_s);
     let paired =
         PairedConfig { min_effect: args.threshold, seed: args.seed, ..PairedConfig::default() };

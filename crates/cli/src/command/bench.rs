@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     );
     let options = options(args);
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
-    let stop = interrupt::watch()?;
+    let stop = interrupt::watch();
     if args.self_test {
         return self_test::run(&executable, options, args.trials, quiet, stop);
     }

@@ -3,16 +3,18 @@
 mod bar;
 mod file;
 mod settings;
+mod steps;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use lob_convert::{ConvertError, ConvertSummary, InputHash, Layout, PriceStepChoice, Shard};
+use lob_convert::{ConvertError, ConvertSummary, DayStart, InputHash, Layout, Shard};
 use lob_depth::SizeAggregate;
 use lob_metrics::Unit;
 
+use self::steps::StepArg;
 use crate::{interrupt, output};
 
 /// Convert DBN files to a store of labelled tick bins
@@ -23,17 +25,13 @@ Examples:
   lob convert data/ --out store --jobs 2 --resume
   lob convert eur/*.dbn.zst --preset EURUSD --out store --json
   lob convert es.mbo.dbn.zst --price-step 0.25 --ticks-per-bin 50 --out store
+  lob convert cme/ --price-step ZTM4=0.00390625 --day-start 22:00 --out store
   lob convert day.mbp-10.dbn.zst --layout ticks --out table
   lob convert data/ --config convert.toml --out store
   lob convert new/ --label-edges store --out store-new
 
 Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
 names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
-
-The same data twice: inputs are compared by what they hold, with each other and with those of
-earlier runs into the store. A copy or a part of another input is left out and named
-(`duplicates` in the JSON); so is mbo beside mbp-10 of the same instruments and time, or mbp-10
-where it covers less. Inputs that overlap with other records are an error.
 
 A truncated or damaged input is an error and leaves nothing behind.")]
 pub(crate) struct Args {
@@ -65,9 +63,10 @@ pub(crate) struct Args {
     /// median, mean or last size of a bin [default: median]
     #[arg(long)]
     size_aggregate: Option<SizeAggregate>,
-    /// Price of one row of an image, or auto [default: auto]
-    #[arg(long, visible_alias = "micro-pip", value_name = "auto|X")]
-    price_step: Option<PriceStepChoice>,
+    /// Price of one row of an image, or auto; SYMBOL=X for one instrument, by symbol or id, as often
+    /// as needed [default: auto]
+    #[arg(long, alias = "micro-pip", value_name = "auto|X|SYMBOL=X")]
+    price_step: Vec<StepArg>,
     /// Comma-separated symbols; all by default
     #[arg(long, value_delimiter = ',')]
     symbols: Vec<String>,
@@ -81,6 +80,12 @@ pub(crate) struct Args {
     /// No pause parts segments
     #[arg(long, conflicts_with = "gap")]
     no_gap: bool,
+    /// When the day of a folder begins, at a fixed distance from UTC (no daylight saving): HH:MM,
+    /// HH:MMZ, HH:MM+HH:MM or HH:MM-HH:MM. A session that begins at noon or later has the next
+    /// date, as exchanges date it. 22:00 fits the CME all year: in winter its sessions begin at
+    /// 23:00, after a break [default: 00:00Z]
+    #[arg(long, value_name = "HH:MM[ZONE]")]
+    day_start: Option<DayStart>,
     /// Files converted at the same time, each on one thread [default: 1]
     #[arg(long)]
     jobs: Option<usize>,
@@ -97,9 +102,6 @@ pub(crate) struct Args {
     /// Convert the other inputs when one fails; exit code 2 all the same
     #[arg(long)]
     keep_going: bool,
-    /// Convert all inputs, also those that hold the same instruments at the same time
-    #[arg(long)]
-    keep_duplicates: bool,
     /// Classes of the price movement [default: 13]
     #[arg(long)]
     label_classes: Option<u32>,
@@ -162,7 +164,7 @@ enum BinBy {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let config = settings::config(&file::merged(args)?)?;
-    interrupt::watch()?;
+    interrupt::watch();
     let progress = bar::Bar::new(quiet || args.json);
     let outcome = lob_convert::convert(&args.inputs, &config, &progress);
     progress.finish();
@@ -205,14 +207,14 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
         Unit::Seconds.format(summary.elapsed_s),
         Unit::RecordsPerSecond.format(rate)
     );
-    if !summary.duplicates.is_empty() {
-        eprintln!("left out {}: inputs that others hold", summary.duplicates.len());
-    }
     if let Some(classes) = &summary.classes {
         eprintln!("{classes}");
     }
     for (reason, n) in &summary.skipped {
         eprintln!("skipped {n}: {reason}");
+    }
+    for (reason, n) in &summary.oddities {
+        eprintln!("set right {n}: {reason}");
     }
     Ok(())
 }

@@ -207,7 +207,7 @@ struct Served {
 }
 
 fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
-    let stop = interrupt::watch()?;
+    let stop = interrupt::watch();
     let mut monitor = Monitor::new(args.monitor_every.filter(|_| !quiet));
     let begun = Instant::now();
     let (mut pace, mut last) = (Pace::new(), begun);

@@ -28,7 +28,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         eprintln!("measuring; leave the machine alone for a moment");
     }
     let budget = if args.quick { RoofBudget::Quick } else { RoofBudget::Full };
-    let outcome = lob_profiler::measure_roof_within(&std::env::temp_dir(), budget);
+    // Disks are measured with files in it, which go with it whatever ends the command.
+    let folder = std::env::temp_dir().join(format!("lob-machine-{}", std::process::id()));
+    let (noted, ()) = lob_store::Unfinished::make(&folder, |path| std::fs::create_dir(path))
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let outcome = lob_profiler::measure_roof_within(&folder, budget);
+    let removed = std::fs::remove_dir_all(&folder);
+    removed.with_context(|| format!("cannot remove `{}`", folder.display()))?;
+    drop(noted);
     let host = lob_profiler::host(None);
     if args.json {
         let missing: serde_json::Map<String, serde_json::Value> = outcome

@@ -63,7 +63,7 @@ impl Watched {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
-    let stop = interrupt::watch()?;
+    let stop = interrupt::watch();
     let sources = Arc::new(Sources::start(&args.watched, None)?);
     let theirs = Arc::clone(&sources);
     let pages = move |path: &str| match path {

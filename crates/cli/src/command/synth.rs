@@ -7,15 +7,15 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lob_synth::{Schema, SynthConfig};
 
+use crate::interrupt;
+
 /// Write a synthetic market as DBN
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lob synth --records 1000000 --out market.mbp-10.dbn.zst
   lob synth --records 5000000 --instruments 4 --sessions 5 --schema mbo --out days/
-      (a folder gets one file a trading day)
-
-With several sessions, a name without an extension is a folder too.")]
+      (a folder gets one file a trading day)")]
 pub(crate) struct Args {
     /// Records to write, over all instruments and sessions
     #[arg(long, default_value_t = 1_000_000)]
@@ -46,6 +46,7 @@ enum SchemaArg {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    interrupt::watch();
     let config = SynthConfig {
         records: args.records,
         instruments: args.instruments,
@@ -56,13 +57,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             SchemaArg::Mbo => Schema::Mbo,
         },
     };
-    let written: Vec<(PathBuf, u64)> = if is_folder(args) {
+    let written: Vec<(PathBuf, u64)> = if is_folder(&args.out) {
         std::fs::create_dir_all(&args.out)
             .with_context(|| format!("cannot make `{}`", args.out.display()))?;
-        let files = lob_synth::write_sessions(&config, &args.out)?;
+        let files = lob_synth::write_sessions_until(&config, &args.out, &interrupt::requested)?;
         files.into_iter().map(|file| (file.path, file.summary.records)).collect()
     } else {
-        vec![(args.out.clone(), lob_synth::write_file(&config, &args.out)?.records)]
+        let summary = lob_synth::write_file_until(&config, &args.out, &interrupt::requested)?;
+        vec![(args.out.clone(), summary.records)]
     };
     for (path, records) in written.iter().filter(|_| !quiet) {
         eprintln!("wrote {records} records to {}", path.display());
@@ -70,12 +72,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An existing folder, or a name that says it is one: of several days, any that is not that of a
-/// file.
-fn is_folder(args: &Args) -> bool {
-    let path: &Path = &args.out;
-    let is_bare = path.extension().is_none() && !path.exists();
-    path.is_dir()
-        || path.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR)
-        || (is_bare && args.sessions > 1)
+/// An existing folder, or a name that says it is one.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR)
 }

@@ -110,7 +110,7 @@ fn once(args: &Args, source: &Source, pause: Duration) -> Result<ExitCode> {
 }
 
 fn live(source: &Source, interval: Duration) -> Result<ExitCode> {
-    let stop = interrupt::watch()?;
+    let stop = interrupt::watch();
     let mut screen = Screen::enter()?;
     let mut before: Option<View> = None;
     loop {

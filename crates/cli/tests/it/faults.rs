@@ -113,7 +113,7 @@ fn a_full_disk_fails_every_writer_and_leaves_no_half_file() {
         fs::create_dir(&out).unwrap();
         // A file may not grow beyond one block: the write fails as on a full disk.
         let output = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
+            .args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""])
             .arg(env!("CARGO_BIN_EXE_lob"))
             .args(&args)
             .output()
@@ -131,6 +131,36 @@ fn a_full_disk_fails_every_writer_and_leaves_no_half_file() {
         }
         fs::remove_dir_all(&out).unwrap();
     }
+}
+
+/// With every number of handles that a conversion fails with, removing the temporary files too.
+#[test]
+fn a_conversion_without_enough_handles_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = small_book(folder.path());
+    let mut n_failed = 0;
+    for layout in ["bins", "ticks"] {
+        for handles in 4..=14 {
+            let out = folder.path().join(format!("{layout}-{handles}"));
+            let script = format!("ulimit -n {handles}; exec \"$0\" \"$@\"");
+            let output = Command::new("sh")
+                .args(["-c", &script, env!("CARGO_BIN_EXE_lob")])
+                .args(convert_args(&book, &out))
+                .args(["--layout", layout])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() {
+                let hidden = |path: &PathBuf| shown(path).contains(".loblab-tmp");
+                assert!(!all_files(&out).iter().any(hidden), "{layout}, {handles} handles");
+                continue;
+            }
+            n_failed += 1;
+            assert!(!said.contains("panicked"), "{layout}, {handles} handles: {said}");
+            assert!(!out.exists(), "{layout}, {handles} handles: {:?} {said}", all_files(&out));
+        }
+    }
+    assert!(n_failed > 3, "the limits are those that matter");
 }
 
 /// Runs `lob` as a user that mode bits hold for; `None` (and a line that says so) where the test's
@@ -213,6 +243,16 @@ fn no_pipe_or_device_is_replaced_by_a_file() {
     }
 }
 
+/// A synthetic market begins with a snapshot, which is no event: its records become some.
+fn events_of_their_own(file: &Path, (record_bytes, flags_at): (usize, usize)) {
+    const LAST: u8 = 0x80;
+    let mut bytes = fs::read(file).unwrap();
+    let n = usize::from(file.file_name().unwrap().as_encoded_bytes()[0] - b'0');
+    let header = bytes.len() - n * record_bytes;
+    bytes[header..].chunks_exact_mut(record_bytes).for_each(|record| record[flags_at] = LAST);
+    fs::write(file, bytes).unwrap();
+}
+
 #[test]
 fn one_and_two_records_are_a_market_and_none_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
@@ -226,6 +266,7 @@ fn one_and_two_records_are_a_market_and_none_is_an_error() {
             let store = folder.path().join(format!("store-{n}-{schema}"));
             let synth = ["synth", "--records", n, "--schema", schema, "--out", shown(&file)];
             lob_ok(&synth);
+            events_of_their_own(&file, if schema == "mbo" { (56, 36) } else { (368, 30) });
             let health = lob_ok(&["verify", shown(&file)]);
             assert!(health.contains(n), "{health}");
             let args = ["--ticks-per-bin", "1", "--lookback", "1", "--lookforward", "1"];

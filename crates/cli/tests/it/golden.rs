@@ -23,8 +23,9 @@ fn check(case: &str, golden: &str, args: &[&str], tolerance: f32) {
     lob_ok(&all);
     let (found, expected) = (npy(&out), npy(&expected));
     assert_eq!(found.len(), expected.len(), "{golden}");
-    let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{golden}: off by {worst}");
+    let differences = found.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs()));
+    let worst = lob_metrics::stats::largest(differences).unwrap();
+    assert!(worst <= tolerance.into(), "{golden}: off by {worst}");
 }
 
 #[test]

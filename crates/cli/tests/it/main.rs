@@ -12,6 +12,7 @@ mod ab;
 mod bench;
 mod compare;
 mod convert;
+mod ending;
 mod everyday;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;

@@ -73,7 +73,8 @@ fn two_processes_train_the_model_of_one() {
     }
     let (one, two) = (weights(&alone), weights(&together));
     assert_eq!(one.len(), two.len());
-    let worst = one.iter().zip(&two).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+    let differences = one.iter().zip(&two).map(|(a, b)| f64::from((a - b).abs()));
+    let worst = lob_metrics::stats::largest(differences).unwrap();
     assert!(worst <= 1e-5, "weights are {worst} apart");
     assert!((one[0] - one[1]).abs() > 1e-5, "the test needs weights that differ");
 }
@@ -184,4 +185,62 @@ fn rank_of(address: &str, me: &str, more: &[&str]) -> Child {
     command.args(["train", "generated:simple", "--signals", "30", "--window", "8", "--rank", me]);
     command.args(["--world-size", "2", "--coordinator", address]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The key is in a file for one rank and in the environment for the other; what they say, their
+/// arguments and their errors do not hold it.
+#[test]
+fn a_key_from_a_file_or_the_environment_joins_and_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, file) = ("0123456789abcdef-secret", folder.path().join("key"));
+    std::fs::write(&file, format!("{key}\n")).unwrap();
+    let address = free_address();
+    let rank = |rank: &'static str, key: &str, file: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lob"));
+        command.args(["train", "generated:simple", "--steps", "2", "--window", "8"]);
+        command.args(["--signals", "60", "--batch-size", "4", "--world-size", "2"]);
+        command.args(["--join-timeout", "60", "--rank", rank, "--coordinator", &address]);
+        command.env("LOB_JOIN_KEY", key);
+        if let Some(file) = file {
+            command.arg("--join-key-file").arg(file);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let host = rank("0", key, None);
+    // The file counts where both are given.
+    let (refused, said) = done(rank("1", "another key of 24 bytes.", None));
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("it has another join key") && !said.contains("of 24"), "{said}");
+    let guest = rank("1", "another key of 24 bytes.", Some(&file));
+    let ((host, host_said), (guest, guest_said)) = (done(host), done(guest));
+    assert!(host.status.success() && guest.status.success(), "{host_said}{guest_said}");
+    for text in [host_said, guest_said, String::from_utf8(host.stdout).unwrap()] {
+        assert!(!text.contains(key), "{text}");
+    }
+    let (short, said) = done(rank("1", "secret-short", None));
+    assert_eq!(short.status.code(), Some(2), "{said}");
+    let expected = "cannot use the join key of LOB_JOIN_KEY: `join key` is 12 bytes long";
+    assert!(said.contains(expected) && !said.contains("secret"), "{said}");
+    let (missing, said) = done(rank("1", key, Some(&folder.path().join("none"))));
+    assert_eq!(missing.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot read the join key `"), "{said}");
+}
+
+#[test]
+fn without_a_key_no_other_machine_is_asked() {
+    for rank in ["0", "1"] {
+        let args =
+            ["train", "generated:simple", "--steps", "1", "--window", "8", "--signals", "60"];
+        let ranks = ["--batch-size", "4", "--world-size", "2", "--rank", rank];
+        let output = Command::new(env!("CARGO_BIN_EXE_lob"))
+            .args(args)
+            .args(ranks)
+            .args(["--coordinator", "192.0.2.1:29400"])
+            .env_remove("LOB_JOIN_KEY")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("there is no join key; set LOB_JOIN_KEY"), "{said}");
+    }
 }

@@ -28,8 +28,11 @@ struct Description {
     n_lone_anchors: usize,
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The last version whose files have no checksum.
+const WITHOUT_CHECKSUM: u32 = 2;
 
+/// Writes a snapshot whose values are finite, see [`Snapshot::check_finite`].
 pub(super) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), ContrastiveError> {
     let description = Description {
         version: VERSION,
@@ -59,15 +62,18 @@ pub(super) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), ContrastiveE
 }
 
 pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
-    let Contents { mut tensors, metadata } = safetensors_file::read(path)?;
+    let Contents { mut tensors, metadata, has_checksum } = safetensors_file::read(path)?;
     let bad = |reason: String| ContrastiveError::Checkpoint { path: path.to_owned(), reason };
     let json =
         metadata.get(KEY).ok_or_else(|| bad("it is no checkpoint of this program".into()))?;
     let description: Description = serde_json::from_str(json)
         .map_err(|error| bad(format!("its description is not understood: {error}")))?;
-    if description.version != VERSION {
-        let found = description.version;
-        return Err(bad(format!("it has version `{found}`, this build reads `{VERSION}`")));
+    let version = description.version;
+    if !(WITHOUT_CHECKSUM..=VERSION).contains(&version) {
+        return Err(bad(format!("it has version `{version}`, this build reads `{VERSION}`")));
+    }
+    if !has_checksum && version > WITHOUT_CHECKSUM {
+        return Err(bad(format!("it has version `{version}` and no checksum")));
     }
     let mut take = |name: &str| {
         let at = tensors.iter().position(|t| t.name == name);
@@ -75,7 +81,12 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
     };
     let losses = take(LOSSES)?.values;
     let queue = take(QUEUE)?;
-    Ok(Snapshot {
+    let n_keys = description.queue_keys.len();
+    if queue.shape.first() != Some(&n_keys) || queue.shape.len() != 2 {
+        let found = queue.shape;
+        return Err(bad(format!("`{QUEUE}` has shape {found:?}, expected {n_keys} rows")));
+    }
+    let snapshot = Snapshot {
         config: description.config,
         n_inputs: description.n_inputs,
         losses,
@@ -89,5 +100,7 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
         },
         best: description.best,
         n_lone_anchors: description.n_lone_anchors,
-    })
+    };
+    snapshot.check_finite().map_err(bad)?;
+    Ok(snapshot)
 }

@@ -1,13 +1,15 @@
 use crate::{BinSeries, Task, TimeSplit};
 
-/// Classes of a value: thirds of the training windows.
+/// Classes of a value: thirds of the training windows. What is no finite number has none, and
+/// nothing has one where no training window has a value.
 pub(super) fn thirds(values: &[Option<f64>], train: &[usize]) -> Vec<Option<u32>> {
-    let mut known: Vec<f64> = train.iter().filter_map(|&idx| values[idx]).collect();
+    let number = |value: &Option<f64>| value.filter(|x| x.is_finite());
+    let mut known: Vec<f64> = train.iter().filter_map(|&idx| number(&values[idx])).collect();
     known.sort_by(f64::total_cmp);
-    let edge = |k: usize| known.get(known.len() * k / 3).copied().unwrap_or(f64::NAN);
-    let (low, high) = (edge(1), edge(2));
+    let edge = |k: usize| known.get(known.len() * k / 3).copied();
+    let Some((low, high)) = edge(1).zip(edge(2)) else { return vec![None; values.len()] };
     let class = |value: f64| u32::from(value >= low) + u32::from(value >= high);
-    values.iter().map(|value| value.map(class)).collect()
+    values.iter().map(|value| number(value).map(class)).collect()
 }
 
 /// Realised volatility over `rows` of one segment: root of the sum of squared changes of the mid,
@@ -77,6 +79,9 @@ mod tests {
         let values = [Some(1.0), Some(2.0), Some(3.0), Some(100.0), None, Some(-5.0)];
         let found = thirds(&values, &[0, 1, 2]);
         assert_eq!(found, [Some(0), Some(1), Some(2), Some(2), None, Some(0)]);
+        let odd = [Some(1.0), Some(f64::NAN), Some(2.0), Some(3.0), Some(f64::INFINITY)];
+        assert_eq!(thirds(&odd, &[0, 1, 2, 3]), [Some(0), None, Some(1), Some(2), None]);
+        assert_eq!(thirds(&odd, &[1]), [None; 5], "no edges, no classes");
     }
 
     #[test]

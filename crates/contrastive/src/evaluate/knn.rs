@@ -5,6 +5,7 @@ const TEMPERATURE: f64 = 0.1;
 
 /// Classes of `test` by a weighted vote of the `k` training rows of largest cosine. Votes are
 /// divided by how often their class occurs in training, so that a common class has no advantage.
+/// `None` where a vote is no number.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(super) fn knn_predict(
     train: &Rows,
@@ -12,7 +13,7 @@ pub(super) fn knn_predict(
     test: &Rows,
     k: usize,
     n_classes: usize,
-) -> Vec<u32> {
+) -> Vec<Option<u32>> {
     let train = normalised(train);
     let test = normalised(test);
     let mut shares = vec![0.0_f64; n_classes];
@@ -29,6 +30,10 @@ pub(super) fn knn_predict(
                     (row.iter().zip(other).map(|(a, b)| a * b).sum::<f32>(), class)
                 })
                 .collect();
+            // The order has a place for NaN, near or far by its sign; a vote has none.
+            if near.iter().any(|(cosine, _)| cosine.is_nan()) {
+                return None;
+            }
             near.select_nth_unstable_by(k - 1, |a, b| b.0.total_cmp(&a.0));
             let mut votes = vec![0.0_f64; n_classes];
             for (cosine, class) in &near[..k] {
@@ -40,15 +45,18 @@ pub(super) fn knn_predict(
         .collect()
 }
 
-/// Index of the largest value, the first one of several.
-pub(super) fn largest(values: &[f64]) -> u32 {
-    let mut best = 0;
-    for (i, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = i;
+/// Index of the largest value, the first one of several; `None` unless all of them are finite.
+pub(super) fn largest(values: &[f64]) -> Option<u32> {
+    let mut best = None;
+    for (i, &value) in values.iter().enumerate() {
+        if !value.is_finite() {
+            return None;
+        }
+        if best.is_none_or(|(_, other)| value > other) {
+            best = Some((i, value));
         }
     }
-    u32::try_from(best).unwrap_or(u32::MAX)
+    best.and_then(|(i, _)| u32::try_from(i).ok())
 }
 
 fn normalised(rows: &Rows) -> Rows {
@@ -69,8 +77,22 @@ mod tests {
         let rows = |values: &[f32]| Rows { dim: 2, values: values.to_vec() };
         let train = rows(&[1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.1, 5.0]);
         let test = rows(&[7.0, 0.5, 0.0, 0.01]);
-        assert_eq!(knn_predict(&train, &[0, 0, 1, 1], &test, 2, 2), [0, 1]);
+        let expected = [Some(0), Some(1)];
+        assert_eq!(knn_predict(&train, &[0, 0, 1, 1], &test, 2, 2), expected);
         // More neighbours than rows are all rows; the balanced vote stays with the nearer.
-        assert_eq!(knn_predict(&train, &[0, 0, 1, 1], &test, 99, 3), [0, 1]);
+        assert_eq!(knn_predict(&train, &[0, 0, 1, 1], &test, 99, 3), expected);
+    }
+
+    #[test]
+    fn a_vote_that_is_no_number_is_no_class() {
+        let rows = |values: &[f32]| Rows { dim: 2, values: values.to_vec() };
+        let train = rows(&[1.0, 0.0, 0.9, 0.1, 0.0, 1.0]);
+        let test = rows(&[f32::NAN, 0.5, 0.0, 1.0, f32::INFINITY, 0.0]);
+        assert_eq!(knn_predict(&train, &[0, 0, 1], &test, 1, 2), [None, Some(1), None]);
+        let odd = rows(&[1.0, f32::NAN, 0.9, 0.1, 0.0, 1.0]);
+        let found = knn_predict(&odd, &[0, 0, 1], &rows(&[1.0, 0.0]), 1, 2);
+        assert_eq!(found, [None], "a neighbour without a place spoils the vote");
+        assert_eq!(largest(&[1.0, 3.0, 3.0]), Some(1));
+        assert_eq!([largest(&[]), largest(&[1.0, f64::INFINITY])], [None, None]);
     }
 }

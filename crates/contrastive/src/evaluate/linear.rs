@@ -3,7 +3,7 @@
 use super::Rows;
 
 /// Solves `A X = B` for a symmetric positive definite `A` (n × n) in place of `B` (n × m), by
-/// Cholesky's factorisation; `false` when `A` is not positive definite.
+/// Cholesky's factorisation; `false` when `A` is not positive definite or not finite.
 pub(super) fn solve(a: &mut [f64], n: usize, b: &mut [f64], m: usize) -> bool {
     for j in 0..n {
         for i in j..n {
@@ -12,7 +12,7 @@ pub(super) fn solve(a: &mut [f64], n: usize, b: &mut [f64], m: usize) -> bool {
             let dot: f64 = lower[..j].iter().zip(row_j).map(|(x, y)| x * y).sum();
             let value = lower[j] - dot;
             if i == j {
-                if value.is_nan() || value <= 0.0 {
+                if !value.is_finite() || value <= 0.0 {
                     return false;
                 }
                 a[j * n + j] = value.sqrt();

@@ -1,10 +1,11 @@
-/// Mean recall over the classes that occur: a guess scores one over their number.
+/// Mean recall over the classes that occur: a guess scores one over their number. No class is a
+/// wrong one.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(super) fn balanced_accuracy(truth: &[u32], found: &[u32], n_classes: usize) -> f64 {
+pub(super) fn balanced_accuracy(truth: &[u32], found: &[Option<u32>], n_classes: usize) -> f64 {
     let mut counts = vec![(0_usize, 0_usize); n_classes];
     for (&truth, &found) in truth.iter().zip(found) {
         let (right, all) = &mut counts[truth as usize];
-        *right += usize::from(truth == found);
+        *right += usize::from(found == Some(truth));
         *all += 1;
     }
     let recalls: Vec<f64> = counts
@@ -21,8 +22,14 @@ mod tests {
 
     #[test]
     fn a_rare_class_counts_as_much_as_a_common_one() {
-        assert_eq!(balanced_accuracy(&[0, 0, 0, 1], &[0, 0, 0, 0], 2), 0.5);
-        assert_eq!(balanced_accuracy(&[0, 0, 1, 1], &[0, 1, 1, 1], 3), 0.75);
+        let score = |truth: &[u32], found: &[u32], n| {
+            let found: Vec<Option<u32>> = found.iter().copied().map(Some).collect();
+            balanced_accuracy(truth, &found, n)
+        };
+        assert_eq!(score(&[0, 0, 0, 1], &[0, 0, 0, 0], 2), 0.5);
+        assert_eq!(score(&[0, 0, 1, 1], &[0, 1, 1, 1], 3), 0.75);
+        assert_eq!(balanced_accuracy(&[0, 1], &[None, Some(1)], 2), 0.5);
+        assert_eq!(balanced_accuracy(&[0, 0], &[None, None], 2), 0.0);
         assert_eq!(balanced_accuracy(&[], &[], 2), 0.0);
     }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::Task;
+use super::{Score, Task};
 
 /// What the probes see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -84,6 +84,9 @@ pub struct EvaluationRow {
     pub ci95: Option<[f64; 2]>,
     /// What a guess scores.
     pub chance: f64,
+    /// Test windows of all seeds that got no class, because a score was no number; they count as
+    /// wrong.
+    pub n_unclassed: usize,
 }
 
 /// Trained features against the others, for one task and method.
@@ -123,7 +126,7 @@ impl EvaluationTable {
         features: Features,
         method: Method,
         n_windows: &[usize; 3],
-        score: f64,
+        (score, n_unclassed): Score,
     ) {
         if self.tasks.iter().all(|(name, _)| *name != task.name) {
             self.tasks.push((task.name.clone(), task.description.clone()));
@@ -141,11 +144,13 @@ impl EvaluationTable {
                 mean: 0.0,
                 ci95: None,
                 chance: 1.0 / task.n_classes as f64,
+                n_unclassed: 0,
             });
             self.rows.len() - 1
         });
         let row = &mut self.rows[at];
         row.scores.push(score);
+        row.n_unclassed += n_unclassed;
         (row.mean, row.ci95) = mean_and_interval(&row.scores);
     }
 
@@ -158,7 +163,7 @@ impl EvaluationTable {
     }
 
     /// Mean difference of the trained features to others by seed, its interval, and what it says.
-    /// `None` for fewer than two seeds.
+    /// `None` for fewer than two seeds, or where the interval is no pair of numbers.
     #[must_use]
     pub fn against(
         &self,
@@ -171,7 +176,8 @@ impl EvaluationTable {
         let differences: Vec<f64> =
             own.scores.iter().zip(&other.scores).map(|(a, b)| a - b).collect();
         let (mean, interval) = mean_and_interval(&differences);
-        let interval = interval?;
+        // Comparisons with NaN would all fail and call it no difference.
+        let interval = interval.filter(|ends| ends.iter().all(|end| end.is_finite()))?;
         let verdict = match interval {
             [low, _] if low > 0.0 => Verdict::Better,
             [_, high] if high < 0.0 => Verdict::Worse,
@@ -217,6 +223,16 @@ impl EvaluationTable {
                     list(by(Verdict::Better)),
                 ));
             }
+        }
+        for row in self.rows.iter().filter(|row| row.n_unclassed > 0) {
+            out.push(format!(
+                "{}, {}: {} test windows got no class from {}, since a score was no number; they \
+                 count as wrong",
+                row.task,
+                row.method.name(),
+                row.n_unclassed,
+                row.features.name()
+            ));
         }
         if self.n_models < self.seeds {
             out.push(format!(
@@ -269,8 +285,8 @@ mod tests {
         let mut table = EvaluationTable::new(own.len(), 1);
         for (own, other) in own.iter().zip(other) {
             for method in Method::ALL {
-                table.add(&task, Features::Contrastive, method, &[9, 9, 9], *own);
-                table.add(&task, Features::Raw, method, &[9, 9, 9], *other);
+                table.add(&task, Features::Contrastive, method, &[9, 9, 9], (*own, 0));
+                table.add(&task, Features::Raw, method, &[9, 9, 9], (*other, 7));
             }
         }
         table
@@ -295,6 +311,8 @@ mod tests {
         assert!((difference + 0.2).abs() < 1e-9);
         let findings = losing.findings();
         assert!(findings[0].contains("they lose to raw (-0.200)"), "{findings:?}");
+        let unclassed = "regime, knn: 21 test windows got no class from raw";
+        assert!(findings.iter().any(|f| f.starts_with(unclassed)), "{findings:?}");
         assert!(findings.last().unwrap().contains("no forecast of prices"));
 
         let winning = table(&[0.60, 0.62, 0.58], &[0.40, 0.41, 0.39]);
@@ -302,6 +320,8 @@ mod tests {
         let unclear = table(&[0.3, 0.6, 0.4], &[0.4, 0.3, 0.5]);
         let (_, _, verdict) = unclear.against("regime", Features::Raw, Method::Knn).unwrap();
         assert_eq!(verdict, Verdict::NoDifference);
+        let odd = table(&[0.3, f64::NAN, 0.4], &[0.4, 0.3, 0.5]);
+        assert!(odd.against("regime", Features::Raw, Method::Knn).is_none());
         assert!(table(&[0.5], &[0.4]).against("regime", Features::Raw, Method::Knn).is_none());
     }
 }

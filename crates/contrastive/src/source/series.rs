@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::pairing::{self, Positives};
 use super::sampling::{Sampling, window_starts};
 use super::{PairKey, Place, WindowSource};
+use crate::cpu::not_finite;
 use crate::{ContrastiveError, Layout, Mirror, Rng};
 
 /// How windows are cut from a series and which of them are positives of each other.
@@ -106,6 +107,8 @@ impl SeriesWindows {
         }
         check_shape(&values, n_channels, segments)?;
         standardise(&mut values, &scale);
+        // A scale fitted elsewhere may not fit these values at all.
+        check_finite(&values, n_channels)?;
         let mut first = 0;
         let parts = segments.chunk_by(|a, b| a == b).map(|chunk| {
             let end = first + chunk.len();
@@ -288,12 +291,14 @@ fn check_shape(
             found: values.len(),
         });
     }
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(ContrastiveError::NotFinite {
-            window: at / n_channels,
-            position: at % n_channels,
-            value: values[at],
-        }),
+    check_finite(values, n_channels)
+}
+
+fn check_finite(values: &[f32], n_channels: usize) -> Result<(), ContrastiveError> {
+    match not_finite(values, n_channels) {
+        Some((window, position, value)) => {
+            Err(ContrastiveError::NotFinite { window, position, value })
+        }
         None => Ok(()),
     }
 }
@@ -323,7 +328,9 @@ fn fitted(column: impl ExactSizeIterator<Item = f32> + Clone, is_centred: bool) 
     let std = (column.map(|x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt();
     // Round-off leaves a constant channel with a spread of a few ulps, not of exactly 0.
     let inverse = if std > 1e-9 * mean.abs().max(1e-30) { 1.0 / std } else { 0.0 };
-    (mean as f32, inverse as f32)
+    // The spread of a channel of denormal numbers has no inverse in single precision.
+    let inverse = Some(inverse as f32).filter(|inverse| inverse.is_finite());
+    (mean as f32, inverse.unwrap_or(0.0))
 }
 
 impl WindowSource for SeriesWindows {

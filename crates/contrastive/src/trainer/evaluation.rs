@@ -1,8 +1,8 @@
 use burn_tensor::backend::AutodiffBackend;
 use burn_tensor::{Tensor, TensorData};
 
-use super::objective::{Marks, chance_loss, has_negatives, objective_loss};
-use super::{MIN_STEPS_STUCK, Trainer};
+use super::objective::{Marks, chance_loss, objective_loss};
+use super::{MIN_STEPS_STUCK, Trainer, diverged};
 use crate::encoder::to_vec;
 use crate::metrics::{Evaluation, evaluate};
 use crate::team::Team;
@@ -20,6 +20,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
     ) -> Result<(f32, Option<Metrics>), ContrastiveError> {
         let metrics = if team.is_leader() { Some(self.evaluate(source)?) } else { None };
         let loss = team.leaders(metrics.as_ref().map_or(0.0, |metrics| metrics.loss))?;
+        self.check_validation(loss)?;
         Ok((loss, metrics))
     }
 
@@ -30,6 +31,14 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
     ) -> Result<Metrics, ContrastiveError> {
         let batches = (0..N_BATCHES).map(|part| self.evaluate_batch(source, part));
         Ok(Metrics::mean(&batches.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// A validation loss that is no number would be the best one for ever.
+    pub(super) fn check_validation(&self, loss: f32) -> Result<(), ContrastiveError> {
+        match loss.is_finite() {
+            true => Ok(()),
+            false => Err(diverged(format!("the validation loss is `{loss}`"), self.losses.len())),
+        }
     }
 
     fn evaluate_batch(
@@ -60,10 +69,6 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             chance_loss: chance_loss(config, self.queue.keys().len()).filter(|_| can_be_stuck),
         });
         metrics.loss = to_vec(loss.loss)[0];
-        if !has_negatives(config, &batch.keys) {
-            let nan = f64::NAN;
-            (metrics.loss, metrics.top1, metrics.top5, metrics.mrr) = (f32::NAN, nan, nan, nan);
-        }
         Ok(metrics)
     }
 }

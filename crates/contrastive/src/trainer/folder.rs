@@ -2,16 +2,18 @@ use std::path::PathBuf;
 
 use burn_tensor::backend::AutodiffBackend;
 
-use super::Trainer;
+use super::{Trainer, diverged};
 use crate::ContrastiveError;
 use crate::checkpoint::Checkpoints;
 use crate::metrics_log::MetricsLog;
 use crate::run::{CheckpointPlan, StepReport};
 use crate::team::Team;
 
-/// The folder of a run, as far as this rank writes there.
+/// The folder of a run, as far as this rank sees it.
 pub(super) struct RunFolder {
-    writer: Option<(Checkpoints, MetricsLog)>,
+    checkpoints: Option<Checkpoints>,
+    /// On the rank that writes there.
+    log: Option<MetricsLog>,
 }
 
 impl RunFolder {
@@ -23,10 +25,11 @@ impl RunFolder {
         team: &Team<'_>,
         trainer: &mut Trainer<'_, A>,
     ) -> Result<Self, ContrastiveError> {
-        let Some(plan) = plan else { return Ok(Self { writer: None }) };
+        let nowhere = Self { checkpoints: None, log: None };
+        let Some(plan) = plan else { return Ok(nowhere) };
         let is_writer = team.is_leader();
         if !is_writer && !plan.folder.exists() {
-            return Ok(Self { writer: None });
+            return Ok(nowhere);
         }
         let checkpoints =
             if is_writer { Checkpoints::open(plan)? } else { Checkpoints::look(plan) };
@@ -35,15 +38,29 @@ impl RunFolder {
             None if is_writer => checkpoints.refuse_used(resume)?,
             None => {}
         }
-        if !is_writer {
-            return Ok(Self { writer: None });
-        }
-        let log = MetricsLog::open(checkpoints.folder(), trainer.losses.len())?;
-        Ok(Self { writer: Some((checkpoints, log)) })
+        let log = match is_writer {
+            true => Some(MetricsLog::open(checkpoints.folder(), trainer.losses.len())?),
+            false => None,
+        };
+        Ok(Self { checkpoints: Some(checkpoints), log })
     }
 
     pub(super) fn log(&mut self, report: &StepReport) -> Result<(), ContrastiveError> {
-        self.writer.as_mut().map_or(Ok(()), |(_, log)| log.write(report))
+        self.log.as_mut().map_or(Ok(()), |log| log.write(report))
+    }
+
+    /// Names the newest checkpoint in what stops a run: none is written that is not finite.
+    pub(super) fn with_last_good(&mut self, error: ContrastiveError) -> ContrastiveError {
+        match error {
+            ContrastiveError::Diverged { step, what, .. } => {
+                // The lines up to this step stand in the log; the reason to stop counts more.
+                drop(self.log.as_mut().map(MetricsLog::flush));
+                let newest =
+                    self.checkpoints.as_ref().and_then(|found| found.newest_path().ok()?);
+                ContrastiveError::Diverged { step, what, checkpoint: newest }
+            }
+            other => other,
+        }
     }
 
     /// Writes a checkpoint if one is due, and gives its path.
@@ -52,10 +69,16 @@ impl RunFolder {
         trainer: &Trainer<'_, A>,
         is_last: bool,
     ) -> Result<Option<PathBuf>, ContrastiveError> {
-        match &mut self.writer {
-            Some((checkpoints, log)) if is_last || checkpoints.is_due(trainer.losses.len()) => {
+        let step = trainer.losses.len();
+        match (&self.checkpoints, &mut self.log) {
+            (Some(checkpoints), Some(log)) if is_last || checkpoints.is_due(step) => {
                 log.flush()?;
-                checkpoints.save(&trainer.snapshot()).map(Some)
+                let snapshot = trainer.snapshot();
+                let flaw = snapshot.check_finite().err().map(|what| diverged(what, step));
+                match flaw {
+                    Some(error) => Err(self.with_last_good(error)),
+                    None => checkpoints.save(&snapshot).map(Some),
+                }
             }
             _ => Ok(None),
         }

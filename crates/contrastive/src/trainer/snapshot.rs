@@ -72,6 +72,12 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let moments: Option<Vec<_>> = moments.collect();
         let moments =
             moments.ok_or_else(|| misfit("the optimiser's moments are missing".into()))?;
+        let encoder = &self.config.encoder;
+        let dim = encoder.projection_dim.unwrap_or(encoder.embedding_dim);
+        if !snapshot.queue.keys.is_empty() && snapshot.queue.dim != dim {
+            let found = snapshot.queue.dim;
+            return Err(misfit(format!("its queue has rows of {found} values, expected {dim}")));
+        }
         let optimiser = OptimiserState {
             n_steps: snapshot.optimiser_steps,
             moments,

@@ -6,9 +6,9 @@ use std::time::Instant;
 use burn_tensor::backend::{AutodiffBackend, Backend};
 use burn_tensor::{Tensor, TensorData};
 
-use super::Trainer;
 use super::objective::LossWeights;
 use super::weights;
+use super::{Trainer, diverged};
 use crate::encoder::Weight;
 use crate::team::Team;
 use crate::{ContrastiveError, WindowSource};
@@ -91,13 +91,19 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             times.exchange += clock.lap::<A>(&self.device);
         }
         // A loss scale above 1 may be too large: the optimiser skips the step and halves it.
-        if !total.loss.is_finite() && self.optimiser.loss_factor() <= 1.0 {
-            return Err(ContrastiveError::Diverged { step, loss: total.loss });
+        let may_skip = self.optimiser.loss_factor() > 1.0;
+        if !total.loss.is_finite() && !may_skip {
+            return Err(diverged(format!("the loss is `{}`", total.loss), step + 1));
         }
         self.n_lone_anchors += total.n_lone_anchors;
         let scope = lob_profiler::scope("optimiser");
         times.grad_norm = self.update(total.arrays, step);
         drop(scope);
+        // With finite gradients the update keeps finite weights finite; without them it has not.
+        if !times.grad_norm.is_finite() && !may_skip {
+            let norm = times.grad_norm;
+            return Err(diverged(format!("the norm of the gradients is `{norm}`"), step + 1));
+        }
         times.optimiser = clock.lap::<A>(&self.device);
         self.losses.push(total.loss);
         Ok(times)

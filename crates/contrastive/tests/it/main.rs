@@ -10,6 +10,7 @@
 )]
 
 mod closed_form;
+mod damage;
 mod evaluate;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;

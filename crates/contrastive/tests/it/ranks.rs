@@ -91,6 +91,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[track_caller]
 fn assert_near(name: &str, a: &[f32], b: &[f32]) {
     assert_eq!(a.len(), b.len(), "{name}");
+    assert!(a.iter().chain(b).all(|x| x.is_finite()), "{name}: not all are numbers");
     let worst = a.iter().zip(b).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
     assert!(worst <= 1e-5, "{name}: {worst} apart");
 }

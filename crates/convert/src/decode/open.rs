@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use dbn::{Mbp10Msg, Schema, TsSymbolMap};
 use lob_book::Replayer;
+use rustc_hash::FxHashMap;
 
 use super::{
     BUFFER_BYTES, BookSchema, Header, RecordStream, Source, StreamCounts, book_schema,
@@ -57,6 +58,7 @@ impl RecordStream {
             framing: Framing::default(),
             replayer: Replayer::new(),
             replayed: Mbp10Msg::default(),
+            cleared: FxHashMap::default(),
             counts: StreamCounts { decoded_bytes: header.bytes, ..StreamCounts::default() },
             filled_bytes: header.bytes,
             is_done: false,

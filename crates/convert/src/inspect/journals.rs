@@ -23,11 +23,10 @@ pub struct JournalInspection {
 pub(super) fn read(root: &Path) -> Result<(Vec<JournalInspection>, Vec<String>), ConvertError> {
     let (mut found, mut health) = (Vec::new(), Vec::new());
     let mut settings = BTreeMap::new();
-    for path in journals::paths(root)? {
-        let text = std::fs::read_to_string(&path).map_err(ConvertError::io(&path, "read"))?;
-        let lines = match journal::parse(&path, &text) {
+    for (path, bytes) in journals::on_disk(root)? {
+        let lines = match journal::parse(&path, &bytes) {
             Ok((lines, whole_bytes)) => {
-                if whole_bytes < text.len() as u64 {
+                if whole_bytes < bytes.len() as u64 {
                     health.push(format!("`{}` ends in half a line: a killed run", path.display()));
                 }
                 lines

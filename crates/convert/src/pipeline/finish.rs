@@ -5,9 +5,9 @@ use std::path::Path;
 use lob_depth::PriceStep;
 
 use super::{
-    Pipeline, depth_error, go_on,
+    Pipeline, count, depth_error, go_on,
     ticks::write_ticks,
-    track::{Key, Track},
+    track::{Key, LeftOut, Track},
     write::{Edges, InputMeta, Instrument, write_part},
 };
 use crate::{
@@ -45,9 +45,7 @@ impl Pipeline<'_> {
         }
         self.warn_of_replay();
         if outputs.is_empty() {
-            let updates = self.stream.counts().updates;
-            let path = self.path.display();
-            self.warnings.push(format!("`{path}`: no bin came out of {updates} updates"));
+            self.warn_of_nothing();
         }
         Ok(InputOutcome {
             input: InputSummary {
@@ -62,6 +60,7 @@ impl Pipeline<'_> {
             },
             outputs,
             skipped: self.skipped,
+            oddities: self.oddities,
             warnings: self.warnings,
         })
     }
@@ -79,6 +78,17 @@ impl Pipeline<'_> {
             symbol.map_or_else(|| key.instrument_id.to_string(), str::to_owned)
         };
         let symbol = of_day(&self.stream, track.first_ts());
+        if let Some(LeftOut { reason, updates, .. }) = track.left_out() {
+            let path = self.path.display();
+            self.warnings.push(format!(
+                "`{path}`: {} is left out, with {updates} updates: {reason}; give its price step, \
+                 such as --price-step {symbol}=0.25",
+                named(&symbol, key)
+            ));
+            count(&mut self.skipped, [("no_price_step", *updates)]);
+            return Ok(());
+        }
+        count(&mut self.oddities, track.oddities());
         let depth = |source| depth_error(self.path, key, source);
         let edges = match track.ticking() {
             Some(ticking) => ticking.edges(self.config, &symbol),
@@ -88,6 +98,7 @@ impl Pipeline<'_> {
         let is_binned = track.step();
         let step_from = track.step_from;
         let mut parts = track.parts;
+        let has_parts = !parts.is_empty();
         parts.sort_by_key(|part| part.day);
         if edges.is_missing() && !parts.is_empty() {
             let path = self.path.display();
@@ -112,22 +123,44 @@ impl Pipeline<'_> {
                 write_part(folder, meta, self.config, instrument, part, &edges, &mut self.spool)?;
             outputs.push(output);
         }
-        self.warn_of_step(key, step, step_from, off_step);
+        if has_parts {
+            self.warn_of_step(&named(&symbol, key), step, step_from, off_step);
+        }
         Ok(())
     }
 
-    fn warn_of_step(&mut self, key: Key, step: PriceStep, from: PriceStepSource, off_step: u64) {
-        let (path, id) = (self.path.display(), key.instrument_id);
+    /// Why there is not a single row.
+    fn warn_of_nothing(&mut self) {
+        let (path, updates) = (self.path.display(), self.stream.counts().updates);
+        let only_snapshots = updates > 0 && self.skipped.get("snapshot") == Some(&updates);
+        self.warnings.push(if only_snapshots {
+            format!(
+                "`{path}` holds only a snapshot of the book ({updates} updates), and no event of the \
+                 market after it: nothing to make rows of"
+            )
+        } else {
+            format!("`{path}`: no row came out of {updates} updates")
+        });
+    }
+
+    fn warn_of_step(
+        &mut self,
+        instrument: &str,
+        step: PriceStep,
+        from: PriceStepSource,
+        off_step: u64,
+    ) {
+        let path = self.path.display();
         if from == PriceStepSource::Guessed {
             self.warnings.push(format!(
-                "`{path}`: instrument `{id}` shows too few prices to be sure of its price step; \
-                 `{step}` was taken; give it with --price-step"
+                "`{path}`: {instrument} shows too few prices to be sure of its price step; `{step}` \
+                 was taken; give it with --price-step SYMBOL=X"
             ));
         }
         if off_step > 0 {
             self.warnings.push(format!(
-                "`{path}`: instrument `{id}`: {off_step} best prices are no multiple of the price \
-                 step `{step}` and were rounded; give a finer one with --price-step"
+                "`{path}`: {instrument}: {off_step} best prices are no multiple of the price step \
+                 `{step}` and were rounded; give a finer one with --price-step SYMBOL=X"
             ));
         }
     }
@@ -147,4 +180,9 @@ impl Pipeline<'_> {
             }
         }
     }
+}
+
+/// Symbol and id of an instrument.
+fn named(symbol: &str, key: Key) -> String {
+    format!("`{symbol}` (instrument {})", key.instrument_id)
 }

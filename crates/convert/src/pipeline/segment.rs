@@ -34,6 +34,11 @@ impl Segment {
         Some(Day::of(ts, config.day_start_ns))
     }
 
+    /// Ends the segment: the next update begins one.
+    pub(super) fn end(&mut self) {
+        self.day = None;
+    }
+
     /// Begins the segment that [`advance`](Self::advance) announced, the one before it having
     /// ended.
     pub(super) fn begin(&mut self, day: Day) {

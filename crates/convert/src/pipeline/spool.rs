@@ -1,12 +1,12 @@
 //! Bins that wait for their labels, in memory up to a limit and in a temporary file beyond it.
 
 use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom, Write},
+    io::SeekFrom,
     path::{Path, PathBuf},
 };
 
 use lob_depth::{Bin, SLOTS};
+use lob_store::fs::{FileSystem, OpenFile, OpenMode, SharedFs};
 
 use super::ticks::RowPool;
 use crate::ConvertError;
@@ -34,8 +34,9 @@ pub(super) struct Bins {
 /// The temporary file of one input.
 #[derive(Debug)]
 pub(super) struct Spool {
+    fs: SharedFs,
     path: PathBuf,
-    file: Option<File>,
+    file: Option<Box<dyn OpenFile>>,
     end: u64,
     held_bytes: usize,
     /// Memory for rows of the layout of ticks.
@@ -43,8 +44,18 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, file: None, end: 0, held_bytes: 0, rows: RowPool::default() }
+    pub(super) fn new(fs: SharedFs, path: PathBuf) -> Self {
+        Self { fs, path, file: None, end: 0, held_bytes: 0, rows: RowPool::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn on_disk(path: PathBuf) -> Self {
+        Self::new(std::sync::Arc::new(lob_store::fs::DiskSystem), path)
+    }
+
+    /// Where it lies, and the store too.
+    pub(super) fn fs(&self) -> &SharedFs {
+        &self.fs
     }
 
     /// The temporary file.
@@ -77,7 +88,7 @@ impl Spool {
 
     /// Writes bytes to the file.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Block, ConvertError> {
-        let file = open(&mut self.file, &self.path)?;
+        let file = open(&*self.fs, &mut self.file, &self.path)?;
         file.seek(SeekFrom::Start(self.end))
             .and_then(|_| file.write_all(bytes))
             .map_err(ConvertError::io(&self.path, "write"))?;
@@ -89,7 +100,7 @@ impl Spool {
     /// Reads back what [`put`](Self::put) wrote.
     pub(super) fn get(&mut self, block: Block) -> Result<Vec<u8>, ConvertError> {
         let mut bytes = vec![0; block.bytes];
-        let file = open(&mut self.file, &self.path)?;
+        let file = open(&*self.fs, &mut self.file, &self.path)?;
         file.seek(SeekFrom::Start(block.offset))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(ConvertError::io(&self.path, "read"))?;
@@ -105,7 +116,7 @@ impl Spool {
         let mut bytes = Vec::new();
         for block in bins.blocks {
             bytes.resize(block.bytes, 0);
-            let file = open(&mut self.file, &self.path)?;
+            let file = open(&*self.fs, &mut self.file, &self.path)?;
             file.seek(SeekFrom::Start(block.offset))
                 .and_then(|_| file.read_exact(&mut bytes))
                 .map_err(ConvertError::io(&self.path, "read"))?;
@@ -123,11 +134,15 @@ impl Spool {
     }
 }
 
-fn open<'a>(file: &'a mut Option<File>, path: &Path) -> Result<&'a mut File, ConvertError> {
+fn open<'a>(
+    fs: &dyn FileSystem,
+    file: &'a mut Option<Box<dyn OpenFile>>,
+    path: &Path,
+) -> Result<&'a mut Box<dyn OpenFile>, ConvertError> {
     match file {
         Some(file) => Ok(file),
         none => {
-            let opened = File::options().read(true).write(true).create_new(true).open(path);
+            let opened = fs.open(path, OpenMode::CreateNew);
             Ok(none.insert(opened.map_err(ConvertError::io(path, "create"))?))
         }
     }
@@ -213,7 +228,7 @@ mod tests {
     #[test]
     fn bins_come_back_in_order_from_file_and_memory() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path().join("spool"));
+        let mut spool = Spool::on_disk(folder.path().join("spool"));
         let mut parts = [Bins::default(), Bins::default()];
         for seed in 0..100_u64 {
             let part = usize::from(seed % 3 == 0);

@@ -5,12 +5,14 @@ mod rows;
 use std::{collections::VecDeque, path::Path};
 
 use dbn::Mbp10Msg;
-use lob_depth::{DepthError, LEVELS, Levels, MovementStream, twice_mid};
+use lob_depth::{DepthError, LEVELS, Levels, MovementStream};
 use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter, partition_path};
 
 use super::{
+    clock::event_near,
     segment::Segment,
     spool::{Block, Spool},
+    touch::Touch,
     track::{Key, Part, part_of},
     write::{Edges, InputMeta, count_class, file_name},
 };
@@ -52,6 +54,9 @@ pub(super) struct Ticking {
     /// Position of the open part.
     part: usize,
     fit: Fit,
+    pub(super) touch: Touch,
+    /// Updates whose event time is far from their own.
+    pub(super) odd_events: u64,
 }
 
 /// Every `stride`th movement of an instrument: all of them up to [`FIT_MAX`], and an even
@@ -96,6 +101,8 @@ impl Ticking {
             part: 0,
             open: Segment::default(),
             fit: Fit { movements: Vec::new(), stride: 1, n: 0 },
+            touch: Touch::default(),
+            odd_events: 0,
         })
     }
 
@@ -108,21 +115,26 @@ impl Ticking {
         parts: &mut Vec<Part>,
         pool: &mut RowPool,
     ) -> Result<(), DepthError> {
+        if record.flags.is_snapshot() {
+            // The book is put together: a state without a history, and no event.
+            self.end_segment(parts);
+            return Ok(());
+        }
         if let Some(day) = self.open.advance(record, ts, config) {
             self.end_segment(parts);
             self.part = part_of(day, ts, parts);
             self.open.begin(day);
             self.movements = MovementStream::new(config.label)?;
         }
-        let mid = twice_mid(record.levels[0].bid_px, record.levels[0].ask_px)?;
+        self.touch.take(record.levels[0].bid_px, record.levels[0].ask_px);
+        let mid = self.touch.twice_mid();
         let part = &mut parts[self.part];
         part.updates += 1;
         part.ticks.rows.push(tick_row(record), pool);
-        let ts_event = record.hd.ts_event;
-        if ts_event != u64::MAX {
-            let (first, last) = part.ticks.ts_event_range.unwrap_or((ts_event, ts_event));
-            part.ticks.ts_event_range = Some((first.min(ts_event), last.max(ts_event)));
-        }
+        let ts_event = event_near(record.hd.ts_event, ts);
+        self.odd_events += u64::from(ts_event != record.hd.ts_event);
+        let (first, last) = part.ticks.ts_event_range.unwrap_or((ts_event, ts_event));
+        part.ticks.ts_event_range = Some((first.min(ts_event), last.max(ts_event)));
         if let Some(movement) = self.movements.push(mid) {
             part.ticks.movements.push(movement.value.unwrap_or(f64::NAN));
             if let Some(value) = movement.value {
@@ -137,6 +149,7 @@ impl Ticking {
         if self.open.is_open() {
             let pending = (0..self.movements.n_pending()).map(|_| f64::NAN);
             parts[self.part].ticks.movements.extend(pending);
+            self.open.end();
         }
     }
 
@@ -157,9 +170,11 @@ impl Ticking {
 
 fn tick_row(record: &Mbp10Msg) -> TickRow {
     let book = Mbp10Levels(record);
+    // Past the year 2262 no column can hold them.
+    let time = |ts: u64| if ts > i64::MAX.cast_unsigned() { u64::MAX } else { ts };
     TickRow {
-        ts_recv: record.ts_recv,
-        ts_event: record.hd.ts_event,
+        ts_recv: time(record.ts_recv),
+        ts_event: time(record.hd.ts_event),
         rtype: record.hd.rtype,
         publisher_id: record.hd.publisher_id,
         instrument_id: record.hd.instrument_id,
@@ -245,7 +260,8 @@ pub(super) fn write_ticks(
         input.content.as_deref(),
         input.path,
     ));
-    let mut writer = TickWriter::create(folder.join(&relative), config.tick_writer)?;
+    let mut writer =
+        TickWriter::create_staged(spool.fs(), folder.join(&relative), config.tick_writer)?;
     let mut class_counts = edges.counters(config);
     let mut blocks = ticks.spooled.into_iter();
     let mut movements = VecDeque::new();

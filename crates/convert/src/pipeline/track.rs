@@ -3,7 +3,7 @@
 mod binning;
 
 use dbn::Mbp10Msg;
-use lob_depth::{DepthError, PRICE_SCALE, PriceStep, StepDetector, UNDEF_PRICE};
+use lob_depth::{DepthError, PriceStep, StepDetector, is_usual_step};
 
 use self::binning::Binning;
 use super::{
@@ -53,36 +53,38 @@ pub(super) struct Track {
 enum Stage {
     /// The price step is not known yet.
     Detecting {
-        held: Vec<Mbp10Msg>,
+        /// With the time of each.
+        held: Vec<(Mbp10Msg, u64)>,
         detector: Box<StepDetector>,
     },
+    /// No price step was found.
+    LeftOut(Box<LeftOut>),
     Binning(Box<Binning>),
     Ticking(Box<Ticking>),
 }
 
-/// Time stamp that orders a record: the capture time, as in the vendor's daily files, or the
-/// exchange's where there is none.
-#[inline]
-pub(super) fn order_ts(record: &Mbp10Msg) -> Option<u64> {
-    const UNDEFINED: u64 = u64::MAX;
-    match (record.ts_recv, record.hd.ts_event) {
-        (UNDEFINED | 0, UNDEFINED) => None,
-        (UNDEFINED | 0, ts_event) => Some(ts_event),
-        (ts_recv, _) => Some(ts_recv),
-    }
+/// Why an instrument is left out, and how many of its updates were so far.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    pub(super) reason: DepthError,
+    pub(super) updates: u64,
+    /// A time of it.
+    ts: u64,
 }
 
 impl Track {
-    /// An instrument that has shown no update yet; `defined` is the price increment in its
-    /// definition record.
+    /// An instrument that has shown no update yet; `given` is a price step for it alone, `defined`
+    /// the price increment in its definition record.
     pub(super) fn new(
         key: Key,
         config: &ConvertConfig,
+        given: Option<i64>,
         defined: Option<i64>,
     ) -> Result<Self, DepthError> {
         let binning =
             |step| Ok(Stage::Binning(Box::new(Binning::new(PriceStep::new(step)?, config)?)));
-        let (stage, step_from) = match (config.price_step, defined) {
+        let choice = given.map_or(config.price_step, PriceStepChoice::Fixed);
+        let (stage, step_from) = match (choice, defined) {
             _ if config.layout == Layout::Ticks => {
                 (Stage::Ticking(Box::new(Ticking::new(config)?)), PriceStepSource::Given)
             }
@@ -125,7 +127,11 @@ impl Track {
             Stage::Ticking(ticking) => {
                 ticking.push(record, ts, config, &mut self.parts, &mut spool.rows)
             }
-            Stage::Detecting { .. } => self.hold(record, config, spool),
+            Stage::LeftOut(left_out) => {
+                left_out.updates += u64::from(!record.flags.is_snapshot());
+                Ok(())
+            }
+            Stage::Detecting { .. } => self.hold(record, ts, config, spool),
         }
     }
 
@@ -133,7 +139,7 @@ impl Track {
     pub(super) fn n_held(&self) -> usize {
         match &self.stage {
             Stage::Detecting { held, .. } => held.len(),
-            Stage::Binning(_) | Stage::Ticking(_) => 0,
+            Stage::Binning(_) | Stage::Ticking(_) | Stage::LeftOut(_) => 0,
         }
     }
 
@@ -141,6 +147,7 @@ impl Track {
     fn hold(
         &mut self,
         record: &Mbp10Msg,
+        ts: u64,
         config: &ConvertConfig,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
@@ -149,47 +156,55 @@ impl Track {
             detector.push(level.bid_px);
             detector.push(level.ask_px);
         }
-        held.push(record.clone());
-        if held.len() < DETECTION_UPDATES {
+        held.push((record.clone(), ts));
+        // Prices of a quiet instrument may still come.
+        if held.len() < DETECTION_UPDATES
+            || matches!(detector.finish(), Err(DepthError::TooFewPrices { .. }))
+        {
             return Ok(());
         }
-        match self.start(false, config, spool) {
-            // Prices of a quiet instrument may still come.
-            Err(DepthError::TooFewPrices { .. }) => Ok(()),
-            other => other,
-        }
+        self.start(config, spool)
     }
 
-    /// Detects the price step and bins what was held back. Does nothing if it is known. With
-    /// `anyway`, too few prices give the largest power of ten, up to one price unit, that all of
-    /// them are multiples of.
+    /// Decides on the price step and bins what was held back, or leaves the instrument out. Does
+    /// nothing if that is decided. Too few prices give a guess.
     ///
     /// # Errors
-    /// Those of [`StepDetector::finish`], with the updates still held, and those of binning.
+    /// Those of binning.
     pub(super) fn start(
         &mut self,
-        anyway: bool,
         config: &ConvertConfig,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
         let Stage::Detecting { held, detector } = &mut self.stage else { return Ok(()) };
-        let (step, is_guess) = match detector.finish() {
-            Ok(step) => (step, false),
+        let found = match detector.finish() {
+            Ok(step) => Ok((step, PriceStepSource::Detected)),
             // A sparse book, such as that of a quiet stock, but a tick that exists.
-            Err(DepthError::ImplausibleStep { divisor, .. }) if is_usual_tick(divisor) => {
-                (PriceStep::new(divisor)?, true)
+            Err(DepthError::ImplausibleStep { divisor, .. }) if is_usual_step(divisor) => {
+                PriceStep::new(divisor).map(|step| (step, PriceStepSource::Guessed))
             }
-            Err(DepthError::TooFewPrices { .. }) if anyway => (decimal_step(held)?, true),
-            Err(error) => return Err(error),
+            Err(DepthError::TooFewPrices { .. }) => {
+                detector.guess().map(|step| (step, PriceStepSource::Guessed))
+            }
+            Err(error) => Err(error),
         };
-        if is_guess {
-            self.step_from = PriceStepSource::Guessed;
-        }
+        let held = std::mem::take(held);
+        let (step, step_from) = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                let is_event = |(record, _): &&(Mbp10Msg, u64)| !record.flags.is_snapshot();
+                let updates = held.iter().filter(is_event).count() as u64;
+                let ts = held.last().map_or(0, |(_, ts)| *ts);
+                self.stage = Stage::LeftOut(Box::new(LeftOut { reason, updates, ts }));
+                return Ok(());
+            }
+        };
+        self.step_from = step_from;
         let mut binning = Box::new(Binning::new(step, config)?);
-        for record in std::mem::take(held) {
-            // Records without any time were left out before.
-            let ts = order_ts(&record).unwrap_or(0);
-            binning.push(&record, ts, config, &mut self.parts, spool)?;
+        let mut touches = held.iter().map(|(record, _)| &record.levels[0]);
+        while touches.next().is_some_and(|best| binning.touch.learn(best.bid_px, best.ask_px)) {}
+        for (record, ts) in &held {
+            binning.push(record, *ts, config, &mut self.parts, spool)?;
         }
         self.stage = Stage::Binning(binning);
         Ok(())
@@ -200,8 +215,26 @@ impl Track {
         match &mut self.stage {
             Stage::Binning(binning) => binning.end_segment(&mut self.parts, spool),
             Stage::Ticking(ticking) => ticking.end_segment(&mut self.parts),
-            Stage::Detecting { .. } => {}
+            Stage::Detecting { .. } | Stage::LeftOut(_) => {}
         }
+    }
+
+    /// Why it is left out, if it is.
+    pub(super) fn left_out(&self) -> Option<&LeftOut> {
+        match &self.stage {
+            Stage::LeftOut(left_out) => Some(left_out),
+            _ => None,
+        }
+    }
+
+    /// What its updates had that was set right, by reason.
+    pub(super) fn oddities(&self) -> [(&'static str, u64); 2] {
+        let (stubs, events) = match &self.stage {
+            Stage::Binning(binning) => (binning.n_stubs(), binning.odd_events),
+            Stage::Ticking(ticking) => (ticking.touch.n_stubs, ticking.odd_events),
+            Stage::Detecting { .. } | Stage::LeftOut(_) => (0, 0),
+        };
+        [("stub_quote", stubs), ("odd_ts_event", events)]
     }
 
     /// Price step, and the number of changes of the best prices that are no multiples of it;
@@ -209,7 +242,7 @@ impl Track {
     pub(super) fn step(&self) -> Option<(PriceStep, u64)> {
         match &self.stage {
             Stage::Binning(binning) => Some((binning.step, binning.off_step)),
-            Stage::Detecting { .. } | Stage::Ticking(_) => None,
+            Stage::Detecting { .. } | Stage::Ticking(_) | Stage::LeftOut(_) => None,
         }
     }
 
@@ -231,33 +264,9 @@ impl Track {
 
     /// A time of an update of the first day seen, to look the symbol up.
     pub(super) fn first_ts(&self) -> u64 {
-        self.parts.iter().min_by_key(|part| part.day).map_or(0, |part| part.ts)
+        let first = self.parts.iter().min_by_key(|part| part.day).map(|part| part.ts);
+        first.or(self.left_out().map(|left_out| left_out.ts)).unwrap_or(0)
     }
-}
-
-/// The largest power of ten, up to one price unit, that all prices are multiples of.
-fn decimal_step(records: &[Mbp10Msg]) -> Result<PriceStep, DepthError> {
-    let levels = records.iter().flat_map(|record| &record.levels);
-    let prices = levels.flat_map(|level| [level.bid_px, level.ask_px]);
-    let mut step = PRICE_SCALE;
-    for px in prices.filter(|px| *px != UNDEF_PRICE) {
-        while px % step != 0 {
-            step /= 10;
-        }
-    }
-    PriceStep::new(step)
-}
-
-/// Whether exchanges use such a step: 1, 2, 2.5 or 5 times a power of ten, from 1e-7 upwards.
-fn is_usual_tick(mut divisor: i64) -> bool {
-    const SMALLEST: i64 = 100;
-    if divisor < SMALLEST {
-        return false;
-    }
-    while divisor % 10 == 0 {
-        divisor /= 10;
-    }
-    matches!(divisor, 1 | 2 | 5 | 25)
 }
 
 /// Position of a day's part, which is made if it is the first of the day.
@@ -275,35 +284,4 @@ pub(super) fn part_of(day: Day, ts: u64, parts: &mut Vec<Part>) -> usize {
         });
     }
     at
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn usual_ticks() {
-        for step in [100, 50_000, 10_000_000, 250_000_000, 1_000_000_000, 20_000_000] {
-            assert!(is_usual_tick(step), "{step}");
-        }
-        for step in [-10, 0, 1, 10, 300, 70_000, 15_000_000] {
-            assert!(!is_usual_tick(step), "{step}");
-        }
-    }
-
-    #[test]
-    fn steps_of_few_prices() {
-        let check = |prices: &[i64], expected| {
-            let mut record = Mbp10Msg::default();
-            for (level, px) in record.levels.iter_mut().zip(prices) {
-                level.bid_px = *px;
-            }
-            assert_eq!(decimal_step(&[record]).unwrap().get(), expected, "{prices:?}");
-        };
-        check(&[], PRICE_SCALE);
-        check(&[0], PRICE_SCALE);
-        check(&[4_700_250_000_000], 10_000_000);
-        check(&[66_050_000_000, -1_000_000_000], 10_000_000);
-        check(&[1], 1);
-    }
 }

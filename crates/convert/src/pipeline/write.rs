@@ -204,7 +204,8 @@ pub(super) fn write_part(
         input.content.as_deref(),
         input.path,
     ));
-    let mut writer = BinWriter::create(folder.join(&relative), step.get(), config.writer)?;
+    let mut writer =
+        BinWriter::create_staged(spool.fs(), folder.join(&relative), step.get(), config.writer)?;
     let mut class_counts = edges.counters(config);
     let mut movements = part.movements.into_iter();
     spool.drain(part.bins, |bin, segment| {

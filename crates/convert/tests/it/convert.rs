@@ -6,7 +6,7 @@ use lob_convert::{
 use lob_depth::{BinRule, LabelSpec, MovementStream, twice_mid};
 use lob_store::Store;
 
-use crate::{market, several, small, tree};
+use crate::{market, small, tree};
 
 #[test]
 fn bins_cover_every_update_once() {
@@ -22,7 +22,7 @@ fn bins_cover_every_update_once() {
         assert_eq!((summary.records, summary.updates), (12_000, 12_000), "{rule}");
         let store = Store::open(&config.out).unwrap();
         let updates: u64 = store.files().iter().map(|file| file.meta().updates).sum();
-        assert_eq!(updates, 12_000, "{rule}");
+        assert_eq!(updates + summary.skipped["snapshot"], 12_000, "{rule}");
         assert_eq!(store.total_bins(), summary.rows, "{rule}");
         let days: std::collections::BTreeSet<_> =
             store.files().iter().map(|file| file.meta().day.clone()).collect();
@@ -73,16 +73,17 @@ fn movements_are_those_of_the_updates_themselves() {
     config.gap_ns = u64::MAX;
     convert(std::slice::from_ref(&input), &config, &()).unwrap();
 
-    // The same by hand: one stream of mids for each stretch between book clears.
+    // The same by hand: one stream of mids for each stretch between snapshots.
     let LabelSpec { .. } = config.label;
     let mut expected = vec![None; 4_000];
     let mut stream = RecordStream::open(&input).unwrap();
     let mut movements = MovementStream::new(config.label).unwrap();
     let (mut first, mut n) = (0, 0);
     while let Some(update) = stream.next().unwrap() {
-        if update.action as u8 == b'R' {
+        if update.flags.is_snapshot() {
             movements = MovementStream::new(config.label).unwrap();
             first = n;
+            continue;
         }
         let touch = &update.levels[0];
         if let Some(m) = movements.push(twice_mid(touch.bid_px, touch.ask_px).unwrap()) {
@@ -116,7 +117,7 @@ fn conversions_repeat_to_the_byte() {
         .map(|n| market(folder.path(), &format!("{n}.mbo.dbn.zst"), 4_000 + n, 2, 1))
         .collect();
     let hashes = |out: &str, jobs| {
-        let mut config = several(folder.path().join(out));
+        let mut config = small(folder.path().join(out));
         config.jobs = jobs;
         let summary = convert(&inputs, &config, &()).unwrap();
         summary.outputs.iter().map(|o| o.sha256.clone()).collect::<Vec<_>>()
@@ -134,7 +135,7 @@ fn filters_by_symbol_and_id() {
     assert!(summary.outputs.iter().all(|output| output.symbol == "ESM4"));
     let kept: u64 =
         Store::open(&config.out).unwrap().files().iter().map(|f| f.meta().updates).sum();
-    assert_eq!(kept + summary.skipped["filtered"], 6_000);
+    assert_eq!(kept + summary.skipped["filtered"] + summary.skipped["snapshot"], 6_000);
 
     let mut by_id = small(folder.path().join("id"));
     by_id.instrument_ids = vec![summary.outputs[0].instrument_id];
@@ -184,7 +185,7 @@ fn class_edges_can_be_reused() {
 #[test]
 fn too_little_data_for_labels_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let input = market(folder.path(), "a.mbp-10.dbn.zst", 500, 1, 1);
+    let input = market(folder.path(), "a.mbp-10.dbn.zst", 1_500, 1, 1);
     let mut config = small(folder.path().join("out"));
     config.label = LabelSpec::default();
     let summary = convert(&[input], &config, &()).unwrap();
@@ -210,7 +211,9 @@ fn bad_settings_are_refused_before_anything_is_made() {
     check(|config| config.price_step = PriceStepChoice::Fixed(0));
     check(|config| config.jobs = 0);
     check(|config| config.class_edges = ClassEdges::Fixed(vec![1.0, 0.0, 2.0, 3.0]));
-    check(|config| config.day_start_ns = u64::MAX);
+    check(|config| config.day_start_ns = i64::MIN);
+    check(|config| config.day_start_ns = i64::MAX);
+    check(|config| config.price_steps = [("A".to_owned(), 0)].into());
 }
 
 #[test]
@@ -220,7 +223,8 @@ fn stores_and_inputs_can_be_inspected() {
     let config = small(folder.path().join("out"));
     let summary = convert(std::slice::from_ref(&input), &config, &()).unwrap();
     let Inspection::Store(store) = inspect(&config.out).unwrap() else { panic!("a store") };
-    assert_eq!((store.rows, store.samples, store.updates), (summary.rows, summary.samples, 3_000));
+    assert_eq!((store.rows, store.samples), (summary.rows, summary.samples));
+    assert_eq!(store.updates + summary.skipped["snapshot"], 3_000);
     assert_eq!(store.class_counts.iter().sum::<u64>(), summary.samples);
     assert!(store.health.is_empty(), "{:?}", store.health);
     assert_eq!(store.files.len(), 2);

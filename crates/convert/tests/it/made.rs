@@ -1,10 +1,13 @@
 //! DBN files made record by record.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+};
 
 use dbn::{
-    InstrumentDefMsg, MappingInterval, Mbp10Msg, Metadata, MetadataBuilder, RecordHeader, SType,
-    Schema, SymbolMapping,
+    FlagSet, InstrumentDefMsg, MappingInterval, MboMsg, Mbp10Msg, Metadata, MetadataBuilder,
+    RecordHeader, SType, Schema, SymbolMapping,
     encode::{DbnEncodable, EncodeRecord, dbn::Encoder},
     rtype,
 };
@@ -80,6 +83,48 @@ pub(crate) fn books(folder: &Path, name: &str, mapped: &[Mapped], records: &[Mbp
     let path = folder.join(name);
     write(&path, &metadata(Schema::Mbp10, mapped), records);
     path
+}
+
+/// A file of orders; its header spans the first `days` days of April 2024, or has no end if 0.
+pub(crate) fn orders(folder: &Path, name: &str, days: u64, records: &[MboMsg]) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, &spanning(metadata(Schema::Mbo, &[]), days), records);
+    path
+}
+
+/// A file of book updates whose header spans the first `days` days of April 2024.
+pub(crate) fn books_of(folder: &Path, name: &str, days: u64, records: &[Mbp10Msg]) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, &spanning(metadata(Schema::Mbp10, &[]), days), records);
+    path
+}
+
+fn spanning(metadata: Metadata, days: u64) -> Metadata {
+    let end =
+        NonZeroU64::new(days).map(|days| days.saturating_mul(NonZeroU64::new(DAY_NS).unwrap()));
+    Metadata { end: end.map(|length| length.saturating_add(DAY_1)), ..metadata }
+}
+
+/// A market-by-order record of instrument 17, times in nanoseconds: `(ts_recv, ts_event)`.
+pub(crate) fn order(
+    (ts_recv, ts_event): (u64, u64),
+    flags: FlagSet,
+    (action, side): (char, char),
+    order_id: u64,
+    steps: i64,
+) -> MboMsg {
+    let byte = |letter| u8::try_from(letter).unwrap().cast_signed();
+    MboMsg {
+        hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, 17, ts_event),
+        order_id,
+        price: if action == 'R' { dbn::UNDEF_PRICE } else { steps * QUARTER },
+        size: if action == 'R' { 0 } else { 3 },
+        flags,
+        action: byte(action),
+        side: byte(side),
+        ts_recv,
+        ..MboMsg::default()
+    }
 }
 
 /// A file with the definition of one instrument.

@@ -9,7 +9,6 @@
 
 mod convert;
 mod corruption;
-mod duplicates;
 mod durability;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
@@ -17,15 +16,20 @@ mod faults;
 mod formats;
 mod golden;
 mod hashes;
+mod hostile;
 mod made;
 mod real;
 mod redelivery;
 mod reference;
 mod seeds;
 mod segments;
+mod sessions;
 mod shards;
+mod snapshots;
+mod steps;
 mod stream;
 mod ticks;
+mod times;
 
 use std::path::{Path, PathBuf};
 
@@ -48,11 +52,6 @@ fn small(out: PathBuf) -> ConvertConfig {
     (config.label.lookback, config.label.lookforward, config.label.offset) = (100, 80, 10);
     config.label.classes = 5;
     config
-}
-
-/// The same for markets of one day that differ: tests of runs over many files do not care.
-fn several(out: PathBuf) -> ConvertConfig {
-    ConvertConfig { keep_duplicates: true, ..small(out) }
 }
 
 /// All files and folders below `root`, relative and sorted.

@@ -39,9 +39,18 @@ fn conversion() {
         let folder = tempfile::tempdir().unwrap();
         let config = ConvertConfig::new(folder.path().join("out"));
         let result = convert(&[real.join(name)], &config, &());
+        if name.contains("20231224") {
+            let error = result.expect_err("nothing but a snapshot").to_string();
+            assert!(error.contains("only a snapshot of the book"), "{error}");
+            continue;
+        }
         let summary = result.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((summary.records, summary.updates), (records, updates), "{name}");
         if name.contains("20231225") {
+            // The orders of the snapshot are of the 24th, and there is no event before 22:00.
+            assert!(summary.outputs.iter().all(|o| o.day == "2023-12-25"));
+            let file = lob_store::BinFile::open(&summary.outputs[0].path).unwrap();
+            assert!(file.ts_event(0).unwrap() >= 1_703_541_600_000_000_000);
             // A quarter point, and more than one symbol may trade in the file.
             assert!(summary.outputs.iter().all(|o| o.price_step % 50_000_000 == 0));
             assert!(summary.rows >= 437, "{} bins", summary.rows);

@@ -115,7 +115,7 @@ fn a_session_may_begin_the_evening_before() {
     let input =
         books(folder.path(), "a.dbn", &[], &updates(17, DAY_1 + DAY_NS - 30 * SECOND_NS, 60, 100));
     let mut config = config(folder.path().join("out"));
-    config.day_start_ns = 22 * 3_600 * SECOND_NS;
+    config.day_start_ns = -2 * 3_600 * 1_000_000_000;
     let summary = convert(&[input], &config, &()).unwrap();
     assert_eq!(summary.outputs.len(), 1, "midnight is no break of such a session");
     assert_eq!(segments(&config, 17, "2024-04-02").0, [3]);

@@ -8,6 +8,9 @@ use crate::{
     DepthError, LEVELS, Level, Levels, NO_PRICE, PriceStep, SLOTS, UNDEF_PRICE, UpdateMeta,
 };
 
+/// How much older than the open bin an update may be and still count as merely late.
+const LATE_NS_MAX: u64 = 1_000_000_000;
+
 /// Turns a stream of book updates into bins, one update at a time.
 ///
 /// Most updates change one level or none at all, so the state of a slot is kept until it changes
@@ -36,6 +39,11 @@ pub struct BinBuilder {
     n_pushed: u64,
     /// Interval of the open bin, for bins by time.
     interval: u64,
+    /// Whether the last update was much older than that interval.
+    is_behind: bool,
+    /// Lowest and highest price of a level.
+    price_bounds: (i64, i64),
+    n_off_bounds: u64,
     open: Open,
     /// The book after the last update, and the same by slots.
     last: [Level; LEVELS],
@@ -83,6 +91,9 @@ impl BinBuilder {
             step,
             n_pushed: 0,
             interval: 0,
+            is_behind: false,
+            price_bounds: axis(step),
+            n_off_bounds: 0,
             open: Open::default(),
             last: [Level::EMPTY; LEVELS],
             slots: [Slot { steps: NO_PRICE, size: 0, count: 0, since: 0 }; SLOTS],
@@ -97,13 +108,27 @@ impl BinBuilder {
         self.open.n_updates
     }
 
+    /// Levels below `lowest` or above `highest`, in 1e-9 price units, are absent from now on. No
+    /// bounds go beyond the prices whose number of steps fits: that is where they are at first.
+    #[inline]
+    pub fn set_price_bounds(&mut self, lowest: i64, highest: i64) {
+        let (least, most) = axis(self.step);
+        self.price_bounds = (lowest.max(least), highest.min(most));
+    }
+
+    /// How often a level came to stand beyond the bounds, and was absent.
+    #[must_use]
+    pub const fn n_off_bounds(&self) -> u64 {
+        self.n_off_bounds
+    }
+
     /// Takes in the book after an update. Returns a bin when one is complete: with the update that
     /// fills it for bins by updates and by volume, with the first update after it for bins by
-    /// time.
+    /// time. A level at a price that is too many steps is absent.
     ///
     /// # Errors
-    /// [`DepthError::PriceRange`] for a price that is too many steps, [`DepthError::UndefinedTime`]
-    /// for bins by time. The update is then not counted and the open bin is as before.
+    /// [`DepthError::UndefinedTime`] for bins by time. The update is then not counted and the open
+    /// bin is as before.
     #[inline]
     pub fn push(
         &mut self,
@@ -115,7 +140,8 @@ impl BinBuilder {
             changed |= u32::from(differs(book.level(i), self.last[i])) << i;
         }
         // Everything that can fail comes before anything that changes.
-        let steps = if changed == 0 { [(0, 0); LEVELS] } else { self.steps(book, changed)? };
+        let (steps, n_off) =
+            if changed == 0 { ([(0, 0); LEVELS], 0) } else { self.steps(book, changed)? };
         let mut closed = None;
         if let BinRule::TimeNs(width) = self.rule {
             if meta.ts_event == u64::MAX {
@@ -126,9 +152,14 @@ impl BinBuilder {
                 self.interval = interval;
             } else if interval > self.interval {
                 closed = self.close();
-                self.interval = interval;
+                (self.interval, self.is_behind) = (interval, false);
+            } else if interval < self.interval {
+                closed = self.look_back(meta.ts_event, width);
+            } else {
+                self.is_behind = false;
             }
         }
+        self.n_off_bounds += n_off;
         while changed != 0 {
             let i = changed.trailing_zeros() as usize;
             changed &= changed - 1;
@@ -148,34 +179,53 @@ impl BinBuilder {
         Ok(closed)
     }
 
+    /// An update older than the open bin: where a second one in a row is much older, the time of
+    /// the bin was wrong, and it must not swallow all that follows.
+    #[cold]
+    fn look_back(&mut self, ts_event: u64, width: u64) -> Option<Bin> {
+        let was_behind = self.is_behind;
+        self.is_behind = self.interval * width - ts_event > LATE_NS_MAX;
+        if !(was_behind && self.is_behind) {
+            return None;
+        }
+        (self.interval, self.is_behind) = (ts_event / width, false);
+        self.close()
+    }
+
     /// Ends the stream or a segment of it: the bin that was being filled, if it has any update.
     /// The builder may be used on; update indices go on counting.
     pub fn finish(&mut self) -> Option<Bin> {
         self.close()
     }
 
-    /// Prices of the changed levels in steps, bid and ask; those of the others are not looked at.
+    /// Prices of the changed levels in steps, bid and ask, and how many lie beyond the bounds; those
+    /// of the others are not looked at.
     #[inline]
     fn steps(
         &self,
         book: &impl Levels,
         mut changed: u32,
-    ) -> Result<[(i32, i32); LEVELS], DepthError> {
+    ) -> Result<([(i32, i32); LEVELS], u64), DepthError> {
         let mut steps = [(0, 0); LEVELS];
+        let (lowest, highest) = self.price_bounds;
+        let mut n_off = 0;
         while changed != 0 {
             let i = changed.trailing_zeros() as usize;
             changed &= changed - 1;
             let (level, last) = (book.level(i), self.last[i]);
-            let of = |px: i64, last_px: i64, slot: usize| match px {
+            let mut of = |px: i64, last_px: i64, slot: usize| match px {
                 // A division is dear, and a change of size alone needs none.
                 px if px == last_px => Ok(self.slots[slot].steps),
-                UNDEF_PRICE => Ok(NO_PRICE),
+                px if px < lowest || px > highest => {
+                    n_off += u64::from(px != UNDEF_PRICE);
+                    Ok(NO_PRICE)
+                }
                 px => self.step.to_steps(px),
             };
             steps[i] =
                 (of(level.bid_px, last.bid_px, i)?, of(level.ask_px, last.ask_px, LEVELS + i)?);
         }
-        Ok(steps)
+        Ok((steps, n_off))
     }
 
     /// Puts a level in the place of the one before.
@@ -278,6 +328,13 @@ impl BinBuilder {
         };
         (size, stats::sample_variance(n, sum, sum_of_squares))
     }
+}
+
+/// Lowest and highest price whose number of steps fits.
+fn axis(step: PriceStep) -> (i64, i64) {
+    // One less than `to_steps` takes, for its estimate rounds.
+    let most = step.to_price(i32::MAX - 1);
+    (-most, most.min(UNDEF_PRICE - 1))
 }
 
 /// Whether two levels differ, without a branch for each field: which one it is that changed cannot

@@ -11,7 +11,8 @@ pub enum BinRule {
     Updates(u32),
     /// Bins on a fixed grid of this many nanoseconds since the epoch. A bin ends when an update of
     /// a later interval arrives; intervals without updates make no bin, and an update that is
-    /// older than the open bin is counted in it.
+    /// older than the open bin is counted in it. A second one in a row that is older by more than
+    /// a second begins a bin of its own interval: one odd time swallows nothing.
     TimeNs(u64),
     /// With the update that brings the traded volume of the bin to at least this many units.
     Volume(u64),

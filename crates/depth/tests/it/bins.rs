@@ -121,13 +121,45 @@ fn refusals() {
     let book = touch(Some((100, 1)), None);
     let no_time = UpdateMeta { ts_event: u64::MAX, ..meta(0, 0) };
     assert_eq!(by_time.push(no_time, &book), Err(DepthError::UndefinedTime { update: 0 }));
-    // A price out of range is refused and leaves the bin as it was.
-    let mut builder = builder(BinRule::Updates(2), SizeAggregate::Median);
-    assert_eq!(builder.push(meta(1, 0), &book), Ok(None));
-    let far = touch(Some((1 << 31, 1)), None);
-    assert!(matches!(builder.push(meta(2, 0), &far), Err(DepthError::PriceRange { .. })));
-    let bin = builder.push(meta(3, 0), &book).expect("valid").expect("full");
-    assert_eq!((bin.px[0], bin.last_update, bin.order_count[0]), (100, 1, 2));
+}
+
+#[test]
+fn a_price_beyond_the_axis_is_an_absent_level() {
+    let book = touch(Some((100, 1)), None);
+    let bin_of = |far: i64, bounds: Option<(i64, i64)>| {
+        let mut builder = builder(BinRule::Updates(3), SizeAggregate::Median);
+        if let Some((lowest, highest)) = bounds {
+            builder.set_price_bounds(lowest * STEP, highest * STEP);
+        }
+        assert_eq!(builder.push(meta(1, 0), &book), Ok(None));
+        assert_eq!(builder.push(meta(2, 0), &touch(Some((far, 9)), None)), Ok(None));
+        let bin = builder.push(meta(3, 0), &book).expect("valid").expect("full");
+        (bin.px[0], bin.size[0], bin.order_count[0], builder.n_off_bounds())
+    };
+    for far in [1 << 31, -(1 << 31), 1 << 40] {
+        assert_eq!(bin_of(far, None), (100, 1.0, 2, 1), "{far}");
+    }
+    assert_eq!(bin_of(106, None), (102, 1.0, 3, 0));
+    assert_eq!(bin_of(106, Some((50, 105))), (100, 1.0, 2, 1));
+    assert_eq!(bin_of(49, Some((50, 105))), (100, 1.0, 2, 1));
+    // No bounds reach beyond the axis.
+    assert_eq!(bin_of(1 << 31, Some((-(1 << 33), 1 << 33))), (100, 1.0, 2, 1));
+}
+
+#[test]
+fn one_odd_time_swallows_nothing() {
+    const S: u64 = 1_000_000_000;
+    let at = |times: &[u64]| times.iter().map(|&ts| (ts * S, 0)).collect::<Vec<_>>();
+    let rule = BinRule::TimeNs(10 * S);
+    // Of the far future, and back: the next update is in doubt, the one after begins a bin.
+    let odd = [10, 11, 5_000, 12, 13, 14, 20, 31];
+    assert_eq!(lengths(rule, &at(&odd)), [2, 2, 2, 1, 1]);
+    // The far past stays in the open bin, and so does one late update after another.
+    assert_eq!(lengths(rule, &at(&[10, 11, 3, 12, 2, 13, 20])), [6, 1]);
+    let late = [20 * S, 20 * S - 1, 20 * S - 2, 20 * S - 3, 21 * S].map(|ts| (ts, 0));
+    assert_eq!(lengths(rule, &late), [5]);
+    // A clock that was set back for good.
+    assert_eq!(lengths(rule, &at(&[100, 101, 12, 13, 14, 20])), [3, 2, 1]);
 }
 
 fn any_book() -> impl Strategy<Value = [Level; LEVELS]> {

@@ -59,8 +59,13 @@ fn resampled(samples: &AbSamples, config: &PairedConfig) -> Option<AbResult> {
 /// are further apart than the tolerance.
 fn exact(samples: &AbSamples, tolerance: f64) -> Option<AbResult> {
     let found = medians(samples)?;
+    let is_known = |pair: &(f64, f64)| pair.0.is_finite() && pair.1.is_finite();
+    if !samples.blocks.iter().flatten().all(is_known) {
+        // Figures that repeat do not go missing: nothing is called equal by leaving them out.
+        return Some(found);
+    }
     let side = |pick: fn(&(f64, f64)) -> f64| -> (f64, f64) {
-        let values = samples.blocks.iter().flatten().map(pick).filter(|x| x.is_finite());
+        let values = samples.blocks.iter().flatten().map(pick);
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
     };
     let (baseline, candidate) = (side(|p| p.0), side(|p| p.1));
@@ -128,6 +133,18 @@ mod tests {
     fn verdict(samples: AbSamples) -> (PairedVerdict, f64) {
         let found = judge_metrics(&[samples], &PairedConfig::default());
         (found[0].verdict, found[0].effect)
+    }
+
+    /// Leaving out what is no number would call the rest equal.
+    #[test]
+    fn figures_that_go_missing_are_not_called_equal() {
+        let same = [(1000.0, 1000.0); 4];
+        for odd in [(1000.0, f64::NAN), (f64::NAN, 1000.0), (1000.0, f64::INFINITY)] {
+            let mut pairs = same;
+            pairs[2] = odd;
+            let found = verdict(samples(Direction::LowerIsBetter, Some(0.0), &pairs));
+            assert_eq!(found.0, PairedVerdict::Inconclusive, "{odd:?}");
+        }
     }
 
     #[test]

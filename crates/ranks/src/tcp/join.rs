@@ -1,30 +1,50 @@
-//! How ranks meet: each says who it is, and rank 0 lets all of them go at once.
+//! How rank 0 meets the others: it greets many at once, and lets them all go together.
 
-use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::wire::{Peer, read_by, write_by};
+use super::greeting::{
+    ADMITTED, CHALLENGE, GREETING_LEN, Greeting, MAGIC, NONCE_LEN, PROOF_LEN, REFUSED, START, Side,
+    nonce,
+};
+use super::wire::{Peer, write_by};
 use super::{GRACE, JoinPlan};
 use crate::{RankError, RankList};
 
-/// First bytes of a greeting; the last one is the version of the protocol.
-const GREETING: [u8; 8] = *b"lobrank\x01";
+/// Time for a connection to say who it is, and to prove it.
+const GREETING_TIME: Duration = Duration::from_secs(10);
 
-const GREETING_LEN: usize = 16;
-
-/// Time for a stranger's connection to say who it is.
-const GREETING_TIME: Duration = Duration::from_secs(2);
+/// Connections that may be about to say who they are at the same time. One more takes the place of
+/// the one that has been silent for longest.
+const MAX_GREETINGS: usize = 64;
 
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Time to write an answer, which fits any socket's buffer.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
 
 /// Longest reason of a refusal.
-const MAX_REASON: usize = 1024;
+pub(super) const MAX_REASON: usize = 1024;
 
-pub(super) fn listen(address: &str) -> Result<TcpListener, RankError> {
-    let failed = |source| RankError::Listen { address: address.to_owned(), source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
+/// Where rank 0 is. Without a key only this machine may reach it.
+pub(super) fn addresses(plan: &JoinPlan) -> Result<std::io::Result<Vec<SocketAddr>>, RankError> {
+    let found = match plan.coordinator.to_socket_addrs() {
+        Ok(found) => found.collect::<Vec<_>>(),
+        Err(error) => return Ok(Err(error)),
+    };
+    let is_open = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+    if plan.key.is_none() && found.iter().any(is_open) {
+        return Err(RankError::NoKey { address: plan.coordinator.clone() });
+    }
+    Ok(Ok(found))
+}
+
+pub(super) fn listen(plan: &JoinPlan) -> Result<TcpListener, RankError> {
+    let failed = |source| RankError::Listen { address: plan.coordinator.clone(), source };
+    let addresses = addresses(plan)?.map_err(failed)?;
+    let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
@@ -34,17 +54,33 @@ pub(super) fn welcome(plan: &JoinPlan, listener: &TcpListener) -> Result<Vec<Pee
     let begun = Instant::now();
     let deadline = begun + plan.join_timeout;
     let mut joined: Vec<Option<Peer>> = (1..plan.world_size).map(|_| None).collect();
+    // In the order in which they came.
+    let mut greetings: Vec<Newcomer> = Vec::new();
     let failed = |source| RankError::Listen { address: plan.coordinator.clone(), source };
-    while joined.iter().any(Option::is_none) {
-        match listener.accept() {
-            Ok((stream, _)) => admit(plan, stream, &mut joined, deadline),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+    loop {
+        let is_idle = match listener.accept() {
+            Ok((stream, _)) => {
+                if greetings.len() == MAX_GREETINGS {
+                    greetings.remove(0);
+                }
+                greetings.extend(Newcomer::new(stream)?);
+                false
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
             // A connection that broke before it was taken up says nothing about the others.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => false,
             Err(error) => return Err(failed(error)),
+        };
+        let waiting = std::mem::take(&mut greetings);
+        greetings.extend(waiting.into_iter().filter_map(|one| one.listen(plan, &mut joined)));
+        if joined.iter().all(Option::is_some) {
+            break;
         }
         if Instant::now() < deadline {
+            if is_idle {
+                std::thread::sleep(PAUSE);
+            }
             continue;
         }
         let missing = joined.iter().zip(1..).filter(|(peer, _)| peer.is_none());
@@ -61,113 +97,146 @@ pub(super) fn welcome(plan: &JoinPlan, listener: &TcpListener) -> Result<Vec<Pee
     }
     let mut peers: Vec<Peer> = joined.into_iter().flatten().collect();
     for peer in &mut peers {
-        let written = write_by(&mut peer.stream, &[0], Instant::now() + GRACE);
+        let written = write_by(&mut peer.stream, &[START], Instant::now() + GRACE);
         written.map_err(|e| RankError::Lost { rank: peer.rank, reason: e.to_string() })?;
     }
     Ok(peers)
 }
 
-/// Takes a connection up if it is a rank that is still missing, and tells it why otherwise.
-fn admit(plan: &JoinPlan, mut stream: TcpStream, joined: &mut [Option<Peer>], deadline: Instant) {
-    let mut greeting = [0; GREETING_LEN];
-    let patience = deadline.min(Instant::now() + GREETING_TIME);
-    let is_ready = stream.set_nonblocking(false).and_then(|()| stream.set_nodelay(true)).is_ok();
-    if !is_ready
-        || read_by(&mut stream, &mut greeting, patience).is_err()
-        || greeting[..7] != GREETING[..7]
-    {
-        // A stranger: it gets no answer and keeps nobody waiting.
-        return;
+/// A connection that has not yet said who it is, or not proved it.
+struct Newcomer {
+    stream: TcpStream,
+    until: Instant,
+    challenge: [u8; NONCE_LEN],
+    /// Its greeting, and its proof once it was challenged.
+    heard: [u8; GREETING_LEN + PROOF_LEN],
+    n_heard: usize,
+    is_challenged: bool,
+}
+
+impl Newcomer {
+    /// `None` for a connection that is gone already.
+    fn new(stream: TcpStream) -> Result<Option<Self>, RankError> {
+        let is_ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok();
+        let newcomer = Self {
+            stream,
+            until: Instant::now() + GREETING_TIME,
+            challenge: nonce()?,
+            heard: [0; GREETING_LEN + PROOF_LEN],
+            n_heard: 0,
+            is_challenged: false,
+        };
+        Ok(is_ready.then_some(newcomer))
     }
-    if greeting[7] != GREETING[7] {
-        return refuse(&mut stream, "it runs another version of this program");
+
+    /// Takes in what has come, without waiting for more. `None` once it has joined or was sent
+    /// away.
+    fn listen(mut self, plan: &JoinPlan, joined: &mut [Option<Peer>]) -> Option<Self> {
+        loop {
+            let wanted = if self.is_challenged { self.heard.len() } else { GREETING_LEN };
+            match self.stream.read(&mut self.heard[self.n_heard..wanted]) {
+                Ok(0) => return None,
+                Ok(n) => self.n_heard += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return (Instant::now() < self.until).then_some(self);
+                }
+                Err(_) => return None,
+            }
+            let magic = &self.heard[..self.n_heard.min(MAGIC.len())];
+            let (name, version) = magic.split_at(magic.len().min(MAGIC.len() - 1));
+            if name != &MAGIC[..name.len()] {
+                // A stranger gets no answer.
+                return None;
+            }
+            if version.first().is_some_and(|version| *version != MAGIC[7]) {
+                return self.sent_away("it runs another version of this program");
+            }
+            if self.n_heard < wanted {
+                continue;
+            }
+            match (self.is_challenged, &plan.key) {
+                (false, _) => {
+                    if let Some(reason) = self.misfit(plan, joined) {
+                        return self.sent_away(&reason);
+                    }
+                    let challenge = [&[CHALLENGE][..], &self.challenge].concat();
+                    self.is_challenged = true;
+                    if !answer(&mut self.stream, &challenge) {
+                        return None;
+                    }
+                    if plan.key.is_none() {
+                        return self.admit(&[ADMITTED], plan, joined);
+                    }
+                }
+                (true, Some(key)) => {
+                    let (greeting, proof) = self.said();
+                    if !Side::Guest.has_proved(key, &greeting, &self.challenge, &proof) {
+                        return self.sent_away("it has another join key");
+                    }
+                    let own = Side::Host.prove(key, &greeting, &self.challenge)?;
+                    let admitted = [&[ADMITTED][..], &own].concat();
+                    return self.admit(&admitted, plan, joined);
+                }
+                (true, None) => return None,
+            }
+        }
     }
-    let number = |at: usize| {
-        let bytes = u32::from_le_bytes(std::array::from_fn(|i| greeting[at + i]));
-        usize::try_from(bytes).unwrap_or(usize::MAX)
-    };
-    let (world_size, rank) = (number(8), number(12));
-    if world_size != plan.world_size {
-        let reason =
-            format!("it was started with a world size of {world_size}, not {}", plan.world_size);
-        return refuse(&mut stream, &reason);
+
+    fn said(&self) -> ([u8; GREETING_LEN], [u8; PROOF_LEN]) {
+        let (greeting, proof) = self.heard.split_at(GREETING_LEN);
+        (std::array::from_fn(|i| greeting[i]), std::array::from_fn(|i| proof[i]))
     }
-    let Some(place) = rank.checked_sub(1).and_then(|at| joined.get_mut(at)) else {
-        return refuse(&mut stream, "there is one rank 0");
-    };
-    // A rank that gave up and was started again takes its old place.
-    if place.as_ref().is_some_and(|peer| !peer.is_gone()) {
-        return refuse(&mut stream, "there is one already; each rank has a number of its own");
+
+    /// Why it cannot be one of the ranks that are still missing.
+    fn misfit(&self, plan: &JoinPlan, joined: &[Option<Peer>]) -> Option<String> {
+        let Greeting { world_size, rank, has_key, .. } = Greeting::decode(&self.said().0);
+        if world_size != plan.world_size {
+            let own = plan.world_size;
+            return Some(format!("it was started with a world size of {world_size}, not {own}"));
+        }
+        if has_key != plan.key.is_some() {
+            let (with, without) = if has_key { ("it", "rank 0") } else { ("rank 0", "it") };
+            return Some(format!("{with} has a join key and {without} has none"));
+        }
+        let Some(place) = rank.checked_sub(1).and_then(|at| joined.get(at)) else {
+            return Some("there is one rank 0".into());
+        };
+        // A rank that gave up and was started again takes its old place.
+        let is_taken = place.as_ref().is_some_and(|peer| !peer.is_gone());
+        is_taken.then(|| "there is one already; each rank has a number of its own".into())
     }
-    *place = Some(Peer::new(rank, stream));
+
+    /// Gives it the place of its rank.
+    fn admit(mut self, words: &[u8], plan: &JoinPlan, joined: &mut [Option<Peer>]) -> Option<Self> {
+        // Another one may have come while this one proved who it is.
+        if let Some(reason) = self.misfit(plan, joined) {
+            return self.sent_away(&reason);
+        }
+        let rank = Greeting::decode(&self.said().0).rank;
+        let place = rank.checked_sub(1).and_then(|at| joined.get_mut(at))?;
+        let is_there =
+            answer(&mut self.stream, words) && self.stream.set_nonblocking(false).is_ok();
+        if is_there {
+            *place = Some(Peer::new(rank, self.stream));
+        }
+        None
+    }
+
+    fn sent_away(mut self, reason: &str) -> Option<Self> {
+        refuse(&mut self.stream, reason);
+        None
+    }
+}
+
+/// Says something short; whether it could be said.
+fn answer(stream: &mut TcpStream, words: &[u8]) -> bool {
+    write_by(stream, words, Instant::now() + ANSWER_TIME).is_ok()
 }
 
 fn refuse(stream: &mut TcpStream, reason: &str) {
     let reason = &reason.as_bytes()[..reason.len().min(MAX_REASON)];
     let length = u16::try_from(reason.len()).unwrap_or(u16::MAX);
-    let answer = [&[1][..], &length.to_le_bytes(), reason].concat();
     // Whoever is refused may be gone already.
-    drop(write_by(stream, &answer, Instant::now() + GREETING_TIME));
-}
-
-/// Connects to rank 0, trying until it listens, and waits for its word to start.
-pub(super) fn find(plan: &JoinPlan) -> Result<Peer, RankError> {
-    let begun = Instant::now();
-    let deadline = begun + plan.join_timeout;
-    let not_found = |reason: String| RankError::NoCoordinator {
-        address: plan.coordinator.clone(),
-        waited_s: begun.elapsed().as_secs_f64(),
-        reason,
-    };
-    let mut stream = loop {
-        match connect(&plan.coordinator, deadline) {
-            Ok(stream) => break stream,
-            Err(error) if Instant::now() >= deadline => return Err(not_found(error.to_string())),
-            Err(_) => std::thread::sleep(PAUSE),
-        }
-    };
-    let mut greeting = GREETING.to_vec();
-    for number in [plan.world_size, plan.rank] {
-        greeting.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
-    }
-    let answer = write_by(&mut stream, &greeting, deadline)
-        .and_then(|()| answer(&mut stream, deadline + GRACE));
-    match answer {
-        Ok(None) => Ok(Peer::new(0, stream)),
-        Ok(Some(reason)) => Err(RankError::Refused { rank: plan.rank, reason }),
-        Err(error) => Err(not_found(match error.kind() {
-            ErrorKind::TimedOut => "it did not say that all ranks are there".into(),
-            ErrorKind::UnexpectedEof => "it closed the connection".into(),
-            _ => error.to_string(),
-        })),
-    }
-}
-
-fn connect(address: &str, deadline: Instant) -> std::io::Result<TcpStream> {
-    let mut last = std::io::Error::new(ErrorKind::NotFound, "the name has no address");
-    for address in address.to_socket_addrs()? {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match TcpStream::connect_timeout(&address, left.max(Duration::from_millis(1))) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// `None` to start, or why not.
-fn answer(stream: &mut TcpStream, deadline: Instant) -> std::io::Result<Option<String>> {
-    let mut kind = [0];
-    read_by(stream, &mut kind, deadline)?;
-    if kind == [0] {
-        return Ok(None);
-    }
-    let mut length = [0; 2];
-    read_by(stream, &mut length, deadline)?;
-    let mut reason = vec![0; usize::from(u16::from_le_bytes(length)).min(MAX_REASON)];
-    read_by(stream, &mut reason, deadline)?;
-    Ok(Some(String::from_utf8_lossy(&reason).into_owned()))
+    answer(stream, &[&[REFUSED][..], &length.to_le_bytes(), reason].concat());
 }

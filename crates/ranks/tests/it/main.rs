@@ -6,8 +6,9 @@
     reason = "tests compare exact sums of small numbers"
 )]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod strangers;
+
+use std::net::TcpListener;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ fn plan(rank: usize, world_size: usize, coordinator: &str) -> JoinPlan {
         rank,
         world_size,
         coordinator: coordinator.to_owned(),
+        key: None,
         join_timeout: Duration::from_secs(60),
         peer_timeout: Duration::from_secs(60),
     }
@@ -96,55 +98,6 @@ fn a_rank_that_never_comes_is_named() {
 
     let alone = TcpRanks::join(&short(1)).unwrap_err().to_string();
     assert!(alone.starts_with("rank 0 was not reached at `127.0.0.1:"), "{alone}");
-}
-
-#[test]
-fn strangers_and_wrong_ranks_do_not_get_in() {
-    let address = free_address();
-    let host = plan(0, 3, &address);
-    let host = std::thread::spawn(move || TcpRanks::join(&host).unwrap());
-    // Until somebody listens.
-    let mut stranger = loop {
-        match TcpStream::connect(&address) {
-            Ok(stream) => break stream,
-            Err(_) => std::thread::yield_now(),
-        }
-    };
-    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    for (rank, world_size, expected) in
-        [(1, 4, "a world size of 4, not 3"), (3, 4, "a world size of 4, not 3")]
-    {
-        let error = TcpRanks::join(&plan(rank, world_size, &address)).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("rank 0 refused rank {rank}: ")), "{error}");
-        assert!(error.contains(expected), "{error}");
-    }
-    let greet = |rank: u8| {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        stream.write_all(&[&b"lobrank\x01\x03\0\0\0"[..], &[rank, 0, 0, 0]].concat()).unwrap();
-        stream
-    };
-    // A rank that went away before all were there makes room for its successor; a third one with
-    // its number does not get in. Connections are taken up in the order in which they came.
-    drop(greet(1));
-    let mut second = greet(1);
-    let mut third = greet(1);
-    let mut zero = greet(0);
-    let last = plan(2, 3, &address);
-    let last = std::thread::spawn(move || TcpRanks::join(&last).unwrap());
-    let said = |stream: &mut TcpStream| {
-        let mut kind = [9];
-        stream.read_exact(&mut kind).unwrap();
-        let mut text = String::new();
-        if kind == [1] {
-            stream.read_to_string(&mut text).unwrap();
-        }
-        text
-    };
-    assert!(said(&mut third).contains("there is one already"));
-    assert!(said(&mut zero).contains("there is one rank 0"));
-    assert_eq!(said(&mut second), "", "it may start");
-    drop(last.join().unwrap());
-    drop(host.join().unwrap());
 }
 
 #[test]

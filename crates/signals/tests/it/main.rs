@@ -12,7 +12,6 @@ mod batch;
 mod golden;
 mod look_ahead;
 mod pipeline;
-mod quiet;
 mod special;
 mod studies;
 #[cfg(feature = "burn")]

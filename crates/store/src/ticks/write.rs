@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Compression, FORMAT_VERSION, FileSummary, StoreError,
+    fs::SharedFs,
     writer::{AtomicFile, ChunkWriter, Values, encode_error},
 };
 
@@ -217,11 +218,31 @@ impl TickWriter {
     /// # Errors
     /// The folder or the temporary file cannot be made, or an option is out of range.
     pub fn create(path: impl AsRef<Path>, options: TickOptions) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Self::open(path.as_ref(), options, AtomicFile::create)
+    }
+
+    /// As [`create`](Self::create), in a folder of `fs` that nobody reads: the file is written in
+    /// its place, and only its content is synced. The caller moves it to where it shall last.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); there must be no file yet.
+    pub fn create_staged(
+        fs: &SharedFs,
+        path: impl AsRef<Path>,
+        options: TickOptions,
+    ) -> Result<Self, StoreError> {
+        Self::open(path.as_ref(), options, |path| AtomicFile::staged(fs, path))
+    }
+
+    fn open(
+        path: &Path,
+        options: TickOptions,
+        create: impl FnOnce(&Path) -> Result<AtomicFile, StoreError>,
+    ) -> Result<Self, StoreError> {
         let encode = |source| encode_error(path, source);
         let root = columns::parquet_schema().map_err(encode)?;
         let properties = Arc::new(properties(options).map_err(encode)?);
-        let file = AtomicFile::create(path)?;
+        let file = create(path)?;
         Ok(Self {
             path: path.to_owned(),
             schema: SchemaDescriptor::new(Arc::clone(&root)),

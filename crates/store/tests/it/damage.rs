@@ -1,7 +1,9 @@
 use std::{fs, io::Write as _, path::Path, sync::Arc};
 
 use lob_depth::BinColumns;
-use lob_store::{BinFile, Compression, LabelColumns, StoreError, StoreMeta, WriterOptions};
+use lob_store::{
+    BinFile, Compression, LabelColumns, Planes, StoreError, StoreMeta, StoredBin, WriterOptions,
+};
 use parquet::{
     data_type::Int64Type,
     file::{
@@ -82,6 +84,52 @@ fn a_damaged_page_is_named_by_column_and_row() {
     assert!(refused.contains("column `bid_sz_var_00`, page at row `16`"), "{refused}");
     assert!(refused.contains("CRC-32"), "{refused}");
     assert_eq!(found, before, "nothing is appended by a failed read");
+}
+
+/// A file that is right in all else: pages, checksums, counts.
+#[test]
+fn a_cell_that_is_no_number_is_named_by_column_and_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    for compression in [Compression::None, Compression::Zstd(3)] {
+        for (odd, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-1.0 / 0.0, "-inf")] {
+            let set: [(&str, fn(&mut StoredBin, f64)); 3] = [
+                ("bid_sz_02", |row, x| row.bin.size[2] = x),
+                ("ask_sz_var_09", |row, x| row.bin.size_variance[19] = x),
+                ("price_movement", |row, x| row.movement = Some(x)),
+            ];
+            for (column, set) in set {
+                let mut rows = rows(60, 3);
+                // The later one comes second.
+                for row in [41, 37] {
+                    rows[row].bin.px[2] = 18_700;
+                    rows[row].bin.px[19] = 18_900;
+                    set(&mut rows[row], odd);
+                }
+                write(&path, &rows, options(compression));
+                let file = BinFile::open(&path).unwrap();
+                let (mut found, before) = (BinColumns::default(), BinColumns::default());
+                let refused = match column {
+                    "price_movement" => {
+                        assert!(file.labels(0..37).is_ok() && file.labels(42..60).is_ok());
+                        assert!(file.row_label(37).is_err() && file.row_label(38).is_ok());
+                        file.labels(5..60).unwrap_err()
+                    }
+                    _ => {
+                        file.read_planes(0..60, Planes::NONE, &mut found).unwrap();
+                        found.clear();
+                        file.read(0..37, &mut found).unwrap();
+                        found.clear();
+                        file.read(5..60, &mut found).unwrap_err()
+                    }
+                };
+                let refused = refused.to_string();
+                assert!(refused.contains(&format!("column `{column}`, row `37`")), "{refused}");
+                assert!(refused.contains(&format!("`{shown}`")), "{refused}");
+                assert_eq!(found, before, "nothing is appended by a failed read");
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lob_metrics::stats::SplitMix64;
 use lob_metrics::{AbMetric, AbSamples, Sitting};
 
@@ -34,6 +34,9 @@ impl CommandSitting {
     pub(super) fn open(args: &Args, seed: u64) -> Result<Self> {
         let n = SITTINGS.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("lob-ab-{}-{n}", std::process::id()));
+        // Removed at the end: not one that somebody else has made.
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make `{}`", folder.display()))?;
         let mut sitting = Self {
             baseline: Side::new(&args.baseline, folder.join("baseline")),
             candidate: Side::new(&args.candidate, folder.join("candidate")),
@@ -52,6 +55,10 @@ impl CommandSitting {
         if let Some(unknown) = args.metrics.iter().find(|name| !known(name)) {
             let names: Vec<&str> = a.figures.iter().map(|(m, _)| m.name.as_str()).collect();
             bail!("no metric `{unknown}`\nhint: the baseline reports {}", names.join(", "));
+        }
+        let lost = |name: &&String| !b.figures.iter().any(|(m, _)| m.name == **name);
+        if let Some(lost) = args.metrics.iter().find(lost) {
+            bail!("the candidate does not report `{lost}`, so nothing can be said about it");
         }
         let wanted = |m: &AbMetric| args.metrics.is_empty() || args.metrics.contains(&m.name);
         let shared = a.figures.iter().map(|(m, _)| m).filter(|m| wanted(m));

@@ -46,6 +46,10 @@ impl Progress for Bar {
         self.bar.set_message(format!("{rate} {name}"));
     }
 
+    fn warned(&self, warning: &str) {
+        self.bar.suspend(|| eprintln!("warning: {warning}"));
+    }
+
     fn is_cancelled(&self) -> bool {
         interrupt::requested()
     }

@@ -1,11 +1,12 @@
 //! `--config FILE`: settings from a TOML file, below the flags given.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Args, BinBy};
+use super::{Args, BinBy, StepArg, steps};
 
 /// The keys of the file: the flags' names. Paths and what a single run is about stay flags.
 #[derive(Default, Deserialize)]
@@ -23,10 +24,10 @@ struct Settings {
     instrument_ids: Vec<u32>,
     gap: Option<f64>,
     no_gap: bool,
+    day_start: Option<String>,
     jobs: Option<usize>,
     resume: bool,
     keep_going: bool,
-    keep_duplicates: bool,
     label_classes: Option<u32>,
     lookback: Option<u32>,
     lookforward: Option<u32>,
@@ -42,12 +43,42 @@ struct Settings {
     preset: Option<String>,
 }
 
-/// `"auto"`, `"0.25"` or `0.25`.
+/// `"auto"`, `"0.25"` or `0.25`; or a table of them by symbol, `"*"` for all others.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PriceStep {
+    All(Price),
+    Of(BTreeMap<String, Price>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Price {
     Text(String),
     Number(f64),
+}
+
+impl Price {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+impl PriceStep {
+    fn args(self) -> Result<Vec<StepArg>> {
+        let steps = match self {
+            Self::All(price) => return Ok(vec![StepArg::All(price.text().parse()?)]),
+            Self::Of(steps) => steps,
+        };
+        let arg = |(name, price): (String, Price)| match name.as_str() {
+            "*" => Ok(StepArg::All(price.text().parse()?)),
+            _ => Ok(format!("{name}={}", price.text()).parse()?),
+        };
+        steps.into_iter().map(arg).collect()
+    }
 }
 
 /// The flags, with what they leave open taken from the config file.
@@ -65,14 +96,12 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
     let layout = file.layout.map(|name| name.parse()).transpose()?;
     let aggregate = file.size_aggregate.map(|name| name.parse()).transpose()?;
     let input_hash = file.input_hash.map(|name| name.parse()).transpose()?;
-    let step = match file.price_step {
-        None => None,
-        Some(PriceStep::Text(text)) => Some(text.parse()?),
-        Some(PriceStep::Number(number)) => Some(number.to_string().parse()?),
-    };
+    let day_start = file.day_start.map(|text| text.parse()).transpose()?;
+    let price_step = file.price_step.map(PriceStep::args).transpose()?.unwrap_or_default();
     args.layout = args.layout.or(layout);
     args.size_aggregate = args.size_aggregate.or(aggregate);
-    args.price_step = args.price_step.or(step);
+    args.price_step = steps::merged(std::mem::take(&mut args.price_step), price_step);
+    args.day_start = args.day_start.or(day_start);
     // The settings of bins go together: one flag replaces all of the file's.
     let has_bin_flag = args.bin_by.is_some()
         || args.ticks_per_bin.is_some()
@@ -110,7 +139,6 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
     args.jobs = args.jobs.or(file.jobs);
     args.resume |= file.resume;
     args.keep_going |= file.keep_going;
-    args.keep_duplicates |= file.keep_duplicates;
     args.label_classes = args.label_classes.or(file.label_classes);
     args.lookback = args.lookback.or(file.lookback);
     args.lookforward = args.lookforward.or(file.lookforward);

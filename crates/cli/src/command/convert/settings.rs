@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lob_convert::{ClassEdges, ConvertConfig, Preset, PriceStepChoice};
+use lob_convert::{ClassEdges, ConvertConfig, DayStart, Preset, PriceStepChoice};
 use lob_depth::{BinRule, LabelSpec};
 
-use super::{Args, BinBy};
+use super::{Args, BinBy, steps};
 
 /// Book updates a bin when nothing is asked for.
 const DEFAULT_TICKS_PER_BIN: u32 = 100;
@@ -15,6 +15,7 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
     let preset = args.preset.as_deref().map(Preset::find).transpose()?;
     let base = preset.as_ref().map_or_else(LabelSpec::default, |p| p.label);
     let preset_step = preset.as_ref().map(|p| PriceStepChoice::Fixed(p.price_step));
+    let (price_step, price_steps) = steps::parts(&args.price_step)?;
     let defaults = ConvertConfig::new(&args.out);
     let label = LabelSpec {
         lookback: args.lookback.unwrap_or(base.lookback),
@@ -28,7 +29,8 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         layout: args.layout.unwrap_or_default(),
         bin_rule: bin_rule(args)?,
         size_aggregate: args.size_aggregate.unwrap_or_default(),
-        price_step: args.price_step.or(preset_step).unwrap_or_default(),
+        price_step: price_step.or(preset_step).unwrap_or_default(),
+        price_steps,
         label: LabelSpec { classes: n_classes.unwrap_or(base.classes), ..label },
         symbols: args.symbols.clone(),
         instrument_ids: args.instrument_ids.clone(),
@@ -38,12 +40,12 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         input_hash: args.input_hash.unwrap_or_default(),
         read_ahead: !args.no_read_ahead,
         gap_ns: gap_ns(args, defaults.gap_ns)?,
+        day_start_ns: args.day_start.map_or(defaults.day_start_ns, DayStart::ns),
         jobs: args.jobs.unwrap_or(defaults.jobs),
         shard: args.shard,
         journal: args.journal.clone(),
         resume: args.resume,
         keep_going: args.keep_going,
-        keep_duplicates: args.keep_duplicates,
         ..defaults
     })
 }

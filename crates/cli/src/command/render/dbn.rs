@@ -80,6 +80,10 @@ fn survey(args: &Args) -> Result<Survey> {
     let mut last = (UNDEF_PRICE, UNDEF_PRICE);
     let range = args.rows.unwrap_or(Rows { start: 0, end: u64::MAX });
     while let Some(update) = stream.next()? {
+        if update.flags.is_snapshot() {
+            // A book that is put together is no event.
+            continue;
+        }
         let (id, ts) = (update.hd.instrument_id, update.hd.ts_event);
         // Copied, because asking the stream for a symbol ends the loan of the record.
         let levels: [Level; LEVELS] = std::array::from_fn(|i| Mbp10Levels(update).level(i));
@@ -151,7 +155,7 @@ fn bin(
         bins.push_back(bin);
     };
     while let Some(update) = stream.next()? {
-        if update.hd.instrument_id != survey.instrument_id {
+        if update.hd.instrument_id != survey.instrument_id || update.flags.is_snapshot() {
             continue;
         }
         if row >= survey.rows.start && row < survey.rows.end {

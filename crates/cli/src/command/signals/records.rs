@@ -31,6 +31,10 @@ pub(super) fn run(args: &Args) -> Result<Written> {
     let mut n_written = 0_u64;
     while let Some(update) = stream.next()? {
         ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
+        if update.flags.is_snapshot() {
+            // A book that is put together is no event.
+            continue;
+        }
         let (id, ts_event) = (update.hd.instrument_id, update.hd.ts_event);
         let best = &update.levels[0];
         let quote = Quote {

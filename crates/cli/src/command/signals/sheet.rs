@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use lob_store::{Cells, Column, ColumnKind, TableWriter};
+use lob_store::{Cells, Column, ColumnKind, TableWriter, Unfinished};
 
 /// Rows kept before they are written.
 const ROWS_AT_ONCE: usize = 8192;
@@ -32,7 +32,7 @@ pub(super) struct OutputFile {
 /// Where rows go.
 enum Target {
     Stdout(BufWriter<io::Stdout>),
-    Csv { file: BufWriter<File>, temporary: PathBuf, path: PathBuf },
+    Csv { file: BufWriter<File>, temporary: PathBuf, path: PathBuf, _noted: Unfinished },
     Parquet(Box<TableWriter>),
 }
 
@@ -59,10 +59,11 @@ impl Sheet {
         let is_special =
             std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         anyhow::ensure!(!is_special, "`{}` is a device or a pipe, no file", path.display());
-        let file = File::create(&temporary)
+        let (_noted, file) = Unfinished::make(&temporary, |path| File::create(path))
             .with_context(|| format!("cannot write `{}`", temporary.display()))?;
         let path = path.to_owned();
-        Ok(Self::new(columns, Target::Csv { file: BufWriter::new(file), temporary, path }))
+        let file = BufWriter::new(file);
+        Ok(Self::new(columns, Target::Csv { file, temporary, path, _noted }))
     }
 
     pub(super) fn to_parquet(path: &Path, columns: Vec<Column>) -> Result<Self> {
@@ -114,12 +115,6 @@ impl Sheet {
         }
     }
 
-    pub(super) fn u64_or_null(&mut self, value: Option<u64>) {
-        if let Buffer::U64(cells) = self.next() {
-            cells.push(value);
-        }
-    }
-
     pub(super) fn text(&mut self, value: &Arc<str>) {
         if let Buffer::Text(cells) = self.next() {
             cells.push(Arc::clone(value));
@@ -156,7 +151,7 @@ impl Sheet {
                 out.flush()?;
                 None
             }
-            Some(Target::Csv { mut file, temporary, path }) => {
+            Some(Target::Csv { mut file, temporary, path, _noted }) => {
                 let moved = file
                     .flush()
                     .and_then(|()| file.get_ref().sync_all())

@@ -1,10 +1,13 @@
 //! Several processes that train one model.
 
-use std::net::ToSocketAddrs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use lob_ranks::{JoinPlan, TcpRanks};
+use anyhow::{Context, Result, ensure};
+use lob_ranks::{JoinKey, JoinPlan, TcpRanks};
+
+/// The environment variable that holds the secret of the ranks.
+const KEY_VARIABLE: &str = "LOB_JOIN_KEY";
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Several ranks")]
@@ -15,10 +18,14 @@ pub(super) struct RankArgs {
     /// How many processes train this model together
     #[arg(long, value_name = "W", requires = "rank")]
     world_size: Option<usize>,
-    /// Where rank 0 listens for the others. No encryption, no passwords: one machine or a private
-    /// network only
+    /// Where rank 0 listens for the others. Other machines need a join key, and a private network:
+    /// nothing is encrypted
     #[arg(long, value_name = "ADDR:PORT", requires = "rank", default_value = "127.0.0.1:29400")]
     coordinator: String,
+    /// File with the secret that lets a rank in, the same for all; LOB_JOIN_KEY in the environment
+    /// by default. At least 16 bytes, as from `openssl rand -hex 32`
+    #[arg(long, value_name = "FILE", requires = "rank")]
+    join_key_file: Option<PathBuf>,
     /// How long to wait until all ranks have come
     #[arg(long, value_name = "SECONDS", requires = "rank", default_value_t = 300.0)]
     join_timeout: f64,
@@ -50,6 +57,7 @@ impl RankArgs {
             rank,
             world_size,
             coordinator: self.coordinator.clone(),
+            key: join_key(self.join_key_file.as_deref())?,
             join_timeout: time("--join-timeout", self.join_timeout)?,
             peer_timeout: time("--peer-timeout", self.peer_timeout)?,
         };
@@ -58,18 +66,30 @@ impl RankArgs {
     }
 }
 
+/// The secret of the ranks, from a file or the environment: an argument could be read by everybody
+/// on the machine. A line end is no part of it.
+fn join_key(file: Option<&Path>) -> Result<Option<JoinKey>> {
+    let (bytes, from) = match (file, std::env::var_os(KEY_VARIABLE)) {
+        (Some(path), _) => {
+            let bytes = std::fs::read(path)
+                .with_context(|| format!("cannot read the join key `{}`", path.display()))?;
+            (bytes, format!("`{}`", path.display()))
+        }
+        (None, Some(value)) => (value.into_encoded_bytes(), KEY_VARIABLE.to_owned()),
+        (None, None) => return Ok(None),
+    };
+    let key = JoinKey::new(bytes.trim_ascii_end());
+    key.map(Some).with_context(|| format!("cannot use the join key of {from}"))
+}
+
 /// Meets the other ranks.
 pub(super) fn join(plan: &JoinPlan, quiet: bool) -> Result<TcpRanks> {
     if plan.rank == 0 && !quiet {
         let n_others = plan.world_size - 1;
         eprintln!("waiting for {n_others} more rank(s) at {}", plan.coordinator);
-        let is_local = plan
-            .coordinator
-            .to_socket_addrs()
-            .is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()));
-        if !is_local {
+        if plan.key.is_some() {
             eprintln!(
-                "note: the ranks' traffic is neither encrypted nor authenticated; \
+                "note: the join key keeps strangers out, but the ranks' traffic is not encrypted; \
                  keep it in a private network"
             );
         }

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn rows_come_back_in_order_from_spool_and_memory() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path().join("spool"));
+        let mut spool = Spool::on_disk(folder.path().join("spool"));
         let mut rows = Rows::default();
         for n in 0..1_000 {
             rows.push(row(n), &mut spool.rows);

@@ -3,10 +3,15 @@
 use std::collections::VecDeque;
 
 use dbn::Mbp10Msg;
-use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep, UNDEF_PRICE, twice_mid};
+use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep};
 
 use super::{
-    super::{segment::Segment, spool::Spool},
+    super::{
+        clock::{event_near, recv_near},
+        segment::Segment,
+        spool::Spool,
+        touch::Touch,
+    },
     Part, part_of,
 };
 use crate::{
@@ -30,9 +35,11 @@ pub(super) struct Binning {
     /// Position of the open part, and the open segment's number in it.
     part: usize,
     segment: u32,
-    last_touch: (i64, i64),
+    pub(super) touch: Touch,
     /// Changes of the best prices that are no multiples of the step.
     pub(super) off_step: u64,
+    /// Updates whose event time was replaced.
+    pub(super) odd_events: u64,
 }
 
 impl Binning {
@@ -47,8 +54,9 @@ impl Binning {
             part: 0,
             open: Segment::default(),
             segment: 0,
-            last_touch: (UNDEF_PRICE, UNDEF_PRICE),
+            touch: Touch::default(),
             off_step: 0,
+            odd_events: 0,
         })
     }
 
@@ -61,18 +69,28 @@ impl Binning {
         parts: &mut Vec<Part>,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
+        if record.flags.is_snapshot() {
+            // The book is put together: a state without a history, and no event.
+            self.end_segment(parts, spool);
+            return Ok(());
+        }
         if let Some(day) = self.open.advance(record, ts, config) {
             self.begin_segment((day, ts), config, parts, spool)?;
         }
         let touch = &record.levels[0];
-        if self.last_touch != (touch.bid_px, touch.ask_px) {
-            self.last_touch = (touch.bid_px, touch.ask_px);
+        if self.touch.take(touch.bid_px, touch.ask_px) {
+            let (lowest, highest) = self.touch.usual();
+            self.builder.set_price_bounds(lowest, highest);
             let step = self.step.get();
-            let is_off = |px: i64| px != UNDEF_PRICE && px % step != 0;
+            let is_off = |px: i64| px >= lowest && px <= highest && px % step != 0;
             self.off_step += u64::from(is_off(touch.bid_px) || is_off(touch.ask_px));
         }
-        let mid = twice_mid(touch.bid_px, touch.ask_px)?;
-        if let Some(bin) = self.builder.push(update_meta(record), &Mbp10Levels(record))? {
+        let mid = self.touch.twice_mid();
+        let mut meta = update_meta(record);
+        (meta.ts_event, meta.ts_recv) =
+            (event_near(meta.ts_event, ts), recv_near(meta.ts_recv, ts));
+        self.odd_events += u64::from(meta.ts_event != record.hd.ts_event);
+        if let Some(bin) = self.builder.push(meta, &Mbp10Levels(record))? {
             self.store(&bin, parts, spool);
         }
         self.n_updates += 1;
@@ -84,6 +102,11 @@ impl Binning {
             parts[self.part].movements.push(self.movements.value().unwrap_or(f64::NAN));
         }
         Ok(())
+    }
+
+    /// How often a level was a stub quote, and so absent.
+    pub(super) fn n_stubs(&self) -> u64 {
+        self.builder.n_off_bounds()
     }
 
     #[cold]
@@ -121,5 +144,6 @@ impl Binning {
         // Nothing after the segment may complete them.
         let movements = &mut parts[self.part].movements;
         movements.extend(self.pending.drain(..).map(|_| f64::NAN));
+        self.open.end();
     }
 }

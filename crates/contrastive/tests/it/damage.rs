@@ -1,0 +1,318 @@
+//! Values that are no numbers, and files that are not what was written: named, never used.
+
+use std::path::{Path, PathBuf};
+
+use lob_contrastive::{
+    CheckpointPlan, ContrastiveError, Device, Embedder, EncoderConfig, Ended, EvaluateConfig,
+    InputSpec, ModelFile, NoisePairs, PairKey, Positives, Rng, RunOptions, Task, TimeSplit,
+    TrainConfig, TrainOutcome, TrainedModel, WindowSource, evaluate, pca_2d, train, train_with,
+};
+use serde_json::Value;
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        steps: 6,
+        batch_size: 8,
+        encoder: EncoderConfig { hidden: vec![8], embedding_dim: 4, ..EncoderConfig::simple() },
+        device: Device::Cpu,
+        ..TrainConfig::default()
+    }
+}
+
+fn model() -> TrainedModel {
+    let steps = TrainConfig { steps: 1, ..config() };
+    train(&mut NoisePairs::new(90, 6, 3), &steps).unwrap().model
+}
+
+fn file(model: TrainedModel) -> ModelFile {
+    ModelFile {
+        model,
+        input: InputSpec::Bins { window: 2, stride: 1 },
+        positives: Positives::Same,
+        scale: vec![(0.5, 2.0); 3],
+        seed: 7,
+        steps: 1,
+    }
+}
+
+/// A safetensors file taken apart.
+struct Parts {
+    header: Value,
+    values: Vec<u8>,
+}
+
+impl Parts {
+    fn of(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header = serde_json::from_slice(&bytes[8..end]).unwrap();
+        Self { header, values: bytes[end..].to_vec() }
+    }
+
+    fn write(&self, path: &Path) {
+        let mut header = serde_json::to_vec(&self.header).unwrap();
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(path, [&length[..], &header, &self.values].concat()).unwrap();
+    }
+
+    /// What an earlier version of the program wrote: no checksum, and a lower version.
+    fn as_earlier_version(mut self, key: &str, version: u32) -> Self {
+        let metadata = self.header["__metadata__"].as_object_mut().unwrap();
+        assert!(metadata.remove("loblab.checksum").is_some());
+        let mut said: Value = serde_json::from_str(metadata[key].as_str().unwrap()).unwrap();
+        said["version"] = version.into();
+        metadata.insert(key.to_owned(), said.to_string().into());
+        self
+    }
+
+    fn set(&mut self, tensor: &str, index: usize, value: f32) {
+        let first = self.header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+        self.values[first + 4 * index..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_model_is_damage_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    file(model()).save(&path).unwrap();
+    let sound = std::fs::read(&path).unwrap();
+    let mut n_checksums = 0;
+    for bit in (0..8 * sound.len()).step_by(7) {
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        let error = ModelFile::load(&path).expect_err(&format!("bit {bit}"));
+        n_checksums += usize::from(matches!(error, ContrastiveError::Damaged { .. }));
+        assert!(error.to_string().contains("m.safetensors"), "{error}");
+    }
+    assert!(n_checksums > sound.len() / 2, "{n_checksums}");
+    // The review's edit: another activation, in text of the same length and of another.
+    for other in ["gelu", "tanh_"] {
+        std::fs::write(&path, &sound).unwrap();
+        let mut parts = Parts::of(&path);
+        let said = parts.header["__metadata__"]["loblab.model"].as_str().unwrap();
+        assert!(said.contains("\"relu\""), "{said}");
+        parts.header["__metadata__"]["loblab.model"] = said.replace("relu", other).into();
+        parts.write(&path);
+        let error = ModelFile::load(&path).unwrap_err();
+        assert!(matches!(error, ContrastiveError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("is damaged: its checksum is `xxh3-128:"), "{error}");
+    }
+}
+
+#[test]
+fn models_of_the_version_before_checksums_load_and_must_be_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let written = file(model());
+    written.save(&path).unwrap();
+    Parts::of(&path).as_earlier_version("loblab.model", 1).write(&path);
+    assert_eq!(ModelFile::load(&path).unwrap(), written);
+    for (tensor, index) in [("layers.0.weight", 5), ("layers.1.bias", 3), ("input.mean", 2)] {
+        for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-1.0 / 0.0, "-inf")] {
+            written.save(&path).unwrap();
+            let mut parts = Parts::of(&path).as_earlier_version("loblab.model", 1);
+            parts.set(tensor, index, value);
+            parts.write(&path);
+            let message = ModelFile::load(&path).unwrap_err().to_string();
+            let expected = format!("`{tensor}` holds `{shown}` at index {index}");
+            assert!(message.ends_with(&expected), "{message}");
+        }
+    }
+    // A file that should have a checksum and has none is not taken for an earlier one.
+    written.save(&path).unwrap();
+    let mut parts = Parts::of(&path);
+    parts.header["__metadata__"].as_object_mut().unwrap().remove("loblab.checksum");
+    parts.write(&path);
+    let message = ModelFile::load(&path).unwrap_err().to_string();
+    assert!(message.ends_with("it has version `2` and no checksum"), "{message}");
+}
+
+#[test]
+fn a_model_that_is_not_finite_is_neither_saved_nor_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let mut odd = file(model());
+    odd.model.tensors[0].values[4] = f32::NAN;
+    let message = odd.save(&path).unwrap_err().to_string();
+    assert!(message.ends_with("`layers.0.weight` holds `NaN` at index 4"), "{message}");
+    assert!(!path.exists());
+    let message = Embedder::new(&odd.model, Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("`layers.0.weight` holds `NaN` at index 4"), "{message}");
+
+    let mut scale = file(model());
+    scale.scale[1].1 = f32::INFINITY;
+    let message = scale.save(&path).unwrap_err().to_string();
+    assert!(message.ends_with("`input.inverse_deviation` holds `inf` at index 1"), "{message}");
+
+    // Finite weights may still overflow, and a window may hold anything.
+    let mut huge = model();
+    huge.tensors.iter_mut().for_each(|t| t.values.iter_mut().for_each(|x| *x = 3e38));
+    let mut embedder = Embedder::new(&huge, Device::Cpu).unwrap();
+    let mut out = [0.0; 4];
+    let error = embedder.embed_into(&[3e38; 6], &mut out).unwrap_err();
+    assert!(matches!(error, ContrastiveError::Embedding { row: 0, .. }), "{error}");
+    assert_eq!(out, [0.0; 4], "nothing is handed out");
+    let mut embedder = Embedder::new(&model(), Device::Cpu).unwrap();
+    let mut windows = [0.0; 12];
+    windows[8] = f32::NAN;
+    let error = embedder.embed_into(&windows, &mut [0.0; 8]).unwrap_err();
+    assert!(matches!(error, ContrastiveError::NotFinite { window: 1, position: 2, .. }), "{error}");
+    let error = pca_2d(&[1.0, f32::NAN, 0.0, 0.0], 2).unwrap_err();
+    assert!(matches!(error, ContrastiveError::NotFinite { window: 0, position: 1, .. }), "{error}");
+}
+
+/// Trains into a folder, with something else than numbers in the pairs from batch `odd_from` on.
+fn run(folder: &Path, resume: bool, odd_from: usize) -> Result<TrainOutcome, ContrastiveError> {
+    let plan = CheckpointPlan { folder: folder.to_owned(), every: 2, keep: 9 };
+    let options = RunOptions { checkpoints: Some(plan), resume, ..RunOptions::default() };
+    let mut source = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from };
+    train_with(&mut source, &TrainConfig { steps: 5, ..config() }, options)
+}
+
+/// Sound pairs, and after some batches one value that is none.
+struct Spoilt {
+    sound: NoisePairs,
+    n_batches: usize,
+    odd_from: usize,
+}
+
+impl WindowSource for Spoilt {
+    fn len(&self) -> usize {
+        self.sound.len()
+    }
+
+    fn n_inputs(&self) -> usize {
+        self.sound.n_inputs()
+    }
+
+    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
+        self.sound.window(idx, out)?;
+        if self.odd_from == 0 && idx % 5 == 3 {
+            out[1] = f32::NAN;
+        }
+        Ok(())
+    }
+
+    fn pairs(
+        &mut self,
+        rng: &mut Rng,
+        anchors: &mut [f32],
+        positives: &mut [f32],
+        keys: &mut [PairKey],
+    ) -> Result<(), ContrastiveError> {
+        self.sound.pairs(rng, anchors, positives, keys)?;
+        if self.n_batches >= self.odd_from {
+            positives[2] = f32::NAN;
+        }
+        self.n_batches += 1;
+        Ok(())
+    }
+}
+
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn training_stops_at_what_is_no_number_and_names_the_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = run(folder.path(), false, 0).unwrap_err().to_string();
+    assert!(message.starts_with("the loss is `NaN` at step 1; "), "{message}");
+    assert!(message.contains("no checkpoint was written before that"), "{message}");
+    assert!(checkpoints(folder.path()).is_empty());
+
+    // Step 4 meets it: step 2 has a checkpoint, step 3 its line in the log.
+    let message = run(folder.path(), false, 3).unwrap_err().to_string();
+    let good = folder.path().join("step-00000002.safetensors");
+    assert!(message.starts_with("the loss is `NaN` at step 4; "), "{message}");
+    let expected = format!("the last good checkpoint is `{}`", good.display());
+    assert!(message.contains(&expected), "{message}");
+    assert_eq!(checkpoints(folder.path()), [good]);
+    let log = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 3, "{log}");
+
+    let outcome = run(folder.path(), true, usize::MAX).unwrap();
+    assert_eq!((outcome.first_step, outcome.ended), (2, Ended::Finished));
+}
+
+#[test]
+fn a_validation_loss_that_is_no_number_ends_the_run() {
+    let mut sound = NoisePairs::new(90, 6, 3);
+    let mut odd = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from: 0 };
+    for (evaluate_every, step) in [(2, 2), (0, 6)] {
+        let options = RunOptions { validation: Some(&mut odd), ..RunOptions::default() };
+        let config = TrainConfig { evaluate_every, ..config() };
+        let message = train_with(&mut sound, &config, options).unwrap_err().to_string();
+        let expected = format!("the validation loss is `NaN` at step {step}; ");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_not_what_was_written_is_not_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = run(folder.path(), false, usize::MAX).unwrap();
+    let newest = checkpoints(folder.path()).pop().unwrap();
+    let sound = std::fs::read(&newest).unwrap();
+    // Fault 10 of the review: 11 of 15 of these ended with another model and exit code 0.
+    let end = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
+    for at in (end..sound.len()).step_by(41) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&newest, &bytes).unwrap();
+        let error = run(folder.path(), true, usize::MAX).expect_err(&format!("byte {at}"));
+        assert!(matches!(error, ContrastiveError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("step-00000005.safetensors"), "{error}");
+    }
+    // One of the version before checksums goes on, if it is finite.
+    std::fs::write(&newest, &sound).unwrap();
+    Parts::of(&newest).as_earlier_version("loblab.checkpoint", 2).write(&newest);
+    assert_eq!(run(folder.path(), true, usize::MAX).unwrap().model, reference.model);
+    for tensor in ["weight.0", "moment1.1", "moment2.0", "losses"] {
+        std::fs::write(&newest, &sound).unwrap();
+        let mut parts = Parts::of(&newest).as_earlier_version("loblab.checkpoint", 2);
+        parts.set(tensor, 1, f32::NAN);
+        parts.write(&newest);
+        let message = run(folder.path(), true, usize::MAX).unwrap_err().to_string();
+        let expected = match tensor {
+            "losses" => "the loss of step 2 is `NaN`, and 0 steps were skipped".to_owned(),
+            _ => format!("`{tensor}` holds `NaN` at index 1"),
+        };
+        assert!(message.ends_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn an_evaluation_of_what_is_no_number_is_refused() {
+    let (train_part, validation, test) =
+        ((0..40).collect(), (40..60).collect(), (60..90).collect());
+    let split = TimeSplit { train: train_part, validation, test };
+    let config = EvaluateConfig { seeds: 3, device: Device::Cpu, ..EvaluateConfig::default() };
+    let check = |odd_from: usize, model: TrainedModel| {
+        let mut source = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from };
+        let labels = (0..source.len()).map(|i| Some(u32::from(i % 2 == 0))).collect();
+        let description = "made up".to_owned();
+        let tasks = [Task { name: "parity".into(), description, n_classes: 2, labels }];
+        evaluate(&mut source, &split, &tasks, &[model], &config)
+    };
+    let table = check(usize::MAX, model()).unwrap();
+    assert!(table.rows.iter().all(|row| row.n_unclassed == 0 && row.mean > 0.0));
+    // Fault 4 of the review: `contrastive 0.000 [0.000, 0.000]` beside real numbers.
+    let mut odd = model();
+    odd.tensors[0].values[4] = f32::NAN;
+    let message = check(usize::MAX, odd).unwrap_err().to_string();
+    assert!(message.contains("`layers.0.weight` holds `NaN` at index 4"), "{message}");
+    let error = check(0, model()).unwrap_err();
+    assert!(matches!(error, ContrastiveError::NotFinite { .. }), "{error}");
+    let mut huge = model();
+    huge.tensors.iter_mut().for_each(|t| t.values.iter_mut().for_each(|x| *x *= 3e37));
+    let error = check(usize::MAX, huge).unwrap_err();
+    assert!(matches!(error, ContrastiveError::Embedding { .. }), "{error}");
+}

@@ -1,0 +1,152 @@
+//! What is delivered, and what an undisturbed conversion makes of it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, ensure};
+use lob_convert::{ConvertConfig, Layout, convert};
+use lob_depth::BinRule;
+use lob_synth::{Schema, SynthConfig};
+
+use crate::{
+    machine::{Ignored, Machine, Trouble},
+    scenario::{Manner, run},
+    verdict::{self, Known, Tree},
+};
+
+/// Sources, each delivered with one of two contents.
+pub(crate) const SOURCES: usize = 2;
+const CONTENTS: usize = 2;
+/// Records, instruments and days of each content.
+const MARKETS: [[(u64, u32, u32); CONTENTS]; SOURCES] =
+    [[(90, 2, 1), (70, 1, 1)], [(60, 1, 2), (80, 1, 2)]];
+const SEEDS: [u64; SOURCES] = [7, 11];
+
+/// Which content each source has.
+pub(crate) type Delivery = [usize; SOURCES];
+
+/// What an undisturbed conversion makes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Expected {
+    pub(crate) data: Tree,
+    /// Operations of the file system that it takes.
+    pub(crate) n_ops: u64,
+}
+
+/// Inputs in a folder of their own, and what comes of them.
+#[derive(Debug)]
+pub struct Market {
+    folder: tempfile::TempDir,
+    contents: [[Vec<u8>; CONTENTS]; SOURCES],
+    delivered: Option<Delivery>,
+    expected: BTreeMap<(bool, Delivery), Expected>,
+    pub(crate) known: Arc<Known>,
+}
+
+impl Market {
+    /// Makes the inputs and converts each delivery undisturbed, on a disk in memory and on the
+    /// machine's, where a reader opens what came out; both must give the same bytes.
+    ///
+    /// # Errors
+    /// The inputs cannot be written, or a conversion fails or differs.
+    pub fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut contents = <[[Vec<u8>; CONTENTS]; SOURCES]>::default();
+        for (source, of_source) in contents.iter_mut().enumerate() {
+            for (n, content) in of_source.iter_mut().enumerate() {
+                let (records, instruments, sessions) = MARKETS[source][n];
+                let seed = SEEDS[source];
+                let config =
+                    SynthConfig { records, instruments, sessions, seed, schema: Schema::Mbp10 };
+                let path = folder.path().join("made.mbp-10.dbn");
+                lob_synth::write_file(&config, &path)?;
+                *content = fs::read(&path)?;
+                fs::remove_file(&path)?;
+            }
+        }
+        let known = Arc::default();
+        let mut market =
+            Self { folder, contents, delivered: None, expected: BTreeMap::new(), known };
+        let mut known = Known::default();
+        for layout in [Layout::Bins, Layout::Ticks] {
+            for delivery in deliveries() {
+                let expected = market.undisturbed(layout, delivery)?;
+                known.add(&expected.data);
+                market.expected.insert((layout == Layout::Ticks, delivery), expected);
+            }
+        }
+        market.known = Arc::new(known);
+        Ok(market)
+    }
+
+    /// Where the store lies on the disk in memory.
+    pub(crate) fn root() -> &'static Path {
+        Path::new("/data/store")
+    }
+
+    pub(crate) fn config(layout: Layout) -> ConvertConfig {
+        let mut config = ConvertConfig::new(Self::root());
+        config.layout = layout;
+        config.bin_rule = BinRule::Updates(5);
+        (config.label.lookback, config.label.lookforward, config.label.offset) = (5, 5, 1);
+        config.label.classes = 3;
+        config
+    }
+
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        ["a", "b"].map(|name| self.folder.path().join(format!("{name}.mbp-10.dbn"))).to_vec()
+    }
+
+    /// Puts the contents in the place of the sources.
+    pub(crate) fn deliver(&mut self, delivery: Delivery) -> Result<()> {
+        if self.delivered == Some(delivery) {
+            return Ok(());
+        }
+        for (path, (contents, &n)) in self.inputs().iter().zip(self.contents.iter().zip(&delivery))
+        {
+            fs::write(path, &contents[n]).with_context(|| format!("write `{}`", path.display()))?;
+        }
+        self.delivered = Some(delivery);
+        Ok(())
+    }
+
+    pub(crate) fn expected(&self, layout: Layout, delivery: Delivery) -> &Expected {
+        &self.expected[&(layout == Layout::Ticks, delivery)]
+    }
+
+    fn undisturbed(&mut self, layout: Layout, delivery: Delivery) -> Result<Expected> {
+        self.deliver(delivery)?;
+        let machine = Machine::new(0, Self::root(), Ignored::Nothing, Arc::clone(&self.known));
+        machine.prepare(false);
+        let manner = Manner { layout, n_writers: 1, resume: false, keep_going: false };
+        machine.begin(Trouble::default());
+        for result in run(&machine, self, manner) {
+            result?;
+        }
+        let state = machine.lock();
+        let expected = Expected { data: verdict::data(&state.files()), n_ops: state.n_ops };
+        let out = self.folder.path().join("on-disk");
+        convert(&self.inputs(), &ConvertConfig { out: out.clone(), ..Self::config(layout) }, &())?;
+        let mut on_disk = Tree::new();
+        for path in expected.data.keys() {
+            on_disk.insert(path.clone(), fs::read(out.join(path))?);
+        }
+        if layout == Layout::Bins {
+            let store = lob_store::Store::open(&out)?;
+            ensure!(store.files().len() == expected.data.len(), "files differ on the disk");
+        }
+        let difference = verdict::difference(&on_disk, &expected.data);
+        ensure!(difference.is_none(), "differs from the disk: {difference:?}");
+        fs::remove_dir_all(&out)?;
+        Ok(expected)
+    }
+}
+
+/// All that can be delivered.
+pub(crate) fn deliveries() -> impl Iterator<Item = Delivery> {
+    (0..CONTENTS).flat_map(|a| (0..CONTENTS).map(move |b| [a, b]))
+}
