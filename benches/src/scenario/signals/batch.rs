@@ -102,7 +102,7 @@ mod tests {
         assert!(found(2.0, 2.0).abs() < 1e-12 && (found(4.0, 3.0) - 0.25).abs() < 1e-12);
         assert!(found(nan, f32::NAN).abs() < 1e-12, "both are null");
         for (a, b) in [(nan, 2.0), (2.0, f32::NAN)] {
-            assert_eq!(found(a, b), f64::INFINITY);
+            assert!(found(a, b).is_infinite(), "{a} {b}");
         }
         for b in [f32::INFINITY, f32::NEG_INFINITY] {
             assert!(!found(f64::INFINITY, b).is_finite(), "no number to hold {b} against");

@@ -91,7 +91,7 @@ fn a_signal_leaves_no_temporary_file() {
         let child = writing(args, &out);
         send(&child, signal);
         let said = ended(child, args[0]);
-        assert_eq!(everything(&out), [PathBuf::new(); 0], "{args:?} {signal}: {said}");
+        assert_eq!(everything(&out), Vec::<PathBuf>::new(), "{args:?} {signal}: {said}");
         std::fs::remove_dir(&out).unwrap();
     }
 }
@@ -105,7 +105,7 @@ fn a_signal_that_comes_twice_leaves_nothing_either() {
     send(&child, "-TERM");
     send(&child, "-TERM");
     ended(child, "synth");
-    assert_eq!(everything(folder.path()), [PathBuf::new(); 0]);
+    assert_eq!(everything(folder.path()), Vec::<PathBuf>::new());
 }
 
 /// Runs `lob` in a shell that first says `limit`.
@@ -195,7 +195,7 @@ fn a_limit_on_file_sizes_is_an_error_and_leaves_nothing() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {:?} {said}", output.status);
         assert!(said.contains("error: ") && !said.contains("panicked"), "{args:?}: {said}");
         assert!(said.contains("large"), "the reason stands there: {args:?}: {said}");
-        assert_eq!(temporary(&out), [PathBuf::new(); 0], "{args:?}");
+        assert_eq!(temporary(&out), Vec::<PathBuf>::new(), "{args:?}");
         std::fs::remove_dir_all(&out).unwrap();
     }
 }
@@ -220,7 +220,7 @@ fn too_few_handles_leave_nothing() {
             // The loader of programs itself needs some: then the shell or it speaks.
             let code = output.status.code();
             assert!(code.is_some() && !said.contains("panicked"), "{args:?} {handles}: {said}");
-            assert_eq!(temporary(&out), [PathBuf::new(); 0], "{args:?} {handles}: {said}");
+            assert_eq!(temporary(&out), Vec::<PathBuf>::new(), "{args:?} {handles}: {said}");
             if code == Some(2) {
                 assert!(said.contains("open files"), "{args:?} {handles}: {said}");
                 n_failed += 1;

@@ -17,31 +17,35 @@ fn npy(path: &Path) -> Vec<f32> {
 }
 
 #[test]
-fn a_model_of_version_1_gives_its_embeddings() {
+fn a_model_of_every_version_gives_its_embeddings() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("e.npy");
-    let (model, store) = (formats("model-v1.safetensors"), formats("store-v1/bins"));
-    lob_ok(&["embed", shown(&model), shown(&store), "--out", shown(&out), "--quiet"]);
-    let (found, expected) = (npy(&out), npy(&formats("embeddings-v1.npy")));
-    assert_eq!((found.len(), expected.len()), (47 * 4, 47 * 4));
-    for (a, b) in found.iter().zip(&expected) {
-        // Another processor adds up in another order.
-        assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{a} {b}");
+    for name in ["model-v1.safetensors", "model-v2.safetensors"] {
+        let (model, store) = (formats(name), formats("store-v1/bins"));
+        lob_ok(&["embed", shown(&model), shown(&store), "--out", shown(&out), "--quiet"]);
+        let (found, expected) = (npy(&out), npy(&formats("embeddings-v1.npy")));
+        assert_eq!((found.len(), expected.len()), (47 * 4, 47 * 4));
+        for (a, b) in found.iter().zip(&expected) {
+            // Another processor adds up in another order.
+            assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{name}: {a} {b}");
+        }
     }
 }
 
 #[test]
-fn a_checkpoint_of_version_2_is_resumed() {
-    let folder = tempfile::tempdir().unwrap();
-    let name = "step-00000002.safetensors";
-    std::fs::copy(formats("checkpoint-v2").join(name), folder.path().join(name)).unwrap();
-    let (store, settings) = (formats("store-v1/bins"), formats("settings-v1/train.toml"));
-    let args = ["train", shown(&store), "--config", shown(&settings), "--checkpoint"];
-    let args = [&args[..], &[shown(folder.path()), "--resume", "--json"]].concat();
-    let found = json(&lob_ok(&args));
-    assert_eq!(found["steps"], 3, "{found}");
-    let loss = found["loss_last"].as_f64().unwrap();
-    assert!((loss - 1.234_85).abs() < 1e-3, "the loss the unbroken run had at step 3, not {loss}");
+fn checkpoints_of_versions_2_and_3_are_resumed() {
+    for version in ["checkpoint-v2", "checkpoint-v3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "step-00000002.safetensors";
+        std::fs::copy(formats(version).join(name), folder.path().join(name)).unwrap();
+        let (store, settings) = (formats("store-v1/bins"), formats("settings-v1/train.toml"));
+        let args = ["train", shown(&store), "--config", shown(&settings), "--checkpoint"];
+        let args = [&args[..], &[shown(folder.path()), "--resume", "--json"]].concat();
+        let found = json(&lob_ok(&args));
+        assert_eq!(found["steps"], 3, "{version}: {found}");
+        let loss = found["loss_last"].as_f64().unwrap();
+        assert!((loss - 1.234_85).abs() < 1e-3, "{version}: not the unbroken run's: {loss}");
+    }
 }
 
 /// Version 1 was written before windows could be left out of the negatives.

@@ -57,7 +57,7 @@ impl Parts {
     }
 
     /// What an earlier version of the program wrote: no checksum, and a lower version.
-    fn as_earlier_version(mut self, key: &str, version: u32) -> Self {
+    fn into_earlier_version(mut self, key: &str, version: u32) -> Self {
         let metadata = self.header["__metadata__"].as_object_mut().unwrap();
         assert!(metadata.remove("loblab.checksum").is_some());
         let mut said: Value = serde_json::from_str(metadata[key].as_str().unwrap()).unwrap();
@@ -108,12 +108,12 @@ fn models_of_the_version_before_checksums_load_and_must_be_finite() {
     let path = folder.path().join("m.safetensors");
     let written = file(model());
     written.save(&path).unwrap();
-    Parts::of(&path).as_earlier_version("loblab.model", 1).write(&path);
+    Parts::of(&path).into_earlier_version("loblab.model", 1).write(&path);
     assert_eq!(ModelFile::load(&path).unwrap(), written);
     for (tensor, index) in [("layers.0.weight", 5), ("layers.1.bias", 3), ("input.mean", 2)] {
         for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-1.0 / 0.0, "-inf")] {
             written.save(&path).unwrap();
-            let mut parts = Parts::of(&path).as_earlier_version("loblab.model", 1);
+            let mut parts = Parts::of(&path).into_earlier_version("loblab.model", 1);
             parts.set(tensor, index, value);
             parts.write(&path);
             let message = ModelFile::load(&path).unwrap_err().to_string();
@@ -273,11 +273,11 @@ fn a_checkpoint_that_is_not_what_was_written_is_not_resumed() {
     }
     // One of the version before checksums goes on, if it is finite.
     std::fs::write(&newest, &sound).unwrap();
-    Parts::of(&newest).as_earlier_version("loblab.checkpoint", 2).write(&newest);
+    Parts::of(&newest).into_earlier_version("loblab.checkpoint", 2).write(&newest);
     assert_eq!(run(folder.path(), true, usize::MAX).unwrap().model, reference.model);
     for tensor in ["weight.0", "moment1.1", "moment2.0", "losses"] {
         std::fs::write(&newest, &sound).unwrap();
-        let mut parts = Parts::of(&newest).as_earlier_version("loblab.checkpoint", 2);
+        let mut parts = Parts::of(&newest).into_earlier_version("loblab.checkpoint", 2);
         parts.set(tensor, 1, f32::NAN);
         parts.write(&newest);
         let message = run(folder.path(), true, usize::MAX).unwrap_err().to_string();
