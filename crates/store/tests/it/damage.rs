@@ -86,6 +86,8 @@ fn a_damaged_page_is_named_by_column_and_row() {
     assert_eq!(found, before, "nothing is appended by a failed read");
 }
 
+type SetCell = fn(&mut StoredBin, f64);
+
 /// A file that is right in all else: pages, checksums, counts.
 #[test]
 fn a_cell_that_is_no_number_is_named_by_column_and_row() {
@@ -93,7 +95,7 @@ fn a_cell_that_is_no_number_is_named_by_column_and_row() {
     let path = folder.path().join("a.parquet");
     for compression in [Compression::None, Compression::Zstd(3)] {
         for (odd, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-1.0 / 0.0, "-inf")] {
-            let set: [(&str, fn(&mut StoredBin, f64)); 3] = [
+            let set: [(&str, SetCell); 3] = [
                 ("bid_sz_02", |row, x| row.bin.size[2] = x),
                 ("ask_sz_var_09", |row, x| row.bin.size_variance[19] = x),
                 ("price_movement", |row, x| row.movement = Some(x)),
