@@ -16,6 +16,7 @@
 //! ```
 
 mod classes;
+mod clock;
 mod config;
 mod convert;
 mod day;
@@ -34,6 +35,7 @@ mod summary;
 mod verify;
 
 pub use classes::ClassReport;
+pub use clock::{Clock, event_near};
 pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
 pub use convert::{convert, convert_on};
 pub use day::DayStart;

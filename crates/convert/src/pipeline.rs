@@ -1,6 +1,5 @@
 //! One input on its way into the store.
 
-mod clock;
 mod finish;
 mod segment;
 mod spool;
@@ -23,13 +22,12 @@ use lob_store::{
 use rustc_hash::FxHashMap;
 
 use self::{
-    clock::Clock,
     spool::Spool,
     ticks::{FIT_ALL_MAX, Ticking},
     track::{Key, Track},
 };
 use crate::{
-    ConvertConfig, ConvertError, Layout, Progress, RecordStream, inputs::Input,
+    Clock, ConvertConfig, ConvertError, Layout, Progress, RecordStream, inputs::Input,
     instruments::Increments, summary::InputOutcome,
 };
 
@@ -189,7 +187,7 @@ impl Pipeline<'_> {
     /// Takes over what was odd about times.
     fn note_times(&mut self, clock: Clock) {
         if let Some((index, byte)) = clock.places.first() {
-            let n: u64 = clock.unplaced.values().sum();
+            let n = clock.n_unplaced();
             let more: Vec<_> = clock.places[1..].iter().map(|place| place.0.to_string()).collect();
             let more =
                 if more.is_empty() { more.concat() } else { format!(", {}", more.join(", ")) };

@@ -310,3 +310,28 @@ fn steps_of_single_instruments_and_starts_of_days_are_flags_and_settings() {
         assert!(said.contains(word), "{said}");
     }
 }
+
+#[test]
+fn signals_place_records_as_conversions_do() {
+    const RECORD_BYTES: usize = 368;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.mbp-10.dbn");
+    lob_ok(&["synth", "--records", "3000", "--instruments", "1", "--out", shown(&file)]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let header = bytes.len() - 3_000 * RECORD_BYTES;
+    // Event and capture time of three records: each alone, and both.
+    for (record, offsets) in [(1_000, &[8][..]), (1_500, &[32]), (2_000, &[8, 32])] {
+        for offset in offsets {
+            let at = header + record * RECORD_BYTES + offset;
+            bytes[at..at + 8].copy_from_slice(&(u64::MAX - 1).to_le_bytes());
+        }
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let store = folder.path().join("store");
+    let args = ["convert", shown(&file), "--out", shown(&store), "--layout", "ticks", "--json"];
+    let summary = json(&lob_ok(&args));
+    assert_eq!(summary["skipped"]["impossible_timestamp"], 1);
+    let table = folder.path().join("s.parquet");
+    let signals = json(&lob_ok(&["signals", shown(&file), "--out", shown(&table), "--json"]));
+    assert_eq!((&signals["rows"], &signals["untimed"]), (&summary["rows"], &1.into()));
+}

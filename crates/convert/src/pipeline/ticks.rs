@@ -9,14 +9,13 @@ use lob_depth::{DepthError, LEVELS, Levels, MovementStream};
 use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter, partition_path};
 
 use super::{
-    clock::event_near,
     segment::Segment,
     spool::{Block, Spool},
     touch::Touch,
     track::{Key, Part, part_of},
     write::{Edges, InputMeta, count_class, file_name},
 };
-use crate::{ConvertConfig, ConvertError, OutputSummary, levels::Mbp10Levels};
+use crate::{ConvertConfig, ConvertError, OutputSummary, clock::event_near, levels::Mbp10Levels};
 
 pub(super) use rows::RowPool;
 use rows::Rows;

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use lob_convert::RecordStream;
+use lob_convert::{Clock, RecordStream, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit};
@@ -24,6 +24,7 @@ const STAGES: [&str; 3] = ["feature_calculation", "model_inference", "signal_gen
 
 pub(super) fn run(args: &Args) -> Result<Written> {
     let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut clock = Clock::new(stream.metadata());
     let mut sheet = open_sheet(args, columns(args))?;
     let mut lines: BTreeMap<u32, Line> = BTreeMap::new();
     let mut latencies: Vec<StageSeconds> = Vec::new();
@@ -35,7 +36,8 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             // A book that is put together is no event.
             continue;
         }
-        let (id, ts_event) = (update.hd.instrument_id, update.hd.ts_event);
+        let Some(ts) = clock.place(update) else { continue };
+        let (id, ts_event) = (update.hd.instrument_id, event_near(update.hd.ts_event, ts));
         let best = &update.levels[0];
         let quote = Quote {
             bid_px: price(best.bid_px),
@@ -85,9 +87,17 @@ pub(super) fn run(args: &Args) -> Result<Written> {
     }
     let (rows, file) = sheet.finish()?;
     let symbols: Vec<&str> = lines.values().filter(|l| l.is_wanted).map(|l| &*l.symbol).collect();
-    let (stages, words) = summarise(&latencies);
-    let facts =
-        json!({ "model": format!("{:?}", args.model), "symbols": symbols, "stages": stages });
+    let (stages, mut words) = summarise(&latencies);
+    let n_untimed = clock.n_unplaced();
+    if n_untimed > 0 {
+        words = format!("{n_untimed} updates without a usable time left out; {words}");
+    }
+    let facts = json!({
+        "model": format!("{:?}", args.model),
+        "symbols": symbols,
+        "stages": stages,
+        "untimed": n_untimed,
+    });
     Ok(Written { rows, file, facts, words })
 }
 

@@ -6,16 +6,12 @@ use dbn::Mbp10Msg;
 use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep};
 
 use super::{
-    super::{
-        clock::{event_near, recv_near},
-        segment::Segment,
-        spool::Spool,
-        touch::Touch,
-    },
+    super::{segment::Segment, spool::Spool, touch::Touch},
     Part, part_of,
 };
 use crate::{
     ConvertConfig,
+    clock::{event_near, recv_near},
     day::Day,
     levels::{Mbp10Levels, update_meta},
 };

@@ -27,8 +27,23 @@ const PLACES: usize = 3;
 /// range that the file's header gives or, where the header gives no end, within a year of its start
 /// or of the record before. The exchange's time (`ts_event`) does where the capture time is undefined, impossible
 /// or flagged as bad. A record that neither of them places is left out.
+///
+/// ```
+/// use lob_convert::{Clock, RecordStream};
+/// use lob_synth::{SynthConfig, write_file};
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("market.mbp-10.dbn.zst");
+/// write_file(&SynthConfig { records: 500, ..SynthConfig::default() }, &path)?;
+/// let mut stream = RecordStream::open(&path)?;
+/// let mut clock = Clock::new(stream.metadata());
+/// while let Some(update) = stream.next()? {
+///     assert_eq!(clock.place(update), Some(update.ts_recv));
+/// }
+/// assert_eq!(clock.n_unplaced(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     /// Where a capture time is taken without a second look.
     low: u64,
     width: u64,
@@ -39,15 +54,17 @@ pub(super) struct Clock {
     /// Where `last` stood when records began to contradict the range, and how many did.
     streak: (Option<u64>, u32),
     /// Records placed in another way than by a sound capture time, by reason.
-    pub(super) oddities: BTreeMap<&'static str, u64>,
+    pub(crate) oddities: BTreeMap<&'static str, u64>,
     /// Records that were not placed, by reason.
-    pub(super) unplaced: BTreeMap<&'static str, u64>,
+    pub(crate) unplaced: BTreeMap<&'static str, u64>,
     /// Record index and offset of the first of them.
-    pub(super) places: Vec<(u64, u64)>,
+    pub(crate) places: Vec<(u64, u64)>,
 }
 
 impl Clock {
-    pub(super) fn new(metadata: &Metadata) -> Self {
+    /// For the records of a file with this header.
+    #[must_use]
+    pub fn new(metadata: &Metadata) -> Self {
         let end = metadata.end.map_or(0, std::num::NonZero::get);
         let span = Some(metadata.start..end)
             .filter(|span| span.start < span.end && is_in(&ERA, span.start) && span.end < ERA.end);
@@ -72,7 +89,7 @@ impl Clock {
 
     /// When the record was; `None` if that cannot be told.
     #[inline]
-    pub(super) fn place(&mut self, record: &Mbp10Msg) -> Option<u64> {
+    pub fn place(&mut self, record: &Mbp10Msg) -> Option<u64> {
         let is_odd = record.flags.raw() & (flags::BAD_TS_RECV | flags::SNAPSHOT) != 0;
         if is_odd || record.ts_recv.wrapping_sub(self.low) >= self.width {
             return self.look(record);
@@ -81,9 +98,15 @@ impl Clock {
         self.last
     }
 
+    /// Records that were not placed so far.
+    #[must_use]
+    pub fn n_unplaced(&self) -> u64 {
+        self.unplaced.values().sum()
+    }
+
     /// Notes where a record stood that was not placed.
     #[cold]
-    pub(super) fn note_place(&mut self, place: (u64, u64)) {
+    pub(crate) fn note_place(&mut self, place: (u64, u64)) {
         if self.places.len() < PLACES {
             self.places.push(place);
         }
@@ -183,14 +206,15 @@ fn is_in(range: &Range<u64>, ts: u64) -> bool {
 
 /// The event time of a record that was placed at `ts`: `ts` itself where the exchange's clock is
 /// undefined or more than an hour off.
+#[must_use]
 #[inline]
-pub(super) fn event_near(ts_event: u64, ts: u64) -> u64 {
+pub fn event_near(ts_event: u64, ts: u64) -> u64 {
     if ts_event.wrapping_sub(ts.wrapping_sub(HOUR_NS)) <= 2 * HOUR_NS { ts_event } else { ts }
 }
 
 /// The capture time of a record that was placed at `ts`; undefined where it is more than a day off.
 #[inline]
-pub(super) fn recv_near(ts_recv: u64, ts: u64) -> u64 {
+pub(crate) fn recv_near(ts_recv: u64, ts: u64) -> u64 {
     if ts_recv.wrapping_sub(ts.wrapping_sub(DAY_NS)) <= 2 * DAY_NS { ts_recv } else { UNDEFINED }
 }
 
