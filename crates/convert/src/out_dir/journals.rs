@@ -274,6 +274,7 @@ mod tests {
             },
             outputs: Vec::new(),
             skipped: Default::default(),
+            oddities: Default::default(),
             warnings: Vec::new(),
         };
         JournalLine::new("settings", outcome)
