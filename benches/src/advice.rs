@@ -198,6 +198,6 @@ mod tests {
     }
 
     fn run_of(scenario: Scenario) -> Run {
-        crate::run_of(scenario, "test", std::path::Path::new("."))
+        crate::run_of(scenario, "test", std::path::Path::new("."), crate::Build::default())
     }
 }

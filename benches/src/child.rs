@@ -54,7 +54,10 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     }
     let (status, reason) = match outcome {
         Ok(()) => match rec.skipped {
-            None => (Status::Passed, None),
+            None => match spec.missing(&rec.measurements) {
+                None => (Status::Passed, None),
+                Some(why) => (Status::Partly, Some(why)),
+            },
             Some(why) => (Status::Skipped, Some(why)),
         },
         Err(error) => (Status::Failed, Some(format!("{error:#}"))),

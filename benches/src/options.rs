@@ -35,6 +35,17 @@ impl Selection {
     }
 }
 
+/// What the program was made of, as its build script found out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Commit of the sources, with `-dirty` where they differed from it.
+    pub revision: Option<String>,
+    /// Why there is no revision.
+    pub revision_unknown: Option<String>,
+    /// Cargo features switched on.
+    pub features: Vec<String>,
+}
+
 /// The settings of one launch; handed to the scenario processes as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Options {
@@ -54,6 +65,8 @@ pub struct Options {
     pub time_cap_s: Option<u64>,
     /// Targets file to judge by instead of the one built in.
     pub targets: Option<PathBuf>,
+    /// Whether a value below its floor fails the launch.
+    pub strict: bool,
     /// History file to append to and to draw trends from.
     pub history: Option<PathBuf>,
     /// Folder of criterion's results to harvest.
@@ -70,6 +83,8 @@ pub struct Options {
     pub baseline: Option<PathBuf>,
     /// Command line, for the Run document.
     pub command: Vec<String>,
+    /// What runs it, for the Run document.
+    pub build: Build,
 }
 
 impl Options {
@@ -91,6 +106,7 @@ impl Options {
             order_seed: 0,
             time_cap_s: None,
             targets: None,
+            strict: false,
             history: None,
             criterion: None,
             criterion_since_s: None,
@@ -99,6 +115,7 @@ impl Options {
             n_bins: 500,
             baseline: None,
             command: std::env::args().collect(),
+            build: Build::default(),
         }
     }
 }

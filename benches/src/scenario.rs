@@ -19,6 +19,7 @@ mod store;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lob_metrics::Measurement;
 use lob_metrics::stats::SplitMix64;
 
 use crate::fit::Fit;
@@ -69,7 +70,29 @@ pub struct Spec {
     pub needs: &'static [&'static str],
     /// Seconds after which it is stopped and recorded as timed out.
     pub time_cap_s: u64,
+    /// Figures it is there for: where one of them is unavailable it has passed only partly.
+    pub main: &'static [&'static str],
     pub(crate) run: fn(&mut Bench<'_>) -> Result<()>,
+}
+
+impl Spec {
+    /// Which of its main figures are missing among these, each with the reason known; `None` where
+    /// all are there.
+    pub(crate) fn missing(&self, measured: &[Measurement]) -> Option<String> {
+        let why = |metric: &&str| -> Option<String> {
+            let found = measured.iter().find(|m| m.metric == **metric);
+            match found {
+                Some(m) if m.value.is_some_and(f64::is_finite) => None,
+                Some(m) => {
+                    let reason = m.reason.as_deref().unwrap_or("no reason was given");
+                    Some(format!("`{metric}` is unavailable: {reason}"))
+                }
+                None => Some(format!("`{metric}` was not measured")),
+            }
+        };
+        let missing: Vec<String> = self.main.iter().filter_map(why).collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
+    }
 }
 
 /// All scenarios, in an order in which each comes after what it needs.
@@ -182,6 +205,8 @@ fn dedup(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lob_metrics::{Direction, Unit};
+
     use super::*;
 
     #[test]
@@ -193,6 +218,21 @@ mod tests {
                 assert!(at.is_some_and(|at| at < position), "{} needs {need}", spec.id);
             }
         }
+    }
+
+    #[test]
+    fn a_main_figure_without_a_value_is_missed() {
+        let spec = find("contrastive.hardware").unwrap();
+        let [gpu, half] = spec.main else { panic!("two figures") };
+        let (unit, better) = (Unit::Dimensionless, Direction::HigherIsBetter);
+        let there = |metric: &str| Measurement::measured(metric, unit, better, &[2.0]);
+        let gone = Measurement::unavailable(half, unit, better, "no GPU");
+        assert_eq!(spec.missing(&[there(gpu), there(half)]), None);
+        let why = spec.missing(&[there(gpu), gone]).unwrap();
+        assert_eq!(why, format!("`{half}` is unavailable: no GPU"));
+        let why = spec.missing(&[there(half)]).unwrap();
+        assert_eq!(why, format!("`{gpu}` was not measured"));
+        assert_eq!(find("market.records").unwrap().missing(&[]), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history};
 use lob_report::{Beside, Format};
 
 use crate::files::{append_file, write_file};
-use crate::options::{Options, Selection};
+use crate::options::{Build, Options, Selection};
 use crate::scenario::{self, Spec};
 use crate::state::{State, write_json};
 use crate::targets::{default_targets, read_targets};
@@ -163,7 +163,8 @@ pub fn read_run(path: &Path) -> Result<Run> {
 }
 
 fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
-    let held = |need: &&&str| done.iter().any(|s| s.id == **need && s.status == Status::Passed);
+    let ran = |s: &Scenario| matches!(s.status, Status::Passed | Status::Partly);
+    let held = |need: &&&str| done.iter().any(|s| s.id == **need && ran(s));
     let need = spec.needs.iter().find(|need| !held(need))?;
     Some(format!("needs `{need}`, which did not pass"))
 }
@@ -188,8 +189,8 @@ pub(crate) fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
 
 /// A Run document around one scenario that somebody else has measured.
 #[must_use]
-pub fn run_of(scenario: Scenario, title: &str, out: &Path) -> Run {
-    let mut run = document::open(&Options::full(out.to_owned()));
+pub fn run_of(scenario: Scenario, title: &str, out: &Path, build: Build) -> Run {
+    let mut run = document::open(&Options { build, ..Options::full(out.to_owned()) });
     title.clone_into(&mut run.title);
     run.elapsed_s = scenario.elapsed_s;
     run.scenarios.push(scenario);

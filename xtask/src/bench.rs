@@ -39,9 +39,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let lob = process::build_lob(&args.features)?;
     let mut command = Command::new(lob);
     command.arg("bench").args(&args.suite);
-    if let Some(revision) = process::revision() {
-        command.env("LOB_REVISION", revision);
-    }
     Ok(process::exit_code(process::status(&mut command)?))
 }
 

@@ -1,105 +1,167 @@
-//! `cargo xtask check`: what CI runs, cheapest first.
+//! `cargo xtask check`: what CI runs, cheapest first, with an account of what ran and what did not.
 
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+mod account;
+mod deny;
+mod floors;
+mod steps;
+
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::{process, tidy};
+use crate::process;
+use account::{Account, Fate};
+use steps::STEPS;
 
-/// Runs every check in turn and stops at the first that fails.
+const USAGE: &str = "usage: cargo xtask check [--ci] [--budget-s SECONDS]";
+
+/// A check by its name.
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<Ran>,
+    /// Seconds it takes where no earlier launch has said.
+    guess_s: f64,
+    /// Minutes of building: only with `--ci`, and only where the budget has room for it.
+    is_extra: bool,
+}
+
+/// What came of a check that did not fail.
+enum Ran {
+    Passed,
+    /// It did not run, and why.
+    LeftOut(String),
+}
+
+#[derive(Debug, PartialEq)]
+struct Args {
+    ci: bool,
+    budget_s: f64,
+}
+
+/// Runs every check in turn and stops at the first that fails. A table at the end says what ran and
+/// what was left out; a check that did not run has not passed.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    if let Some(arg) = args.first() {
-        bail!("`check` takes no argument, found `{arg}`");
-    }
+    let args = parse(args)?;
+    let memory = process::target_folder()?.join("xtask-check.json");
+    let mut account = Account::open(&memory);
+    let skipped = process::target_folder()?.join("xtask-check-skipped.log");
+    forget(&skipped)?;
+    steps::log_skipped_tests_to(&skipped);
+
+    let chosen: Vec<&Step> = STEPS.iter().filter(|step| args.ci || !step.is_extra).collect();
     let started = Instant::now();
-    step("format", || process::must(process::cargo().args(["fmt", "--all", "--check"])))?;
-    step("tidy", || tidy::run().map(drop))?;
-    step("clippy", || {
-        let mut clippy = process::cargo();
-        clippy.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
-        process::must(clippy.args(["--", "-D", "warnings"]))
-    })?;
-    step("tests", tests)?;
-    step("report of a real run in a browser", report)?;
-    step("doctests", || {
-        process::must(process::cargo().args(["test", "--workspace", "--doc", "--quiet"]))
-    })?;
-    step("docs", || {
-        let mut doc = process::cargo();
-        doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
-        process::must(&mut doc)
-    })?;
-    step("licences and advisories", deny)?;
-    println!("check: all good in {:.0} s", started.elapsed().as_secs_f64());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn step(name: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
-    eprintln!("==> {name}");
-    let started = Instant::now();
-    body()?;
-    eprintln!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// nextest where it is installed (one process a test, in parallel), `cargo test` elsewhere.
-fn tests() -> Result<()> {
-    let mut command = process::cargo();
-    if has_subcommand("nextest") {
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
-        command.args(["--status-level", "slow", "--final-status-level", "fail"]);
-    } else {
-        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+    let mut failure = None;
+    for step in in_order(&chosen, account.left_out_before()) {
+        if failure.is_some() {
+            account.add(step.name, Fate::NotReached);
+            continue;
+        }
+        let elapsed_s = started.elapsed().as_secs_f64();
+        let expected_s = account.expected_s(step.name).unwrap_or(step.guess_s);
+        if step.is_extra && elapsed_s + expected_s > args.budget_s {
+            account.add(step.name, Fate::NoTime { expected_s, left_s: args.budget_s - elapsed_s });
+            continue;
+        }
+        eprintln!("==> {}", step.name);
+        let begun = Instant::now();
+        let outcome = (step.run)();
+        let seconds = begun.elapsed().as_secs_f64();
+        eprintln!("    {}: {seconds:.1} s", step.name);
+        account.add(
+            step.name,
+            match outcome {
+                Ok(Ran::Passed) => Fate::Passed { seconds },
+                Ok(Ran::LeftOut(reason)) => Fate::LeftOut { reason },
+                Err(error) => {
+                    failure = Some(error);
+                    Fate::Failed { seconds }
+                }
+            },
+        );
     }
-    process::must(&mut command)
-}
-
-/// Runs a part of the suite on a fixture and opens its report; the test says so where there is no
-/// browser.
-fn report() -> Result<()> {
-    let root = process::root();
-    let out = scratch_folder();
-    // The binary that the tests have just built: `-p` would resolve other features and build again.
-    let name = format!("lob{}", std::env::consts::EXE_SUFFIX);
-    let mut lob = Command::new(process::target_folder()?.join("debug").join(name));
-    lob.args(["bench", "--quick", "--quiet"]);
-    lob.args(["--suite", "depth,signals", "--input"]);
-    lob.arg(root.join("fixtures/small.mbp-10.dbn.zst")).arg("--out").arg(&out);
-    // An unoptimised build may miss a speed target (1); anything else is a failure.
-    let status = process::status(lob.stdout(Stdio::null()))?;
-    if !matches!(status.code(), Some(0 | 1)) {
-        bail!("`lob bench` on a fixture failed: {status}");
+    for step in STEPS.iter().filter(|step| !args.ci && step.is_extra) {
+        account.add(step.name, Fate::LeftOut { reason: "only with --ci".to_owned() });
     }
-    let mut test = process::cargo();
-    test.args(["test", "--quiet", "--workspace", "--test", "it", "real_run"]);
-    test.env("LOB_REPORT_PAGE", out.join("report.html")).stdout(Stdio::null());
-    let outcome = process::must(&mut test);
-    // Left behind on failure, to be looked at.
-    if outcome.is_ok() {
-        std::fs::remove_dir_all(&out)
-            .with_context(|| format!("cannot clear `{}`", out.display()))?;
+    account.save(&memory)?;
+    println!("{}", account.table(&read_lines(&skipped)?, started.elapsed().as_secs_f64()));
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn parse(args: &[String]) -> Result<Args> {
+    let mut parsed = Args { ci: false, budget_s: f64::INFINITY };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--ci" => parsed.ci = true,
+            "--budget-s" => {
+                let seconds = args.next().and_then(|text| text.parse::<f64>().ok());
+                parsed.budget_s = seconds.context(USAGE)?;
+                ensure!(parsed.budget_s > 0.0, "{USAGE}");
+            }
+            other => bail!("`check` does not take `{other}`\n{USAGE}"),
+        }
     }
-    outcome
+    Ok(parsed)
 }
 
-/// A folder of this process under the system's temporary one.
-fn scratch_folder() -> PathBuf {
-    std::env::temp_dir().join(format!("lob-report-test-{}", std::process::id()))
+/// What had no time before comes first; the rest stays in its order.
+fn in_order<'a>(steps: &[&'a Step], left_out_before: &[String]) -> Vec<&'a Step> {
+    let waited = |step: &&&Step| left_out_before.iter().any(|name| name == step.name);
+    let (first, rest): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|step| waited(step));
+    first.into_iter().chain(rest).collect()
 }
 
-/// Licences and advisories, only where cargo-deny is present: it is no part of a Rust toolchain.
-fn deny() -> Result<()> {
-    if !has_subcommand("deny") {
-        eprintln!("    skipped: cargo-deny is not installed (`cargo install cargo-deny`)");
-        return Ok(());
+fn forget(path: &std::path::Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot clear `{}`", path.display()))
+        }
+        _ => Ok(()),
     }
-    process::must(process::cargo().args(["deny", "check", "licenses", "bans", "sources"]))
 }
 
-fn has_subcommand(name: &str) -> bool {
-    let mut probe = Command::new("cargo");
-    probe.args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
+/// The lines of a file, sorted, each once; none where there is no file.
+fn read_lines(path: &std::path::Path) -> Result<Vec<String>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines.dedup();
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_had_no_time_before_comes_first() {
+        let step =
+            |name| Step { name, run: || Ok(Ran::Passed), guess_s: 1.0, is_extra: name == "c" };
+        let steps = [step("a"), step("b"), step("c")];
+        let chosen: Vec<&Step> = steps.iter().collect();
+        let names = |before: &[&str]| -> Vec<&str> {
+            let before: Vec<String> = before.iter().map(|s| (*s).to_owned()).collect();
+            in_order(&chosen, &before).iter().map(|s| s.name).collect()
+        };
+        assert_eq!(names(&[]), ["a", "b", "c"]);
+        assert_eq!(names(&["c"]), ["c", "a", "b"]);
+        assert_eq!(names(&["gone"]), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn arguments_are_read_or_refused() {
+        let read = |args: &[&str]| parse(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>());
+        assert_eq!(read(&[]).unwrap(), Args { ci: false, budget_s: f64::INFINITY });
+        let both = read(&["--ci", "--budget-s", "90"]).unwrap();
+        assert_eq!(both, Args { ci: true, budget_s: 90.0 });
+        for wrong in [&["--budget-s"][..], &["--budget-s", "-1"], &["--budget-s", "NaN"], &["all"]]
+        {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

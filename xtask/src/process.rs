@@ -1,7 +1,7 @@
 //! Starting children and finding the workspace.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -55,16 +55,18 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
         .context("`cargo metadata` names no target directory")
 }
 
-/// The revision of the working tree, with `-dirty` when it differs from it; `None` outside git.
-pub(crate) fn revision() -> Option<String> {
-    git(&["describe", "--always", "--dirty", "--abbrev=12"])
-}
-
 /// What a git command in the workspace root prints, trimmed; `None` outside git, and for nothing.
 pub(crate) fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").current_dir(root()).args(args).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Whether cargo has a subcommand of this name.
+pub(crate) fn has_subcommand(name: &str) -> bool {
+    let mut probe = Command::new("cargo");
+    probe.args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
 }
 
 fn shown(command: &Command) -> String {
@@ -110,7 +112,7 @@ pub(crate) fn build_lob(features: &[String]) -> Result<PathBuf> {
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }
-    command.stderr(std::process::Stdio::inherit());
+    command.stderr(Stdio::inherit());
     let output = command.output().context("cannot start cargo")?;
     if !output.status.success() {
         bail!("building `lob` failed: {}", output.status);

@@ -14,6 +14,13 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "The machine's limits: fill, copy, zstd, matrix product, fsync",
         needs: &[],
         time_cap_s: 180,
+        main: &[
+            "machine.fill_bytes_per_s",
+            "machine.copy_bytes_per_s",
+            "machine.zstd_decode_bytes_per_s",
+            "machine.gemm_flop_per_s",
+            "machine.fsync_s",
+        ],
         run: machine::roof,
     },
     Spec {
@@ -23,6 +30,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "The records: a synthetic market, or the files given",
         needs: &["machine.roof"],
         time_cap_s: 300,
+        main: &[],
         run: market::records,
     },
     Spec {
@@ -32,6 +40,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "DBN records decoded and replayed, nothing stored: the converter's ceiling",
         needs: &["machine.roof", "market.records"],
         time_cap_s: 600,
+        main: &["decode.records_per_s"],
         run: convert::decode,
     },
     Spec {
@@ -41,6 +50,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "DBN records to a Parquet store of labelled tick bins",
         needs: &["convert.decode"],
         time_cap_s: 900,
+        main: &["convert.records_per_s", "convert.share_of_decode"],
         run: convert::bins,
     },
     Spec {
@@ -50,6 +60,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Market-by-order records replayed into ten levels, then to tick bins",
         needs: &["convert.decode"],
         time_cap_s: 900,
+        main: &["replay.records_per_s"],
         run: convert::replay,
     },
     Spec {
@@ -59,6 +70,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Bins from the store's files into memory",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["store.read_bytes_per_s"],
         run: store::read,
     },
     Spec {
@@ -68,6 +80,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "One depth image rendered from cached bins",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["render.volume", "render.share_of_fill"],
         run: depth::render,
     },
     Spec {
@@ -77,6 +90,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Shuffled batches of depth images from the store",
         needs: &["convert.bins"],
         time_cap_s: 300,
+        main: &["load.samples_per_s", "load.sample_p50", "load.batch_p50"],
         run: dataloader::images,
     },
     Spec {
@@ -86,6 +100,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "The loader over batch sizes, workers, orders, formats and sizes of the data set",
         needs: &["convert.bins"],
         time_cap_s: 600,
+        main: &["load.share_of_fill"],
         run: dataloader::sweep,
     },
     Spec {
@@ -95,6 +110,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "A store of 104 GB of images over ten epochs: memory; ten million bins: first batch",
         needs: &["machine.roof"],
         time_cap_s: 300,
+        main: &["load.rss_100gb", "load.first_batch_10m_bins"],
         run: dataloader::large,
     },
     Spec {
@@ -104,6 +120,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Indicators of the mid price at several sizes, alone and many at once",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["signals.features_per_s"],
         run: signals::indicators,
     },
     Spec {
@@ -113,6 +130,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Features, model and signal over stored quotes, in batches",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["signals.samples_per_s"],
         run: signals::pipeline,
     },
     Spec {
@@ -122,6 +140,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Events on a schedule: latency from arrival to signal",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["signals.total_p99"],
         run: signals::live,
     },
     Spec {
@@ -131,6 +150,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Contrastive training steps (InfoNCE) on depth images, and embeddings",
         needs: &["convert.bins"],
         time_cap_s: 900,
+        main: &["train.step", "train.pairs_per_s"],
         run: contrastive::train,
     },
     Spec {
@@ -140,6 +160,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Contrastive training steps on sequences of bin features, and embeddings",
         needs: &["convert.bins"],
         time_cap_s: 900,
+        main: &["series.step", "series.pairs_per_s"],
         run: contrastive::series,
     },
     Spec {
@@ -149,6 +170,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Parts of a training step by encoder and size, InfoNCE alone",
         needs: &[],
         time_cap_s: 600,
+        main: &["model.info_nce_256x128"],
         run: contrastive::model,
     },
     Spec {
@@ -158,6 +180,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Training steps over batch sizes 4 to 256 and windows 256 to 8192",
         needs: &[],
         time_cap_s: 600,
+        main: &["train.max_batch", "train.max_window"],
         run: contrastive::scaling,
     },
     Spec {
@@ -167,6 +190,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "What trained features tell against raw windows, PCA, statistics and chance",
         needs: &["convert.bins"],
         time_cap_s: 600,
+        main: &["evaluation.regime.linear_probe.contrastive"],
         run: evaluation::run,
     },
     Spec {
@@ -176,6 +200,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Training steps on CPU and GPU, in single and half precision",
         needs: &[],
         time_cap_s: 600,
+        main: &["hardware.gpu_speed_up", "hardware.gpu_half_speed_up"],
         run: contrastive::hardware,
     },
     Spec {
@@ -185,6 +210,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "Allocations of fixed pieces of work: figures that repeat exactly",
         needs: &["convert.bins"],
         time_cap_s: 120,
+        main: &["memory.decode.allocations"],
         run: memory::allocations,
     },
     Spec {
@@ -194,6 +220,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "The micro-benches of every crate, harvested (cargo xtask bench --criterion)",
         needs: &[],
         time_cap_s: 60,
+        main: &[],
         run: harvest::criterion,
     },
 ];

@@ -21,6 +21,7 @@ pub(super) static LAUNCH: Spec = Spec {
     title: "Pairs of the signal pipeline with and without a known slow-down",
     needs: &[],
     time_cap_s: 300,
+    main: &[],
     run: launch,
 };
 

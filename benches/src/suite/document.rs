@@ -44,8 +44,9 @@ pub(super) fn open(options: &Options) -> Run {
         tool: Tool {
             name: "lob".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: std::env::var("LOB_REVISION").ok().filter(|r| !r.is_empty()),
-            features: if cfg!(debug_assertions) { vec!["debug".to_owned()] } else { Vec::new() },
+            revision: options.build.revision.clone(),
+            revision_unknown: options.build.revision_unknown.clone(),
+            features: features(options),
             command: options.command.clone(),
         },
         host,
@@ -60,10 +61,17 @@ pub(super) fn open(options: &Options) -> Run {
     }
 }
 
+/// Cargo features, and `debug` for a build without optimisation.
+fn features(options: &Options) -> Vec<String> {
+    let debug = cfg!(debug_assertions).then(|| "debug".to_owned());
+    options.build.features.iter().cloned().chain(debug).collect()
+}
+
 /// What the launch was asked for, so that it can be asked for again.
 fn settings(options: &Options) -> BTreeMap<String, Value> {
     BTreeMap::from([
         ("quick".to_owned(), options.quick.into()),
+        ("strict".to_owned(), options.strict.into()),
         ("seed".to_owned(), options.seed.into()),
         ("order_seed".to_owned(), options.order_seed.into()),
         ("workers".to_owned(), options.workers.into()),

@@ -4,10 +4,11 @@
 mod command;
 mod interrupt;
 mod output;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
@@ -23,7 +24,8 @@ struct Cli {
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// Log what happens inside to standard error; twice for more
+    /// Log what happens inside to standard error; twice for more. With --version: what this
+    /// program was made of
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
@@ -88,6 +90,13 @@ enum Command {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error)
+            if error.kind() == ErrorKind::DisplayVersion
+                && version::is_asked_in_full(std::env::args_os()) =>
+        {
+            let printed = output::print_line(&version::in_full());
+            return ExitCode::from(u8::from(printed.is_err()) * 2);
+        }
         Err(error) => {
             // A reader that has gone away (`lob --help | head`) is no failure.
             let _ = error.print();

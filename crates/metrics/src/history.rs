@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{ChangePoint, change_point};
-use crate::{Direction, MetricsError, Run, Unit};
+use crate::{Direction, MetricsError, Run, Scenario, Unit};
 
 /// Version of a line; raised when a reader of the old one would misread the new.
 pub const HISTORY_VERSION: u32 = 1;
@@ -55,13 +55,7 @@ impl HistoryEntry {
     pub fn of(run: &Run) -> Self {
         let mut metrics = BTreeMap::new();
         for scenario in &run.scenarios {
-            let name = format!("{}.{REFERENCE}", scenario.id);
-            let reference_s = scenario
-                .measurements
-                .iter()
-                .find(|m| m.metric == name)
-                .and_then(|m| m.value)
-                .filter(|s| s.is_finite() && *s > 0.0);
+            let reference_s = reference_s(scenario);
             for m in &scenario.measurements {
                 let Some(value) = m.value.filter(|v| v.is_finite()) else { continue };
                 if m.direction == Direction::Neutral {
@@ -95,7 +89,7 @@ impl HistoryEntry {
     }
 }
 
-fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f64> {
+pub(crate) fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f64> {
     match unit {
         Unit::Seconds => Some(value / reference_s),
         Unit::SamplesPerSecond
@@ -105,6 +99,13 @@ fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f64> {
         | Unit::FlopPerSecond => Some(value * reference_s),
         _ => None,
     }
+}
+
+/// Seconds of the reference workload that ran beside a scenario.
+pub(crate) fn reference_s(scenario: &Scenario) -> Option<f64> {
+    let name = format!("{}.{REFERENCE}", scenario.id);
+    let found = scenario.measurements.iter().find(|m| m.metric == name);
+    found.and_then(|m| m.value).filter(|s| s.is_finite() && *s > 0.0)
 }
 
 /// Reads a history file: one entry a line, oldest first; empty lines are passed over.

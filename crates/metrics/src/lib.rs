@@ -17,12 +17,14 @@ mod compare;
 mod error;
 mod exact;
 mod finding;
+mod floor;
 mod history;
 mod measurement;
 mod nan;
 mod run;
 mod sample;
 mod schema;
+mod settings;
 pub mod stats;
 mod summary;
 mod target;
@@ -37,6 +39,7 @@ pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
 pub use error::MetricsError;
 pub use exact::exact_tolerance;
 pub use finding::{Finding, Recommendation, Severity};
+pub use floor::Floor;
 pub use history::{
     HISTORY_VERSION, HistoryEntry, HistoryValue, REFERENCE, TrendLine, read_history, trends,
 };
@@ -45,6 +48,7 @@ pub use run::{
     Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,
 };
 pub use schema::run_schema;
+pub use settings::{SETTINGS_VERSION, SettingsVersion};
 pub use summary::{OUTLIER_Z, Summary};
 pub use target::{Target, TargetResult, Verdict, judge_all};
 pub use unit::{Scale, Unit};

@@ -58,6 +58,9 @@ pub struct Tool {
     pub version: String,
     /// Source revision, when known at build time.
     pub revision: Option<String>,
+    /// Why there is no revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision_unknown: Option<String>,
     /// Cargo features switched on.
     pub features: Vec<String>,
     /// Command line.
@@ -127,6 +130,8 @@ pub struct Input {
 pub enum Status {
     /// It ran to its end.
     Passed,
+    /// It ran to its end, but figures that it is there for are unavailable; `reason` names them.
+    Partly,
     /// It failed; `reason` says how.
     Failed,
     /// It was stopped at its time cap.
@@ -148,7 +153,7 @@ pub struct Scenario {
     pub config: BTreeMap<String, Value>,
     /// How it ended.
     pub status: Status,
-    /// Why it failed or was skipped.
+    /// Why it failed, was skipped or passed only partly.
     #[serde(default)]
     pub reason: Option<String>,
     /// Wall time in seconds.
@@ -228,11 +233,26 @@ impl Run {
         self.scenarios.iter().flat_map(|s| s.measurements.iter().map(move |m| (s, m)))
     }
 
-    /// Whether every scenario passed or was skipped and no target failed.
+    /// Targets whose value lies below its floor; see [`Floor`](crate::Floor).
+    pub fn below_floor(&self) -> impl Iterator<Item = &TargetResult> {
+        self.targets.iter().filter(|target| target.floor_held == Some(false))
+    }
+
+    /// Whether the launch was asked to hold its floors too (`lob bench --strict`).
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.settings.get("strict").is_some_and(|strict| strict == true)
+    }
+
+    /// Whether no scenario failed or ran out of time and no target failed; in a strict run also
+    /// whether no value lies below its floor.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let scenarios_hold =
-            self.scenarios.iter().all(|s| matches!(s.status, Status::Passed | Status::Skipped));
+        if self.is_strict() && self.below_floor().next().is_some() {
+            return false;
+        }
+        let lost = |s: &Scenario| matches!(s.status, Status::Failed | Status::TimedOut);
+        let scenarios_hold = !self.scenarios.iter().any(lost);
         let targets_hold = self.targets.iter().all(|t| t.verdict != crate::Verdict::Fail);
         scenarios_hold && targets_hold
     }

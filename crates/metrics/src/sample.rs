@@ -73,6 +73,7 @@ fn tool() -> Tool {
         name: "lob".to_owned(),
         version: "0.1.0".to_owned(),
         revision: Some("0123abc".to_owned()),
+        revision_unknown: None,
         features: vec![],
         command: ["lob", "bench", "--quick"].map(str::to_owned).to_vec(),
     }
@@ -109,6 +110,7 @@ fn targets() -> Vec<Target> {
         direction,
         hard_limit: Some(hard_limit),
         goal: Some(goal),
+        floor: None,
         required: metric != "gpu.step_s",
         source: source.to_owned(),
     };

@@ -106,7 +106,7 @@ fn tool() -> Value {
         ("features", array(string())),
         ("command", array(string())),
     ];
-    object(&required, &[("revision", nullable("string"))])
+    object(&required, &[("revision", nullable("string")), ("revision_unknown", nullable("string"))])
 }
 
 fn host() -> Value {
@@ -152,7 +152,7 @@ fn scenario() -> Value {
         ("suite", string()),
         ("title", string()),
         ("config", json!({"type": "object"})),
-        ("status", one_of(&["passed", "failed", "timed_out", "skipped"])),
+        ("status", one_of(&["passed", "partly", "failed", "timed_out", "skipped"])),
         ("elapsed_s", seconds()),
         ("measurements", array(measurement())),
         ("scopes", array(scope())),
@@ -247,10 +247,19 @@ fn target_result() -> Value {
         ("goal", number()),
         ("required", json!({"type": "boolean"})),
         ("source", string()),
+        ("floor", floor()),
         ("goal_reached", nullable("boolean")),
+        ("floor_at", number()),
+        ("floor_held", nullable("boolean")),
         ("reason", nullable("string")),
     ];
     object(&required, &optional)
+}
+
+/// In the target's unit, or in units of the reference workload.
+fn floor() -> Value {
+    let one = |name| object(&[(name, number())], &[]);
+    json!({"anyOf": [one("value"), one("reference")]})
 }
 
 fn overhead() -> Value {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, Measurement, Run, Unit};
+use crate::{Direction, Floor, Measurement, Run, Scenario, Unit};
 
 /// What a metric must reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Target {
     /// What we aim for; missing it is reported, not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<f64>,
+    /// What a machine of the usual kind reaches; missing it fails a strict run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
     /// Whether an absent value fails the run.
     #[serde(default)]
     pub required: bool,
@@ -52,6 +55,13 @@ pub struct TargetResult {
     /// Whether the goal is reached too; `None` without a goal or a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal_reached: Option<bool>,
+    /// The floor in the target's unit on the machine of the run; `None` without one, or where the
+    /// scenario has no reference to tell it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor_at: Option<f64>,
+    /// Whether the value reaches the floor; `None` without either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor_held: Option<bool>,
     /// Why there is no verdict or a value was not comparable, when that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -59,7 +69,8 @@ pub struct TargetResult {
 
 impl Target {
     /// Judges a measurement, or its absence, against this target. A value in another unit counts
-    /// as absent: seconds are never held against bytes.
+    /// as absent: seconds are never held against bytes. Floors need the scenario of the
+    /// measurement and are judged by [`judge_all`].
     #[must_use]
     pub fn judge(&self, measurement: Option<&Measurement>) -> TargetResult {
         let comparable = measurement.filter(|m| m.unit == self.unit);
@@ -79,7 +90,18 @@ impl Target {
             }
             (None, Some(m)) => m.reason.clone(),
         };
-        TargetResult { target: self.clone(), value, verdict, goal_reached, reason }
+        let target = self.clone();
+        let (floor_at, floor_held) = (None, None);
+        TargetResult { target, value, verdict, goal_reached, floor_at, floor_held, reason }
+    }
+
+    fn judge_in(&self, deciding: Option<(&Scenario, &Measurement)>) -> TargetResult {
+        let mut result = self.judge(deciding.map(|(_, measurement)| measurement));
+        if let (Some((scenario, measurement)), Some(value)) = (deciding, result.value) {
+            result.floor_at = self.floor.and_then(|floor| floor.at(scenario, measurement));
+            result.floor_held = result.floor_at.map(|floor| self.reaches(floor, value));
+        }
+        result
     }
 
     fn reaches(&self, figure: f64, value: f64) -> bool {
@@ -92,7 +114,7 @@ impl Target {
 
     /// Of several measurements of the metric, the one that decides: the worst value in the
     /// target's unit, so that a target that holds, holds everywhere.
-    fn deciding<'a>(&self, run: &'a Run) -> Option<&'a Measurement> {
+    fn deciding<'a>(&self, run: &'a Run) -> Option<(&'a Scenario, &'a Measurement)> {
         let badness = |m: &Measurement| {
             match m.value.filter(|_| m.unit == self.unit) {
                 None => f64::NEG_INFINITY,
@@ -103,16 +125,15 @@ impl Target {
             }
         };
         run.measurements()
-            .map(|(_, m)| m)
-            .filter(|m| m.metric == self.metric)
-            .max_by(|a, b| badness(a).total_cmp(&badness(b)))
+            .filter(|(_, m)| m.metric == self.metric)
+            .max_by(|(_, a), (_, b)| badness(a).total_cmp(&badness(b)))
     }
 }
 
 /// Judges every target against the worst value the run holds for its metric, in the given order.
 #[must_use]
 pub fn judge_all(targets: &[Target], run: &Run) -> Vec<TargetResult> {
-    targets.iter().map(|target| target.judge(target.deciding(run))).collect()
+    targets.iter().map(|target| target.judge_in(target.deciding(run))).collect()
 }
 
 #[cfg(test)]
@@ -126,6 +147,7 @@ mod tests {
             direction: Direction::LowerIsBetter,
             hard_limit: Some(0.010),
             goal: Some(0.002),
+            floor: None,
             required,
             source: "B1".to_owned(),
         }
@@ -199,6 +221,42 @@ mod tests {
         )
         .unwrap();
         assert!(!read.required, "a metric is required only where the file says so");
+    }
+
+    #[test]
+    fn a_value_below_the_floor_passes_its_limit_and_is_named() {
+        let mut run = Run::sample();
+        let scenario = &mut run.scenarios[0];
+        let reference = format!("{}.{}", scenario.id, crate::REFERENCE);
+        scenario.measurements.push(Measurement::measured(
+            &reference,
+            Unit::Seconds,
+            Direction::Neutral,
+            &[0.000_5],
+        ));
+        scenario.measurements.push(measured(Unit::Seconds, 0.003));
+        // Of a reference of half a millisecond 3 ms are six times.
+        for (floor, at, held) in [
+            (None, None, None),
+            (Some(Floor::Reference(7.0)), Some(0.003_5), Some(true)),
+            (Some(Floor::Reference(5.0)), Some(0.002_5), Some(false)),
+            (Some(Floor::Value(0.001)), Some(0.001), Some(false)),
+        ] {
+            let target = Target { floor, ..latency(true) };
+            let result = judge_all(&[target], &run).remove(0);
+            assert_eq!(result.verdict, Verdict::Pass, "a floor is no limit");
+            assert_eq!((result.floor_at, result.floor_held), (at, held), "{floor:?}");
+            run.targets = vec![result];
+            assert_eq!(run.below_floor().count(), usize::from(held == Some(false)));
+            run.settings.insert("strict".to_owned(), false.into());
+            assert!(run.passed(), "floors belong to strict runs");
+            run.settings.insert("strict".to_owned(), true.into());
+            assert_eq!(run.passed(), held != Some(false));
+        }
+        let absent = Target { floor: Some(Floor::Value(1.0)), ..latency(false) };
+        let absent = Target { metric: "nowhere".to_owned(), ..absent };
+        let result = judge_all(&[absent], &run).remove(0);
+        assert_eq!((result.floor_at, result.floor_held), (None, None));
     }
 
     #[test]

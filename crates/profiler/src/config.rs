@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use lob_metrics::SettingsVersion;
+
 use crate::{AlertRule, ProfilerError, Tracked};
 
 /// Alerts on shares end this much on the good side of where they begin.
@@ -200,6 +202,13 @@ impl ProfilerConfig {
             text.parse().map_err(|error: toml::de::Error| refused(error.to_string()))?;
         let mut builder = Self::builder();
         for (name, value) in &table {
+            if name == "version" {
+                let version = value.as_integer().ok_or_else(|| {
+                    refused(format!("`version` is `{value}`; expected a whole number"))
+                })?;
+                SettingsVersion::check(version).map_err(refused)?;
+                continue;
+            }
             builder.options.set(name, value)?;
         }
         builder.build()

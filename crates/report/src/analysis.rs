@@ -1,6 +1,8 @@
 //! What a reader wants to know first, worked out of a Run.
 
-use lob_metrics::{Direction, Measurement, Run, Scenario, ScopeStat, Status, Unit, Verdict};
+use lob_metrics::{
+    Direction, Measurement, Run, Scenario, ScopeStat, Status, TargetResult, Unit, Verdict,
+};
 
 use crate::sweep::is_sweep_point;
 
@@ -119,6 +121,7 @@ pub(crate) fn when(started_at: &str) -> String {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
+    pub(crate) partly: usize,
     pub(crate) failed: usize,
     pub(crate) timed_out: usize,
     pub(crate) skipped: usize,
@@ -132,6 +135,7 @@ pub(crate) fn tally(run: &Run) -> Tally {
     for scenario in &run.scenarios {
         *match scenario.status {
             Status::Passed => &mut tally.passed,
+            Status::Partly => &mut tally.partly,
             Status::Failed => &mut tally.failed,
             Status::TimedOut => &mut tally.timed_out,
             Status::Skipped => &mut tally.skipped,
@@ -152,7 +156,12 @@ pub(crate) fn verdict_lines(run: &Run) -> (String, String) {
     let t = tally(run);
     let mut scenarios =
         vec![format!("{} of {} scenarios ran to their end", t.passed, run.scenarios.len())];
-    for (n, what) in [(t.failed, "failed"), (t.timed_out, "timed out"), (t.skipped, "skipped")] {
+    for (n, what) in [
+        (t.partly, "partly"),
+        (t.failed, "failed"),
+        (t.timed_out, "timed out"),
+        (t.skipped, "skipped"),
+    ] {
         if n > 0 {
             scenarios.push(format!("{n} {what}"));
         }
@@ -163,10 +172,22 @@ pub(crate) fn verdict_lines(run: &Run) -> (String, String) {
             targets.push(format!("{n} {what}"));
         }
     }
+    let below: Vec<&str> = run.below_floor().map(|t| t.target.metric.as_str()).collect();
+    if !below.is_empty() {
+        targets.push(format!("below the floor: {}", below.join(", ")));
+    }
     if run.targets.is_empty() {
         targets = vec!["no targets were set".to_owned()];
     }
     (scenarios.join(", "), targets.join(", "))
+}
+
+/// What the value of a target is to its floor, in words; `None` where there is none to hold it
+/// against.
+pub(crate) fn floor_note(result: &TargetResult) -> Option<String> {
+    let (at, held) = result.floor_at.zip(result.floor_held)?;
+    let at = result.target.unit.format(at);
+    Some(if held { format!("floor {at} held") } else { format!("below its floor of {at}") })
 }
 
 /// A value for people, or `not measured`.
@@ -218,6 +239,7 @@ pub(crate) const fn verdict_word(verdict: Verdict) -> &'static str {
 pub(crate) const fn status_word(status: Status) -> &'static str {
     match status {
         Status::Passed => "passed",
+        Status::Partly => "partly",
         Status::Failed => "failed",
         Status::TimedOut => "timed out",
         Status::Skipped => "skipped",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lob_metrics::{Run, Status, Verdict};
 
-use crate::analysis::{condition, value};
+use crate::analysis::{condition, floor_note, value};
 use crate::escape::html as xml;
 
 pub(crate) fn report(run: &Run) -> String {
@@ -22,6 +22,11 @@ pub(crate) fn report(run: &Run) -> String {
                 errors += 1;
                 format!("<error message=\"stopped at its time cap: {reason}\"/>")
             }
+            // JUnit has no word between: it has not passed, and it has not failed.
+            Status::Partly => {
+                skipped += 1;
+                format!("<skipped message=\"partly: {reason}\"/>")
+            }
             Status::Skipped => {
                 skipped += 1;
                 format!("<skipped message=\"{reason}\"/>")
@@ -34,6 +39,11 @@ pub(crate) fn report(run: &Run) -> String {
         let reason = t.reason.as_deref().map_or(String::new(), |r| format!(" ({r})"));
         let text = xml(&format!("{}{reason}, asked {asked}", value(t.target.unit, t.value)));
         let body = match t.verdict {
+            Verdict::Pass if run.is_strict() && t.floor_held == Some(false) => {
+                failures += 1;
+                let note = floor_note(t).unwrap_or_default();
+                format!("<failure message=\"{text}, {}\"/>", xml(&note))
+            }
             Verdict::Pass => String::new(),
             Verdict::Fail => {
                 failures += 1;

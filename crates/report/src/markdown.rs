@@ -3,8 +3,9 @@
 use lob_metrics::{Artifact, Measurement, Provenance, Run, Scenario, Status, Target, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, direction_arrow, interval, is_process, limits, percent, slowest,
-    stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word, when,
+    bottleneck, condition, direction_arrow, floor_note, interval, is_process, limits, percent,
+    slowest, stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word,
+    when,
 };
 use crate::baseline::Baseline;
 use crate::escape::{code, markdown, markdown_ticked};
@@ -167,8 +168,10 @@ fn targets_table(run: &Run, out: &mut Vec<String>) {
                 None => format!("**{}**", verdict_word(verdict)),
             },
         };
+        let floor = floor_note(t).filter(|_| t.floor_held == Some(false));
+        let floor = floor.map_or(String::new(), |note| format!(", **{note}**"));
         out.push(format!(
-            "| {} | {} | {} | {} | {verdict} |",
+            "| {} | {} | {} | {} | {verdict}{floor} |",
             code(metric),
             value(*unit, t.value),
             condition(*direction, *unit, *hard_limit),
@@ -215,7 +218,7 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
         let status = status_word(scenario.status);
         out.push(format!("### {} ({status}{reason})", markdown(&scenario.id)));
         if scenario.measurements.is_empty() {
-            if scenario.status == Status::Passed {
+            if matches!(scenario.status, Status::Passed | Status::Partly) {
                 out.push(String::new());
                 out.push("Nothing was measured.".to_owned());
             }

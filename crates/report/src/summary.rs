@@ -127,7 +127,7 @@ fn rates(run: &Run, out: &mut Vec<String>) {
         _ => percent(good as f64 / all as f64),
     };
     let judged = t.held + t.missed;
-    let ran = t.passed + t.failed + t.timed_out;
+    let ran = t.passed + t.partly + t.failed + t.timed_out;
     out.extend([
         "| | Passed | Failed | Not judged | Pass rate |".to_owned(),
         "|---|--:|--:|--:|--:|".to_owned(),

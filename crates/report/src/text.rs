@@ -3,7 +3,8 @@
 use lob_metrics::{Run, Severity, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, limits, percent, slowest, stage_rates, value, verdict_lines, when,
+    bottleneck, condition, floor_note, limits, percent, slowest, stage_rates, value, verdict_lines,
+    when,
 };
 use crate::escape::line;
 
@@ -58,15 +59,7 @@ pub(crate) fn recommendations(run: &Run) -> String {
         out.push(format!("{:>9}  {} (limit: {})", percent(share), line(&m.metric), line(name)));
     }
     section(&mut out, "Missed targets");
-    let before = out.len();
-    for t in run.targets.iter().filter(|t| t.verdict == Verdict::Fail) {
-        let limit = condition(t.target.direction, t.target.unit, t.target.hard_limit);
-        let found = value(t.target.unit, t.value);
-        out.push(format!("{}: {found}, asked {limit}", line(&t.target.metric)));
-    }
-    if out.len() == before {
-        out.push("None.".to_owned());
-    }
+    missed(run, &mut out);
     section(&mut out, "Findings");
     let before = out.len();
     for (scenario, finding) in
@@ -80,6 +73,24 @@ pub(crate) fn recommendations(run: &Run) -> String {
     }
     out.push(String::new());
     out.join("\n")
+}
+
+/// Targets whose limit is missed, and values below their floor.
+fn missed(run: &Run, out: &mut Vec<String>) {
+    let before = out.len();
+    for t in run.targets.iter().filter(|t| t.verdict == Verdict::Fail) {
+        let limit = condition(t.target.direction, t.target.unit, t.target.hard_limit);
+        let found = value(t.target.unit, t.value);
+        out.push(format!("{}: {found}, asked {limit}", line(&t.target.metric)));
+    }
+    for t in run.below_floor() {
+        let found = value(t.target.unit, t.value);
+        let note = floor_note(t).unwrap_or_default();
+        out.push(format!("{}: {found}, {note}", line(&t.target.metric)));
+    }
+    if out.len() == before {
+        out.push("None.".to_owned());
+    }
 }
 
 pub(crate) const fn severity_word(severity: Severity) -> &'static str {

@@ -21,7 +21,10 @@ pub(super) fn violations(root: &Path) -> Result<Vec<String>> {
             let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             match path.extension().and_then(|e| e.to_str()) {
                 Some("rs") => found.extend(rust(&name, &text)),
-                Some("toml") => found.extend(manifest(&name, &text)),
+                Some("toml") if name.ends_with("Cargo.toml") => {
+                    found.extend(manifest(&name, &text));
+                    found.extend(bench_and_example(&name, &text));
+                }
                 _ => {}
             }
         }
@@ -64,6 +67,28 @@ fn rust(name: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Every library shows its main use and has a bench. (`lob-bench` is the suite; nothing there is
+/// worth timing alone.)
+fn bench_and_example(name: &str, text: &str) -> Vec<String> {
+    // A tool of the tests is run by `cargo xtask simulate`.
+    if !text.contains("[lib]") || name.starts_with("crates/simulate/") {
+        return Vec::new();
+    }
+    let has_bench = text.contains("[[bench]]") || name.starts_with("benches/");
+    let has_example = text
+        .split("[[example]]")
+        .skip(1)
+        .any(|example| example.split("\n[").next().is_some_and(|it| it.contains("test = true")));
+    let mut found = Vec::new();
+    if !has_bench {
+        found.push(format!("{name}: the library has no `[[bench]]`"));
+    }
+    if !has_example {
+        found.push(format!("{name}: the library has no `[[example]]` with `test = true`"));
+    }
+    found
+}
+
 /// `cargo bench -- --save-baseline` breaks on a library that keeps its default bench target.
 fn manifest(name: &str, text: &str) -> Vec<String> {
     let library = text.contains("[lib]");
@@ -97,6 +122,20 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_library_without_bench_or_example_is_named() {
+        let check = |name: &str, text: &str| bench_and_example(name, text).len();
+        assert_eq!(check("crates/x/Cargo.toml", "[lib]\n"), 2);
+        let bench = "[lib]\n[[bench]]\nname = \"a\"\n";
+        assert_eq!(check("crates/x/Cargo.toml", bench), 1);
+        let example = "[[example]]\nname = \"b\"\ntest = true\n";
+        assert_eq!(check("crates/x/Cargo.toml", &format!("{bench}\n{example}")), 0);
+        let elsewhere = "[[example]]\nname = \"b\"\n\n[[bin]]\ntest = true\n";
+        assert_eq!(check("crates/x/Cargo.toml", &format!("{bench}\n{elsewhere}")), 1);
+        assert_eq!(check("benches/Cargo.toml", &format!("[lib]\n{example}")), 0);
+        assert_eq!(check("xtask/Cargo.toml", "[dependencies]\n"), 0);
+    }
 
     #[test]
     fn long_files_and_unfinished_work_are_named() {

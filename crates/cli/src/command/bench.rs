@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lob_bench::{Device, Options, Selection};
 
-use crate::{interrupt, output};
+use crate::{interrupt, output, version};
 use lines::Lines;
 
 /// Run the benchmark suite and write its reports
@@ -28,7 +28,8 @@ Examples:
 
 The last line on stdout is the path of the HTML report. Ctrl-C ends the launch with what was done
 by then; run.json is whole at every moment.
-Exit codes: 0 good, 1 missed target or broken promise of the self-test, 2 a scenario failed")]
+Exit codes: 0 good, 1 missed target (with --strict also a floor) or broken promise of the self-test,
+2 a scenario failed")]
 pub(crate) struct Args {
     /// Shorter work, same targets
     #[arg(long)]
@@ -75,6 +76,9 @@ pub(crate) struct Args {
     /// Targets to judge by, in the layout of benches/targets.toml
     #[arg(long, value_name = "FILE.toml")]
     targets: Option<PathBuf>,
+    /// Fail when a figure lies below its floor: what a machine of the usual kind reaches
+    #[arg(long)]
+    strict: bool,
     /// History to append this run to, one JSON line a run, and to draw trends from
     #[arg(long, value_name = "FILE.jsonl")]
     history: Option<PathBuf>,
@@ -157,12 +161,14 @@ fn options(args: &Args) -> Options {
         order_seed: args.order_seed.unwrap_or_else(drawn_seed),
         time_cap_s: args.time_cap_s,
         targets: args.targets.clone(),
+        strict: args.strict,
         history: args.history.clone(),
         criterion: args.criterion.clone(),
         criterion_since_s: args.criterion_since_s,
         baseline: args.baseline.clone(),
         workers: args.workers,
         batch_sizes: args.batch_sizes.clone(),
+        build: version::build(),
         ..Options::full(args.out.clone())
     }
 }

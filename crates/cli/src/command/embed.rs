@@ -40,6 +40,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Version of the Parquet table; docs/FORMATS.md says what raises it.
+const EMBEDDINGS_VERSION: u32 = 1;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Parquet,
@@ -147,6 +150,7 @@ fn write_parquet(path: &Path, rows: &Rows, model: &Path) -> Result<String> {
     ];
     columns.extend((0..rows.dim).map(|i| Column::new(format!("e{i:03}"), ColumnKind::F32)));
     let mut writer = TableWriter::create(path, &columns)?;
+    writer.describe("loblab:embeddings", EMBEDDINGS_VERSION.to_string());
     writer.describe("loblab:model", model.display().to_string());
     let of = |f: &dyn Fn(&Origin) -> Option<u64>| -> Vec<Option<u64>> {
         rows.origins.iter().map(f).collect()

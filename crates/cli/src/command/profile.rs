@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use lob_metrics::Unit;
 
-use crate::output;
+use crate::{output, version};
 
 /// Profile any program: CPU, memory, I/O, what it waited for, whether it leaks
 #[derive(clap::Args)]
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
         Err(_) => {}
     }
-    let run = lob_bench::run_of(found.scenario, &title, &args.out);
+    let run = lob_bench::run_of(found.scenario, &title, &args.out, version::build());
     let files = lob_bench::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
     for (name, text) in beside {
         lob_bench::write_file(&args.out.join(name), text.as_bytes())?;

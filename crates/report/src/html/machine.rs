@@ -54,12 +54,12 @@ fn environment(run: &Run) -> Vec<(String, String)> {
     let Host { cpu, cores, memory_bytes, kernel, governor, compiler, gpu, fingerprint } = &run.host;
     let text = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "unknown".to_owned());
     let gpus = if gpu.is_empty() { "none found".to_owned() } else { gpu.join(", ") };
-    let tool = format!(
-        "{} {} {}",
-        run.tool.name,
-        run.tool.version,
-        run.tool.revision.as_deref().unwrap_or("")
-    );
+    let revision = match (&run.tool.revision, &run.tool.revision_unknown) {
+        (Some(revision), _) => format!(" {revision}"),
+        (None, Some(reason)) => format!(" (revision unknown: {reason})"),
+        (None, None) => String::new(),
+    };
+    let tool = format!("{} {}{revision}", run.tool.name, run.tool.version);
     let features = if run.tool.features.is_empty() {
         "default".to_owned()
     } else {

@@ -28,7 +28,7 @@ fn section(s: &Scenario, detail: Detail, max_measurements: usize) -> String {
     let (class, sign) = match s.status {
         Status::Passed => ("pass", "✓"),
         Status::Failed | Status::TimedOut => ("fail", "✕"),
-        Status::Skipped => ("none", "–"),
+        Status::Partly | Status::Skipped => ("none", "–"),
     };
     let reason = s
         .reason

@@ -4,8 +4,8 @@ use lob_metrics::{Measurement, Provenance, Run, Scenario, Verdict};
 
 use super::{Detail, heading, scenario};
 use crate::analysis::{
-    condition, direction_arrow, interval, is_process, is_stage, percent, target_verdict, value,
-    verdict_word,
+    condition, direction_arrow, floor_note, interval, is_process, is_stage, percent,
+    target_verdict, value, verdict_word,
 };
 use crate::escape::html as e;
 
@@ -23,9 +23,10 @@ pub(super) fn targets(run: &Run) -> String {
                 Some(false) if t.verdict == Verdict::Pass => " <span class=\"sub\">goal open</span>",
                 _ => "",
             };
+            let floor = floor_note(t).map_or(String::new(), |note| format!(" <span class=\"sub\">{}</span>", e(&note)));
             let reason = t.reason.as_deref().map_or(String::new(), |r| format!(" <span class=\"sub\">{}</span>", e(r)));
             format!(
-                "<tr><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{goal}{reason}</td><td class=\"sub\">{}</td></tr>",
+                "<tr><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{goal}{floor}{reason}</td><td class=\"sub\">{}</td></tr>",
                 e(&target.metric),
                 value(target.unit, t.value),
                 condition(target.direction, target.unit, target.hard_limit),

@@ -79,7 +79,6 @@ fn drive(browser: &Path, profile: &Path, page: &str, path: &Path) -> String {
 
 /// `cargo xtask check` makes a real run and names its page in `LOB_REPORT_PAGE`.
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that another step runs says so")]
 fn the_page_of_a_real_run_works_in_a_browser() {
     let Some(path) = std::env::var_os("LOB_REPORT_PAGE") else {
         println!("no page in LOB_REPORT_PAGE: a later step of `cargo xtask check` runs this test");

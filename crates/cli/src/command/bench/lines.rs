@@ -11,6 +11,12 @@ pub(super) fn summary(run: &Run) {
         let found = target.value.map_or("no value".to_owned(), |v| target.target.unit.format(v));
         eprintln!("missed: {} is {found}", target.target.metric);
     }
+    for target in run.below_floor() {
+        let unit = target.target.unit;
+        let of = |value: Option<f64>| value.map_or("no value".to_owned(), |v| unit.format(v));
+        let (metric, found, floor) = (&target.target.metric, of(target.value), of(target.floor_at));
+        eprintln!("below its floor: {metric} is {found}, the floor here is {floor}");
+    }
     for advice in &run.recommendations {
         eprintln!("advice: {} ({})", advice.text, advice.evidence);
     }
@@ -36,6 +42,11 @@ impl Progress for Lines {
         match (scenario.status, &scenario.reason) {
             (Status::Passed, _) => {
                 eprintln!("{took:>10}   {}", headline(scenario).unwrap_or_default());
+            }
+            (Status::Partly, reason) => {
+                let reason = reason.as_deref().unwrap_or("no reason was given");
+                eprintln!("{took:>10}   {}", headline(scenario).unwrap_or_default());
+                eprintln!("{:>44}partly: {reason}", "");
             }
             (status, reason) => {
                 let reason = reason.as_deref().unwrap_or("no reason was given");

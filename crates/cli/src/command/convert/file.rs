@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use lob_metrics::SettingsVersion;
 use serde::Deserialize;
 
 use super::{Args, BinBy, StepArg, steps};
@@ -12,6 +13,8 @@ use super::{Args, BinBy, StepArg, steps};
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Settings {
+    /// Another one is refused.
+    version: SettingsVersion,
     layout: Option<String>,
     bin_by: Option<BinBy>,
     ticks_per_bin: Option<u32>,

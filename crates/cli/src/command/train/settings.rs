@@ -12,6 +12,7 @@ use lob_contrastive::{
     Objective, Positives, Precision, PrepareOptions, Prepared, Schedule, SignalSpec, Tcn,
     Temperature, TrainConfig, Trunk,
 };
+use lob_metrics::SettingsVersion;
 use serde::{Deserialize, Serialize};
 
 use crate::command::windows::Source;
@@ -62,6 +63,10 @@ enum Rate {
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Settings {
+    /// Of the file; another one is refused.
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    version: SettingsVersion,
     /// What a window of a store is [default: bins]
     #[arg(long, value_enum)]
     input: Option<Input>,
