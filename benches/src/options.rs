@@ -53,6 +53,9 @@ pub struct Options {
     pub quick: bool,
     /// DBN files to run on; empty means the synthetic market.
     pub inputs: Vec<PathBuf>,
+    /// Whether the synthetic market is messy, see [`lob_synth::Mess`].
+    #[serde(default)]
+    pub messy: bool,
     /// Folder for the Run document, the reports and the working files.
     pub out: PathBuf,
     /// Where models run.
@@ -100,6 +103,7 @@ impl Options {
         Self {
             quick: false,
             inputs: Vec::new(),
+            messy: false,
             out,
             device: Device::Auto,
             seed: 7,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_metrics::{Severity, Unit};
-use lob_synth::{Schema, SynthConfig};
+use lob_synth::{Mess, Schema, SynthConfig};
 
 use super::Bench;
 use super::recorder::Limit;
@@ -51,7 +51,11 @@ fn synthesise(bench: &mut Bench<'_>) -> Result<()> {
         };
         let path = bench.work.join(format!("market.{name}.dbn.zst"));
         let begun = Instant::now();
-        let summary = lob_synth::write_file(&config, &path)?;
+        let summary = if bench.options.messy {
+            lob_synth::write_messy_file(&config, &Mess::daily(), &path, &|| false)?.summary
+        } else {
+            lob_synth::write_file(&config, &path)?
+        };
         let rate = summary.records as f64 / begun.elapsed().as_secs_f64();
         let limit = Limit::of(
             rate * record_bytes,
@@ -76,5 +80,8 @@ fn synthesise(bench: &mut Bench<'_>) -> Result<()> {
     }
     bench.rec.config("seed", bench.options.seed);
     bench.rec.config("sessions", sessions);
+    if bench.options.messy {
+        bench.rec.config("messy", true);
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! - [`write_file`], [`write_sessions`], [`write_dbn_zst`] and [`write_dbn`] write them;
 //!   [`mbo_records`] and [`mbp10_records`] keep them in memory.
 //! - [`SynthSummary`] says what was written.
+//! - [`write_messy_file`] and [`write_messy_sessions`] add what real feeds have: see [`Mess`].
 //!
 //! The market is simulated order by order: adds, cancels, modifies and market orders against
 //! queues with time priority. Schema [`Schema::Mbo`] writes these orders, [`Schema::Mbp10`] what
@@ -46,6 +47,7 @@ mod error;
 mod instrument;
 mod market;
 mod message;
+mod messy;
 mod queue;
 mod regime;
 mod rng;
@@ -55,6 +57,10 @@ mod writer;
 
 pub use config::{Schema, SynthConfig};
 pub use error::SynthError;
+pub use messy::{
+    Insertion, InsertionKind, Mess, MessyFile, QUIET_QUOTES, SymbolsIn, write_messy_file,
+    write_messy_sessions,
+};
 pub use stream::{SynthSummary, mbo_records, mbp10_records};
 pub use writer::{
     SessionFile, write_dbn, write_dbn_zst, write_file, write_file_until, write_sessions,

@@ -79,7 +79,7 @@ impl Stream {
 }
 
 impl SynthSummary {
-    fn note(&mut self, ts: u64) {
+    pub(crate) fn note(&mut self, ts: u64) {
         if self.records == 0 {
             self.first_ts = ts;
         }

@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Bytes gathered before they go to the compressor or the file.
-const BUFFER_BYTES: usize = 1 << 17;
+pub(crate) const BUFFER_BYTES: usize = 1 << 17;
 /// Level of Zstandard compression: that of the vendor's files.
 const ZSTD_LEVEL: i32 = 3;
-const DATASET: &str = "GLBX.MDP3";
+pub(crate) const DATASET: &str = "GLBX.MDP3";
 
 /// One file of [`write_sessions`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct SessionFile {
 /// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
 pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    compress(&mut stream, config, 0..config.sessions, writer, &|| false)
+    compress(writer, |writer| encode(&mut stream, config, 0..config.sessions, writer, &|| false))
 }
 
 /// Writes the market as DBN version 3, uncompressed.
@@ -112,6 +112,14 @@ fn session_file(
     path: &Path,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<SynthSummary, SynthError> {
+    whole_file(path, |writer| encode(stream, config, sessions, writer, is_stopped))
+}
+
+/// A file of what `write` writes, uncompressed if `path` ends in `.dbn`; whole or not there at all.
+pub(crate) fn whole_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, SynthError>,
+) -> Result<T, SynthError> {
     // A rename would put a file in the place of a device or a pipe, for everybody.
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         let special = "it is a device or a pipe; choose a regular file";
@@ -120,15 +128,15 @@ fn session_file(
     }
     let temp = TempFile::beside(path);
     let mut file = File::create(&temp.path).map_err(io_error("create", &temp.path))?;
-    let summary = if path.extension().is_some_and(|extension| extension == "dbn") {
-        encode(stream, config, sessions, &mut file, is_stopped)?
+    let written = if path.extension().is_some_and(|extension| extension == "dbn") {
+        write(&mut file)?
     } else {
-        compress(stream, config, sessions, &mut file, is_stopped)?
+        compress(&mut file, write)?
     };
     file.sync_all().map_err(io_error("sync", &temp.path))?;
     drop(file);
     fs::rename(&temp.path, path).map_err(io_error("create", path))?;
-    Ok(summary)
+    Ok(written)
 }
 
 /// A file under a name of its own until it is renamed; removed if that never happens.
@@ -151,19 +159,16 @@ impl Drop for TempFile {
     }
 }
 
-fn compress(
-    stream: &mut Stream,
-    config: &SynthConfig,
-    sessions: Range<u32>,
+fn compress<T>(
     writer: impl Write,
-    is_stopped: &dyn Fn() -> bool,
-) -> Result<SynthSummary, SynthError> {
+    write: impl FnOnce(&mut dyn Write) -> Result<T, SynthError>,
+) -> Result<T, SynthError> {
     let mut zstd = zstd::Encoder::new(writer, ZSTD_LEVEL).map_err(SynthError::Stream)?;
     zstd.include_checksum(true).map_err(SynthError::Stream)?;
-    let summary = encode(stream, config, sessions, &mut zstd, is_stopped)?;
+    let written = write(&mut zstd)?;
     // An encoder that is dropped instead loses the tail without a word.
     zstd.finish().and_then(|mut writer| writer.flush()).map_err(SynthError::Stream)?;
-    Ok(summary)
+    Ok(written)
 }
 
 fn encode(
@@ -225,7 +230,7 @@ fn metadata(
         .build())
 }
 
-fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SynthError {
+pub(crate) fn io_error(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SynthError {
     let path = path.to_owned();
     move |source| SynthError::Io { verb, path, source }
 }

@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// DBN files to run on instead of the synthetic market
     #[arg(long, num_args = 1.., value_name = "FILE")]
     input: Vec<PathBuf>,
+    /// Run on a synthetic market with what real feeds have, see `lob synth --messy`
+    #[arg(long, conflicts_with = "input")]
+    messy: bool,
     /// Folder for the Run document and the reports
     #[arg(long, default_value = "results/latest")]
     out: PathBuf,
@@ -152,6 +155,7 @@ fn options(args: &Args) -> Options {
     Options {
         quick: args.quick,
         inputs: args.input.clone(),
+        messy: args.messy,
         device: match args.device {
             DeviceArg::Auto => Device::Auto,
             DeviceArg::Cpu => Device::Cpu,

@@ -3,4 +3,5 @@
 
 mod files;
 mod market;
+mod messy;
 mod realism;
