@@ -101,8 +101,10 @@ impl OutDir {
             warnings = place::clear_left_over(&**fs, root, name.as_deref())?;
         }
         let temp = place::temp_folder(root, name.as_deref());
-        let (noted, ()) = Unfinished::make(&temp, |temp| fs.make_folder(temp))
-            .map_err(ConvertError::io(&temp, "make"))?;
+        let made = fs.make_folder(&temp);
+        // Noted when it is there: others wait for whoever notes, and for the file system too.
+        let noted = made.and_then(|()| Unfinished::make(&temp, |_| Ok(())));
+        let (noted, ()) = noted.map_err(ConvertError::io(&temp, "make"))?;
         Ok((locks, journals, temp, noted, warnings))
     }
 

@@ -21,9 +21,17 @@ use crate::{
 /// Sources, each delivered with one of two contents.
 pub(crate) const SOURCES: usize = 2;
 const CONTENTS: usize = 2;
-/// Records, instruments and days of each content.
-const MARKETS: [[(u64, u32, u32); CONTENTS]; SOURCES] =
-    [[(90, 2, 1), (70, 1, 1)], [(60, 1, 2), (80, 1, 2)]];
+/// Records a day, instruments and days of each content.
+const MARKETS: [[(usize, u32, u32); CONTENTS]; SOURCES] =
+    [[(90, 2, 1), (70, 1, 1)], [(30, 1, 2), (40, 1, 2)]];
+/// Records made a day, of which few are kept.
+const MADE_RECORDS: u64 = 4_000;
+/// An MBP-10 record, and where its time and its flags are.
+const RECORD_BYTES: usize = 368;
+const TS_EVENT_AT: usize = 8;
+const FLAGS_AT: usize = 30;
+const SNAPSHOT: u8 = 1 << 5;
+const DAY_NS: u64 = 86_400_000_000_000;
 const SEEDS: [u64; SOURCES] = [7, 11];
 
 /// Which content each source has.
@@ -59,12 +67,12 @@ impl Market {
         for (source, of_source) in contents.iter_mut().enumerate() {
             for (n, content) in of_source.iter_mut().enumerate() {
                 let (records, instruments, sessions) = MARKETS[source][n];
-                let seed = SEEDS[source];
-                let config =
-                    SynthConfig { records, instruments, sessions, seed, schema: Schema::Mbp10 };
+                let all = u64::from(sessions) * MADE_RECORDS;
+                let (seed, schema) = (SEEDS[source], Schema::Mbp10);
+                let config = SynthConfig { records: all, instruments, sessions, seed, schema };
                 let path = folder.path().join("made.mbp-10.dbn");
                 lob_synth::write_file(&config, &path)?;
-                *content = fs::read(&path)?;
+                *content = shortened(&fs::read(&path)?, records).context("no DBN file")?;
                 fs::remove_file(&path)?;
             }
         }
@@ -144,6 +152,23 @@ impl Market {
         fs::remove_dir_all(&out)?;
         Ok(expected)
     }
+}
+
+/// A file with some records of each day, those after the snapshot that a day begins with: that
+/// makes no row, and takes most of the time.
+fn shortened(dbn: &[u8], per_day: usize) -> Option<Vec<u8>> {
+    let header = 8 + u32::from_le_bytes(*dbn.get(4..)?.first_chunk()?) as usize;
+    let mut content = dbn.get(..header)?.to_vec();
+    let mut n_of_day = BTreeMap::new();
+    for record in dbn[header..].chunks_exact(RECORD_BYTES) {
+        let ts = u64::from_le_bytes(*record.get(TS_EVENT_AT..)?.first_chunk()?);
+        let n = n_of_day.entry(ts / DAY_NS).or_insert(0);
+        if record.get(FLAGS_AT)? & SNAPSHOT == 0 && *n < per_day {
+            *n += 1;
+            content.extend_from_slice(record);
+        }
+    }
+    Some(content)
 }
 
 /// All that can be delivered.

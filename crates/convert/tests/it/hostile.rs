@@ -201,7 +201,8 @@ fn a_journal_a_lock_or_their_folder_that_is_a_link_is_refused() {
     let elsewhere = store.folder.path().join("elsewhere");
     let journal = store.journal();
     let shard = ConvertConfig { journal: Some("task".to_owned()), ..store.config.clone() };
-    let convert_as = |config: &ConvertConfig| convert(&[store.input.clone()], config, &());
+    let convert_as =
+        |config: &ConvertConfig| convert(std::slice::from_ref(&store.input), config, &());
     store.deliver_again();
 
     std::fs::rename(&journal, &elsewhere).unwrap();
