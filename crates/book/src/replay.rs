@@ -50,6 +50,13 @@ struct Kept {
     is_snapshot: bool,
 }
 
+impl Kept {
+    fn new() -> Self {
+        let tracker = SnapshotTracker::default();
+        Self { book: OrderBook::new(), tracker, is_snapshot: false }
+    }
+}
+
 impl Default for Replayer {
     fn default() -> Self {
         Self::new()
@@ -130,6 +137,13 @@ impl Replayer {
         self.index.get(&(publisher_id, instrument_id)).map(|&at| &self.books[at].book)
     }
 
+    /// Begins an instrument's book from nothing: its id means another instrument from here on.
+    pub fn forget(&mut self, publisher_id: u16, instrument_id: u32) {
+        if let Some(&at) = self.index.get(&(publisher_id, instrument_id)) {
+            self.books[at] = Kept::new();
+        }
+    }
+
     /// Number of books.
     #[must_use]
     pub fn n_books(&self) -> usize {
@@ -146,11 +160,7 @@ impl Replayer {
         let next = self.books.len();
         let at = *self.index.entry(key).or_insert(next);
         if at == next {
-            self.books.push(Kept {
-                book: OrderBook::new(),
-                tracker: SnapshotTracker::default(),
-                is_snapshot: false,
-            });
+            self.books.push(Kept::new());
         }
         self.last = Some((key, at));
         at

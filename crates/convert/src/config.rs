@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 pub use preset::Preset;
 
-use crate::{ConvertError, day::DAY_NS};
+use crate::{ConvertError, Instrument, day::DAY_NS};
 
 /// Where the price step of an instrument comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -298,6 +298,22 @@ impl ConvertConfig {
         }
         self.class_edges.validate(self.label.classes)?;
         Ok(())
+    }
+
+    /// Whether the filters let an instrument through.
+    pub(crate) fn wants(&self, instrument: &Instrument) -> bool {
+        let is_symbol = |symbol: &str| self.symbols.iter().any(|wanted| wanted == symbol);
+        (self.symbols.is_empty() && self.instrument_ids.is_empty())
+            || instrument.symbol.as_deref().is_some_and(is_symbol)
+            || self.instrument_ids.contains(&instrument.instrument_id)
+    }
+
+    /// Whether an instrument of this symbol may be converted: for words about symbols of unknown
+    /// ids.
+    pub(crate) fn may_want(&self, symbol: &str) -> bool {
+        self.symbols.is_empty()
+            || !self.instrument_ids.is_empty()
+            || self.symbols.iter().any(|wanted| wanted == symbol)
     }
 
     /// Who this run is among several that write one store, if it is one of several.

@@ -1,6 +1,7 @@
 //! The conversion of many inputs.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,8 +16,8 @@ use lob_store::fs::{DiskSystem, SharedFs};
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
     hash::hash_file,
-    inputs::{Found, Input, find_inputs},
-    instruments::Increments,
+    increments::Increments,
+    inputs::{Found, Input, SYMBOLOGY, find_inputs},
     out_dir::OutDir,
     pipeline::{Shared, convert_input},
     summary::InputOutcome,
@@ -69,7 +70,9 @@ pub fn convert_on(
     let start = Instant::now();
     let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
     config.validate()?;
-    let Found { inputs, definitions, warnings } = find_inputs(inputs, config.shard)?;
+    let Found { inputs, definitions, mut warnings } =
+        find_inputs(inputs, config.shard, &|| progress.is_cancelled())?;
+    warnings.extend(symbology_faults(&inputs, config));
     let mut increments = Increments::default();
     for path in definitions.iter().chain(&config.definitions) {
         increments.extend(RecordStream::increments(path)?);
@@ -131,6 +134,23 @@ pub fn convert_on(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Mappings in files `symbology.json` that cannot be used, of symbols that may be wanted.
+fn symbology_faults(inputs: &[Input], config: &ConvertConfig) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut warnings = Vec::new();
+    for input in inputs {
+        let folder = input.path.parent().unwrap_or(Path::new(""));
+        if let Some(map) = &input.symbols
+            && seen.insert(folder)
+        {
+            let path = folder.join(SYMBOLOGY);
+            let lines = map.faults.lines(|symbol| config.may_want(symbol));
+            warnings.extend(lines.iter().map(|line| format!("`{}`: {line}", path.display())));
+        }
+    }
+    warnings
 }
 
 /// Whether the run as a whole succeeded.

@@ -6,29 +6,30 @@ mod framing;
 mod header;
 mod open;
 mod record;
+mod snapshot;
 mod source;
+mod state;
 
-use std::{
-    collections::BTreeMap,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 use dbn::{
-    MboMsg, Mbp10Msg, Metadata,
+    MboMsg, Mbp10Msg, Metadata, RecordHeader,
     decode::dbn::fsm::{DbnFsm, ProcessResult},
 };
-use lob_book::{ReplayStats, Replayer, SnapshotTracker};
+use lob_book::{Replayer, SnapshotTracker};
 use rustc_hash::FxHashMap;
 
 pub(crate) use frames::{FramesEnd, ZSTD_MAGIC, walk_frames};
 pub use header::BookSchema;
-pub(crate) use header::{Header, book_schema, read_header, symbol_map};
+pub(crate) use header::{Header, book_schema, read_header};
 pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name};
 pub(crate) use source::{Source, read_full};
 
-use self::framing::Framing;
-use crate::{ConvertError, hash::ContentHash, instruments::Instruments, levels::is_clear};
+use self::{framing::Framing, snapshot::as_shown};
+use crate::{
+    ConvertError,
+    instruments::{At, Instrument, Instruments},
+};
 
 /// Decoded bytes held at once; fits the second-level cache.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -101,8 +102,24 @@ impl std::fmt::Debug for RecordStream {
     }
 }
 
+fn key_of(hd: &RecordHeader) -> (u16, u32) {
+    (hd.publisher_id, hd.instrument_id)
+}
+
+/// A book update, lent until the next one, and its instrument.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Update<'a> {
+    /// The update.
+    pub record: &'a Mbp10Msg,
+    /// Position of its instrument and number of its stretch.
+    pub at: At,
+    /// The instrument.
+    pub instrument: &'a Instrument,
+}
+
 /// Where the state machine stands after a step.
-enum At {
+enum Stop {
     /// On an MBP-10 record.
     Mbp10,
     /// On an MBO record.
@@ -122,53 +139,88 @@ impl RecordStream {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Option<&Mbp10Msg>, ConvertError> {
-        Ok(self.next_with_instruments()?.map(|(update, _)| update))
+        loop {
+            match self.advance()? {
+                Stop::End => return Ok(None),
+                Stop::Mbp10 => {
+                    self.counts.updates += 1;
+                    // The step has checked kind and length.
+                    let record = self.fsm.last_record().and_then(|r| r.get::<Mbp10Msg>());
+                    let Some(record) = record else { return Ok(None) };
+                    return Ok(Some(as_shown(record, &mut self.cleared, &mut self.replayed)));
+                }
+                Stop::Mbo => {
+                    if self.replay()?.is_some() {
+                        self.counts.updates += 1;
+                        return Ok(Some(&self.replayed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// [`next`](Self::next), with the instrument that the update belongs to.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_update(&mut self) -> Result<Option<Update<'_>>, ConvertError> {
+        Ok(self.next_located()?.map(|(record, at, instruments)| Update {
+            record,
+            at,
+            instrument: &instruments.seen()[at.index as usize],
+        }))
     }
 
     /// [`next`](Self::next), with what is known of instruments at that point of the stream.
     #[inline]
-    pub(crate) fn next_with_instruments(
+    pub(crate) fn next_located(
         &mut self,
-    ) -> Result<Option<(&Mbp10Msg, &Instruments)>, ConvertError> {
-        let update = loop {
+    ) -> Result<Option<(&Mbp10Msg, At, &Instruments)>, ConvertError> {
+        let (update, at) = loop {
             match self.advance()? {
-                At::End => return Ok(None),
-                // The step has checked kind and length.
-                At::Mbp10 => {
+                Stop::End => return Ok(None),
+                Stop::Mbp10 => {
+                    // The step has checked kind and length.
                     let record = self.fsm.last_record().and_then(|r| r.get::<Mbp10Msg>());
-                    if let Some(record) = record
-                        && (is_clear(record) || !self.cleared.is_empty())
-                        && is_unflagged_snapshot(&mut self.cleared, record)
-                    {
-                        self.replayed.clone_from(record);
-                        self.replayed.flags.set_snapshot();
-                        break Some(&self.replayed);
+                    let Some(record) = record else { return Ok(None) };
+                    let at = self.instruments.locate(
+                        key_of(&record.hd),
+                        record.hd.ts_event,
+                        record.ts_recv,
+                        record.flags,
+                    );
+                    if self.instruments.take_new_meaning() {
+                        self.cleared.remove(&key_of(&record.hd));
                     }
-                    break record;
+                    break (as_shown(record, &mut self.cleared, &mut self.replayed), at);
                 }
-                At::Mbo if self.replay()? => break Some(&self.replayed),
-                At::Mbo => {}
+                Stop::Mbo => {
+                    if let Some(at) = self.replay()? {
+                        break (&self.replayed, at);
+                    }
+                }
             }
         };
         self.counts.updates += 1;
-        Ok(update.map(|update| (update, &self.instruments)))
+        Ok(Some((update, at, &self.instruments)))
     }
 
     /// Moves to the next book record, counting the others.
     #[inline]
-    fn advance(&mut self) -> Result<At, ConvertError> {
+    fn advance(&mut self) -> Result<Stop, ConvertError> {
         loop {
             if !self.fsm.has_buffered_record() && !self.fill()? {
-                return Ok(At::End);
+                return Ok(Stop::End);
             }
             let Some(record) = self.fsm.next_buffered_record() else { continue };
             let (rtype, bytes) = (record.header().rtype, record.header().record_size());
             let kind = classify_header(rtype, bytes, self.metadata.ts_out);
-            let at = match (kind, self.schema) {
-                (RecordKind::Mbp10, Some(BookSchema::Mbp10)) => At::Mbp10,
-                (RecordKind::Mbo, Some(BookSchema::Mbo)) => At::Mbo,
+            let stop = match (kind, self.schema) {
+                (RecordKind::Mbp10, Some(BookSchema::Mbp10)) => Stop::Mbp10,
+                (RecordKind::Mbo, Some(BookSchema::Mbo)) => Stop::Mbo,
                 _ => match self.uncommon(kind, rtype, bytes)? {
-                    Some(at) => at,
+                    Some(stop) => stop,
                     None => {
                         self.step(bytes);
                         continue;
@@ -176,7 +228,7 @@ impl RecordStream {
                 },
             };
             self.step(bytes);
-            return Ok(at);
+            return Ok(stop);
         }
     }
 
@@ -192,15 +244,15 @@ impl RecordStream {
         kind: RecordKind,
         rtype: u8,
         bytes: usize,
-    ) -> Result<Option<At>, ConvertError> {
+    ) -> Result<Option<Stop>, ConvertError> {
         match (kind, self.schema) {
             (RecordKind::Mbp10, None) => {
                 self.schema = Some(BookSchema::Mbp10);
-                return Ok(Some(At::Mbp10));
+                return Ok(Some(Stop::Mbp10));
             }
             (RecordKind::Mbo, None) => {
                 self.schema = Some(BookSchema::Mbo);
-                return Ok(Some(At::Mbo));
+                return Ok(Some(Stop::Mbo));
             }
             // A capture without a schema may carry anything beside its books.
             (RecordKind::Other, _) => {}
@@ -209,25 +261,33 @@ impl RecordStream {
             _ => return Err(self.bad_record(rtype, bytes)),
         }
         if let Some(record) = self.fsm.last_record() {
-            // A mapping that cannot be read leaves the header's symbols as they are.
-            drop(self.instruments.symbols.on_record(record));
+            let index = self.counts.records;
             self.instruments.increments.note(record, self.metadata.version);
+            if let Err(bad) = self.instruments.on_mapping(record.as_ref(), self.metadata.version) {
+                let what = || format!("record {index}: {}", bad.what);
+                self.instruments.symbols.faults.note(&bad.symbol, None, what);
+            }
         }
         *self.counts.skipped.entry(format!("rtype_{}", rtype_name(rtype))).or_default() += 1;
         Ok(None)
     }
 
-    /// Gives the current MBO record to the book; whether it made an update.
-    fn replay(&mut self) -> Result<bool, ConvertError> {
+    /// Gives the current MBO record to the book of its instrument, which it returns if the record
+    /// made an update.
+    fn replay(&mut self) -> Result<Option<At>, ConvertError> {
         let Some(msg) = self.fsm.last_record().and_then(|record| record.get::<MboMsg>()) else {
-            return Ok(false);
+            return Ok(None);
         };
+        let at = self.instruments.locate(key_of(&msg.hd), msg.hd.ts_event, msg.ts_recv, msg.flags);
+        if self.instruments.take_new_meaning() {
+            self.replayer.forget(msg.hd.publisher_id, msg.hd.instrument_id);
+        }
         match self.replayer.push_ref(msg) {
             Ok(Some(update)) => {
                 self.replayed.clone_from(update);
-                Ok(true)
+                Ok(Some(at))
             }
-            Ok(None) => Ok(false),
+            Ok(None) => Ok(None),
             Err(source) => Err(ConvertError::Book { path: self.path.clone(), source }),
         }
     }
@@ -312,82 +372,4 @@ impl RecordStream {
         }
         ConvertError::Decompress { path, byte_offset, records, source }
     }
-
-    /// Index of the record read last, and position of its first byte in the decoded stream.
-    pub(crate) fn position(&self) -> (u64, u64) {
-        let bytes = self.fsm.last_record().map_or(0, |record| record.header().record_size() as u64);
-        (self.counts.records.saturating_sub(1), self.counts.decoded_bytes.saturating_sub(bytes))
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The header's metadata.
-    #[must_use]
-    pub const fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// Which records the file carries; `None` for a capture that has not shown a book record yet.
-    #[must_use]
-    pub const fn schema(&self) -> Option<BookSchema> {
-        self.schema
-    }
-
-    /// What was read so far.
-    #[must_use]
-    pub const fn counts(&self) -> &StreamCounts {
-        &self.counts
-    }
-
-    /// What the replay of market-by-order records met; all zero for MBP-10.
-    #[must_use]
-    pub fn replay_stats(&self) -> ReplayStats {
-        self.replayer.stats()
-    }
-
-    /// Bytes of the file itself read so far: the position for a progress bar.
-    #[must_use]
-    pub fn file_bytes(&self) -> u64 {
-        self.source.file_bytes()
-    }
-
-    /// SHA-256 of the file in hex; `None` before the end, and if opened without the hash.
-    #[must_use]
-    pub fn sha256(&self) -> Option<String> {
-        self.content().sha256
-    }
-
-    /// The hash the file was opened with; nothing before the end.
-    pub(crate) fn content(&self) -> ContentHash {
-        if self.is_done { self.source.content() } else { ContentHash::default() }
-    }
-
-    /// The symbol of an instrument at a time (nanoseconds since the Unix epoch), if the file maps
-    /// one.
-    #[must_use]
-    pub fn symbol(&self, instrument_id: u32, ts: u64) -> Option<&str> {
-        self.instruments.symbol(ts, instrument_id)
-    }
-}
-
-/// Whether the record shows a book being put together although its flags do not say so.
-#[cold]
-fn is_unflagged_snapshot(
-    cleared: &mut FxHashMap<(u16, u32), SnapshotTracker>,
-    record: &Mbp10Msg,
-) -> bool {
-    let key = (record.hd.publisher_id, record.hd.instrument_id);
-    let mut tracker = cleared.get(&key).copied().unwrap_or_default();
-    let (action, flags) = (record.action.cast_unsigned(), record.flags);
-    let is_part = tracker.is_part(action, flags, record.hd.ts_event, record.ts_recv);
-    if tracker.is_idle() {
-        cleared.remove(&key);
-    } else {
-        cleared.insert(key, tracker);
-    }
-    is_part && !flags.is_snapshot()
 }

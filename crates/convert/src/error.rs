@@ -137,12 +137,12 @@ pub enum ConvertError {
         source: BookError,
     },
     /// An update does not fit the bins.
-    #[error("`{path}`: instrument `{instrument_id}`: {source}")]
+    #[error("`{path}`: instrument {instrument}: {source}")]
     Depth {
         /// Input concerned.
         path: PathBuf,
-        /// Instrument concerned.
-        instrument_id: u32,
+        /// Instrument concerned, by symbol and id.
+        instrument: String,
         /// Cause.
         source: DepthError,
     },

@@ -9,10 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use dbn::TsSymbolMap;
-
 use self::batch::Batch;
-use crate::{ConvertConfig, ConvertError, InputHash, Shard};
+pub(crate) use self::batch::{SYMBOLOGY, folder_symbols};
+use crate::{ConvertConfig, ConvertError, InputHash, Shard, symbols::SymbolMap};
 
 /// Folders below a given one that are searched.
 const DEPTH_MAX: usize = 8;
@@ -25,7 +24,7 @@ pub(crate) struct Input {
     /// From `manifest.json`: lower-case hex.
     pub(crate) expected_sha256: Option<String>,
     /// From `symbology.json`.
-    pub(crate) symbols: Option<Arc<TsSymbolMap>>,
+    pub(crate) symbols: Option<Arc<SymbolMap>>,
 }
 
 impl Input {
@@ -53,7 +52,11 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// Nothing was found, or a file differs in size from its manifest.
-pub(crate) fn find_inputs(inputs: &[PathBuf], shard: Option<Shard>) -> Result<Found, ConvertError> {
+pub(crate) fn find_inputs(
+    inputs: &[PathBuf],
+    shard: Option<Shard>,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Found, ConvertError> {
     let mut paths = Vec::new();
     for input in inputs {
         let before = paths.len();
@@ -86,7 +89,7 @@ pub(crate) fn find_inputs(inputs: &[PathBuf], shard: Option<Shard>) -> Result<Fo
         Some(shard) => share(paths, shard)?,
         None => paths,
     };
-    Ok(Found { definitions, ..describe(paths)? })
+    Ok(Found { definitions, ..describe(paths, is_cancelled)? })
 }
 
 /// Whether a file holds definition records, by its name: `glbx-mdp3-20240401.definition.dbn.zst`.
@@ -117,14 +120,14 @@ fn share(paths: Vec<PathBuf>, shard: Shard) -> Result<Vec<PathBuf>, ConvertError
 }
 
 /// Adds sizes and what the files of batch folders say.
-fn describe(paths: Vec<PathBuf>) -> Result<Found, ConvertError> {
+fn describe(paths: Vec<PathBuf>, is_cancelled: &dyn Fn() -> bool) -> Result<Found, ConvertError> {
     let mut folders: BTreeMap<PathBuf, Batch> = BTreeMap::new();
     let mut found = Found::default();
     for path in paths {
         let bytes = fs::metadata(&path).map_err(ConvertError::io(&path, "open"))?.len();
         let folder = path.parent().unwrap_or(Path::new(""));
         if !folders.contains_key(folder) {
-            let (batch, warnings) = Batch::read(folder)?;
+            let (batch, warnings) = Batch::read(folder, is_cancelled)?;
             folders.insert(folder.to_owned(), batch);
             found.warnings.extend(warnings);
         }
@@ -268,7 +271,7 @@ mod tests {
         }
         let names = |inputs: &[&str], shard| {
             let inputs: Vec<_> = inputs.iter().map(|name| root.join(name)).collect();
-            find_inputs(&inputs, shard).map(|found| {
+            find_inputs(&inputs, shard, &|| false).map(|found| {
                 let name = |input: &Input| {
                     input.path.strip_prefix(root).unwrap().to_string_lossy().into_owned()
                 };
@@ -299,7 +302,7 @@ mod tests {
         }
         let load = |index| {
             let shard = Some(Shard { index, count: 2 });
-            let found = find_inputs(&[folder.path().to_owned()], shard).unwrap();
+            let found = find_inputs(&[folder.path().to_owned()], shard, &|| false).unwrap();
             found.inputs.iter().map(|input| input.bytes).sum::<u64>()
         };
         assert_eq!((load(0), load(1)), (950, 950));
@@ -315,7 +318,7 @@ mod tests {
             r#"[{"date":"2024-01-02","condition":"degraded"},{"date":"2024-01-03","condition":"available"}]"#,
         );
         write("manifest.json", r#"{"files":[{"filename":"a.dbn","size":5,"hash":"sha256:AB"}]}"#);
-        let find = || find_inputs(&[folder.path().to_owned()], None);
+        let find = || find_inputs(&[folder.path().to_owned()], None, &|| false);
         let Found { inputs, warnings, .. } = find().unwrap();
         assert_eq!(inputs[0].expected_sha256.as_deref(), Some("ab"));
         assert!(warnings.len() == 1 && warnings[0].contains("2024-01-02 as degraded"));
@@ -337,7 +340,8 @@ mod tests {
         assert!(found.inputs[0].symbols.is_some());
         write("symbology.json", r#"{"result":[]}"#);
         assert!(matches!(find(), Err(ConvertError::Sidecar { .. })));
-        let only = find_inputs(&[folder.path().join("a.definition.dbn")], None).unwrap_err();
+        let only =
+            find_inputs(&[folder.path().join("a.definition.dbn")], None, &|| false).unwrap_err();
         assert!(only.to_string().contains("1 files of definitions"), "{only}");
     }
 }

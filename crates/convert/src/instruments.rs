@@ -1,179 +1,258 @@
-//! What is known about instruments beside their books: symbols and price increments.
+//! Which instrument a record belongs to.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use dbn::{RecordRef, TsSymbolMap, UNDEF_PRICE, v1, v2, v3};
+use dbn::{FlagSet, UNDEF_TIMESTAMP};
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
 
-use crate::day::{DAY_NS, days_of_date};
+use crate::{
+    increments::Increments,
+    symbols::{BadMapping, Found, SymbolMap},
+};
 
-/// What an input and the files beside it say about its instruments.
+/// An instrument of a file: what an id of a publisher means as long as its symbol stays the same.
+/// An id that gets another symbol is another instrument from that record on; the same symbol under
+/// another id, as after a roll, is another one too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Instrument {
+    /// Publisher of its records: the same id of two publishers means two books.
+    pub publisher_id: u16,
+    /// Its id.
+    pub instrument_id: u32,
+    /// Its symbol; `None` where the file maps none.
+    pub symbol: Option<Arc<str>>,
+    /// How many instruments of the same publisher and id were seen before it.
+    pub nth: u32,
+    /// Stretches of records so far: one more each time its id comes back to it.
+    stretches: u32,
+}
+
+impl Instrument {
+    /// The symbol, or the id as text where there is none.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.symbol {
+            Some(symbol) => symbol.as_ref().to_owned(),
+            None => self.instrument_id.to_string(),
+        }
+    }
+
+    /// Whether a user means it by this symbol or instrument id.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.symbol.as_deref() == Some(name) || name.parse() == Ok(self.instrument_id)
+    }
+}
+
+impl fmt::Display for Instrument {
+    /// Symbol in backticks and id, for sentences.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.symbol {
+            Some(symbol) => write!(f, "`{}` (id {})", symbol.escape_debug(), self.instrument_id),
+            None => write!(f, "`{}`", self.instrument_id),
+        }
+    }
+}
+
+/// The instrument of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Position in the order of first appearance, from 0.
+    pub index: u32,
+    /// Number of the stretch, from 1: the id meant something else before each but the first.
+    pub stretch: u32,
+}
+
+/// What an input and the files beside it say about its instruments, and those seen so far: the one
+/// place that decides which symbol an id has at an instant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Instruments {
     /// Of the header and of mapping records in the stream.
-    pub(crate) symbols: TsSymbolMap,
+    pub(crate) symbols: SymbolMap,
     /// Of the batch folder: asked where the file itself says nothing.
-    pub(crate) batch: Option<Arc<TsSymbolMap>>,
+    pub(crate) batch: Option<Arc<SymbolMap>>,
     /// Of definition records in the stream.
     pub(crate) increments: Increments,
+    seen: Vec<Instrument>,
+    index: FxHashMap<(u16, u32, Option<Arc<str>>), u32>,
+    current: FxHashMap<(u16, u32), Current>,
+    /// That of the last record: instruments come in runs.
+    last: Option<Current>,
+    /// Raised by every mapping record: what was found before it is looked up again.
+    generation: u32,
+    /// Whether the last record's id means another symbol than it did before.
+    has_new_meaning: bool,
+}
+
+/// What an id of a publisher means at the moment, and for how long.
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    publisher_id: u16,
+    instrument_id: u32,
+    at: At,
+    /// Nothing is said otherwise from here, for so many nanoseconds; 0 if only this once.
+    from: u64,
+    length: u64,
+    generation: u32,
+    /// Position of the last instrument of the id that has a symbol, and how many were seen.
+    named: Option<u32>,
+    n_seen: u32,
+}
+
+/// The time that tells what an id means, and the other one, if there are any: the capture time, as
+/// by the vendor's daily files. Exchange times may lie days back, in snapshots; they count where
+/// the capture time is missing or said to be wrong, and where no mapping covers it.
+#[inline]
+fn instants(ts_recv: u64, ts_event: u64, flags: FlagSet) -> (u64, u64) {
+    let is_doubtful = flags.is_bad_ts_recv() && !flags.is_snapshot();
+    if ts_recv == UNDEF_TIMESTAMP || ts_recv == 0 || (is_doubtful && ts_event != UNDEF_TIMESTAMP) {
+        return (ts_event, ts_recv);
+    }
+    (ts_recv, ts_event)
 }
 
 impl Instruments {
-    /// The symbol of an instrument at a time.
+    /// Those of a file that states these symbols.
+    pub(crate) fn new(symbols: SymbolMap, batch: Option<Arc<SymbolMap>>) -> Self {
+        Self { symbols, batch, ..Self::default() }
+    }
+
+    /// The symbol of an instrument at a time, by all that was read so far.
     pub(crate) fn symbol(&self, ts: u64, instrument_id: u32) -> Option<&str> {
-        let own = self.symbols.get_for_ts(ts, instrument_id);
-        let batch = || self.batch.as_ref().and_then(|map| map.get_for_ts(ts, instrument_id));
-        own.or_else(batch).map(String::as_str)
+        self.find(instrument_id, ts).symbol.map(|symbol| &**symbol)
     }
-}
 
-/// Smallest price increments by publisher and instrument, in 1e-9 units.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Increments {
-    /// Times of definition and increments.
-    of: FxHashMap<(u16, u32), Vec<(u64, i64)>>,
-}
-
-impl Increments {
-    /// Notes a definition record of a file of this DBN version; others are passed over.
-    pub(crate) fn note(&mut self, record: RecordRef<'_>, version: u8) {
-        let found = match version {
-            1 => record
-                .try_get::<v1::InstrumentDefMsg>()
-                .map(|d| (d.hd.publisher_id, d.hd.instrument_id, d.ts_recv, d.min_price_increment)),
-            2 => record
-                .try_get::<v2::InstrumentDefMsg>()
-                .map(|d| (d.hd.publisher_id, d.hd.instrument_id, d.ts_recv, d.min_price_increment)),
-            _ => record
-                .try_get::<v3::InstrumentDefMsg>()
-                .map(|d| (d.hd.publisher_id, d.hd.instrument_id, d.ts_recv, d.min_price_increment)),
-        };
-        if let Ok((publisher_id, instrument_id, ts, increment)) = found
-            && increment > 0
-            && increment != UNDEF_PRICE
-        {
-            let times = self.of.entry((publisher_id, instrument_id)).or_default();
-            // Files repeat the same definition all day.
-            if times.last().is_none_or(|last| last.1 != increment) {
-                times.push((ts, increment));
+    /// What the file says, or where it says nothing, its batch folder.
+    fn find(&self, id: u32, ts: u64) -> Found<'_> {
+        let own = self.symbols.find(id, ts);
+        match &self.batch {
+            Some(batch) if own.symbol.is_none() => {
+                let found = batch.find(id, ts);
+                let (from, until) = (found.from.max(own.from), found.until.min(own.until));
+                Found { from, until, symbol: found.symbol }
             }
+            _ => own,
         }
     }
 
-    /// Takes in all of another file.
-    pub(crate) fn extend(&mut self, more: Self) {
-        for (key, times) in more.of {
-            let all = self.of.entry(key).or_default();
-            all.extend(times);
-            all.sort_unstable();
-        }
+    /// Those seen so far, in order of first appearance.
+    pub(crate) fn seen(&self) -> &[Instrument] {
+        &self.seen
     }
 
-    /// The increment of an instrument at a time: of the last definition before it, or of the first
-    /// where all are later.
-    pub(crate) fn get(&self, publisher_id: u16, instrument_id: u32, ts: u64) -> Option<i64> {
-        let times = self.of.get(&(publisher_id, instrument_id))?;
-        let before = times.iter().rev().find(|(from, _)| *from <= ts);
-        before.or(times.first()).map(|(_, increment)| *increment)
-    }
-}
-
-/// `symbology.json` of a batch download.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Symbology {
-    #[serde(default)]
-    result: BTreeMap<String, Vec<Interval>>,
-    #[serde(default)]
-    stype_in: Option<String>,
-    #[serde(default)]
-    stype_out: Option<String>,
-}
-
-/// `s` is what the key stands for from day `d0` to before day `d1`.
-#[derive(Debug, Deserialize)]
-struct Interval {
-    d0: String,
-    d1: String,
-    s: String,
-}
-
-impl Symbology {
-    /// The symbols by instrument id; `None` if it maps none.
+    /// Takes in a mapping record of a file of this DBN version; others are passed over.
     ///
     /// # Errors
-    /// A date or an id that is none, in words.
-    pub(crate) fn map(self) -> Result<Option<TsSymbolMap>, String> {
-        const ID: &str = "instrument_id";
-        let is_id = |stype: &Option<String>| stype.as_deref() == Some(ID);
-        let (by_key, by_value) = (is_id(&self.stype_in), is_id(&self.stype_out));
-        if by_key == by_value {
-            // Nothing in it says what an id means.
-            return Ok(None);
+    /// It cannot be used; what was known before stays.
+    pub(crate) fn on_mapping(&mut self, record: &[u8], version: u8) -> Result<(), BadMapping> {
+        if self.symbols.on_record(record, version)? {
+            self.generation = self.generation.wrapping_add(1);
+            self.last = None;
         }
-        let mut map = TsSymbolMap::new();
-        for (key, intervals) in &self.result {
-            // An empty value stands for "not resolved on these days".
-            for interval in intervals.iter().filter(|interval| !interval.s.is_empty()) {
-                let (id, symbol) = if by_key { (key, &interval.s) } else { (&interval.s, key) };
-                let id: u32 = id.parse().map_err(|_| format!("`{id}` is no instrument id"))?;
-                let day = |text: &str| {
-                    days_of_date(text)
-                        .and_then(|days| days.checked_mul(DAY_NS))
-                        .ok_or_else(|| format!("`{text}` is no date such as `2024-01-31`"))
-                };
-                let (start, end) = (day(&interval.d0)?, day(&interval.d1)?);
-                map.insert(id, start, end, symbol.as_str()).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// The instrument of a book record of this publisher and id.
+    #[inline]
+    pub(crate) fn locate(
+        &mut self,
+        key: (u16, u32),
+        ts_event: u64,
+        ts_recv: u64,
+        flags: FlagSet,
+    ) -> At {
+        let (ts, other) = instants(ts_recv, ts_event, flags);
+        if let Some(last) = &self.last
+            && (last.publisher_id, last.instrument_id) == key
+            && ts.wrapping_sub(last.from) < last.length
+        {
+            return last.at;
+        }
+        self.look_up(key, ts, other)
+    }
+
+    /// Whether the record just located was the first since its id had another symbol: nothing of
+    /// the book before it belongs to it. True once.
+    #[inline]
+    pub(crate) fn take_new_meaning(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_meaning)
+    }
+
+    fn look_up(&mut self, key: (u16, u32), ts: u64, other: u64) -> At {
+        let known = self.current.get(&key).copied();
+        // A record of no time at all belongs where its id was last.
+        let ts = match known {
+            Some(known) if ts == UNDEF_TIMESTAMP => known.from,
+            _ => ts,
+        };
+        let current = match known {
+            Some(known)
+                if known.generation == self.generation
+                    && ts.wrapping_sub(known.from) < known.length =>
+            {
+                known
             }
+            _ => {
+                let current = self.resolve(key, ts, other, known);
+                self.current.insert(key, current);
+                current
+            }
+        };
+        self.last = Some(current);
+        current.at
+    }
+
+    /// Decides what the id means at this time.
+    #[cold]
+    fn resolve(
+        &mut self,
+        (publisher_id, instrument_id): (u16, u32),
+        ts: u64,
+        other: u64,
+        before: Option<Current>,
+    ) -> Current {
+        let found = self.find(instrument_id, ts);
+        let (mut from, mut length) = (found.from, found.until - found.from);
+        let mut symbol = found.symbol.cloned();
+        if symbol.is_none() && !(found.from == 0 && found.until == u64::MAX) {
+            // No mapping covers this time; the record's other time may tell, for it alone.
+            symbol = self.find(instrument_id, other).symbol.cloned();
+            (from, length) = (if symbol.is_some() { other } else { ts }, 0);
         }
-        Ok((!map.is_empty()).then_some(map))
+        let mut n_seen = before.map_or(0, |before| before.n_seen);
+        let is_named = symbol.is_some();
+        let key = (publisher_id, instrument_id, symbol);
+        let index = match self.index.get(&key) {
+            Some(index) => *index,
+            None => {
+                let index = u32::try_from(self.seen.len()).unwrap_or(u32::MAX);
+                self.seen.push(Instrument {
+                    publisher_id,
+                    instrument_id,
+                    symbol: key.2.clone(),
+                    nth: n_seen,
+                    stretches: 0,
+                });
+                n_seen += 1;
+                self.index.insert(key, index);
+                index
+            }
+        };
+        let instrument = &mut self.seen[index as usize];
+        if before.is_none_or(|before| before.at.index != index) {
+            instrument.stretches += 1;
+        }
+        let mut named = before.and_then(|before| before.named);
+        if is_named {
+            self.has_new_meaning |= named.is_some_and(|named| named != index);
+            named = Some(index);
+        }
+        let at = At { index, stretch: instrument.stretches };
+        let generation = self.generation;
+        Current { publisher_id, instrument_id, at, from, length, generation, named, n_seen }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(text: &str) -> Result<Option<TsSymbolMap>, String> {
-        serde_json::from_str::<Symbology>(text).unwrap().map()
-    }
-
-    #[test]
-    fn both_directions_map_ids() {
-        let day = |days: u64| days * DAY_NS + 5;
-        for text in [
-            r#"{"result":{"ESM4":[{"d0":"2024-04-01","d1":"2024-04-03","s":"17"}],
-                "ESU4":[{"d0":"2024-04-03","d1":"2024-04-04","s":"17"},
-                        {"d0":"2024-04-01","d1":"2024-04-02","s":""}]},
-                "stype_in":"raw_symbol","stype_out":"instrument_id"}"#,
-            r#"{"result":{"17":[{"d0":"2024-04-01","d1":"2024-04-03","s":"ESM4"},
-                {"d0":"2024-04-03","d1":"2024-04-04","s":"ESU4"}]},
-                "stype_in":"instrument_id","stype_out":"raw_symbol"}"#,
-        ] {
-            let map = map(text).unwrap().unwrap();
-            let get = |days| map.get_for_ts(day(days), 17).map(String::as_str);
-            // 2024-04-01 is day 19,814.
-            assert_eq!(get(19_813), None);
-            assert_eq!((get(19_814), get(19_815)), (Some("ESM4"), Some("ESM4")));
-            assert_eq!((get(19_816), get(19_817)), (Some("ESU4"), None));
-        }
-        assert!(
-            map(r#"{"result":{},"stype_in":"continuous","stype_out":"raw_symbol"}"#)
-                .unwrap()
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn nonsense_is_named() {
-        let text = |d0: &str, s: &str| {
-            format!(
-                r#"{{"result":{{"A":[{{"d0":"{d0}","d1":"2024-04-02","s":"{s}"}}]}},
-                "stype_in":"raw_symbol","stype_out":"instrument_id"}}"#
-            )
-        };
-        assert!(map(&text("2024-04-01", "x")).unwrap_err().contains("`x`"));
-        assert!(map(&text("2024-13-01", "1")).unwrap_err().contains("2024-13-01"));
-        assert!(map(&text("2024-04-03", "1")).is_err(), "starts after its end");
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ mod day;
 mod decode;
 mod error;
 mod hash;
+mod increments;
 mod inputs;
 mod inspect;
 mod instruments;
@@ -32,6 +33,7 @@ mod out_dir;
 mod pipeline;
 mod progress;
 mod summary;
+mod symbols;
 mod verify;
 
 pub use classes::ClassReport;
@@ -39,12 +41,14 @@ pub use clock::{Clock, event_near};
 pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
 pub use convert::{convert, convert_on};
 pub use day::DayStart;
-pub use decode::{BookSchema, RecordStream, StreamCounts};
+pub use decode::{BookSchema, RecordStream, StreamCounts, Update};
 pub use error::ConvertError;
 pub use inspect::{
     DbnInspection, Inspection, JournalInspection, StoreFileInspection, StoreInspection, inspect,
 };
+pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};
+pub use pipeline::Breaks;
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
 pub use verify::{Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify};

@@ -19,16 +19,16 @@ use lob_store::{
     TickEncoder,
     fs::{SharedFs, make_folders},
 };
-use rustc_hash::FxHashMap;
 
+pub use self::segment::Breaks;
 use self::{
     spool::Spool,
     ticks::{FIT_ALL_MAX, Ticking},
-    track::{Key, Track},
+    track::Track,
 };
 use crate::{
-    Clock, ConvertConfig, ConvertError, Layout, Progress, RecordStream, inputs::Input,
-    instruments::Increments, summary::InputOutcome,
+    Clock, ConvertConfig, ConvertError, Instrument, Layout, Progress, RecordStream,
+    increments::Increments, inputs::Input, instruments::Instruments, summary::InputOutcome,
 };
 
 /// Updates of all instruments together that may wait for a price step: 32 MiB of records.
@@ -63,7 +63,8 @@ pub(crate) fn convert_input(
     let bytes = fs::metadata(path).map_err(ConvertError::io(path, "open"))?.len();
     progress.input_started(path, bytes);
     let mut stream =
-        RecordStream::open_with(path, input.hash(config))?.with_batch(input.symbols.clone());
+        RecordStream::open_with(path, input.hash(config), &|| progress.is_cancelled())?
+            .with_batch(input.symbols.clone());
     let is_helped = shared.is_helped && config.read_ahead && bytes >= READ_AHEAD_BYTES_MIN;
     if is_helped {
         stream = stream.read_ahead()?;
@@ -81,9 +82,7 @@ pub(crate) fn convert_input(
         increments: shared.increments,
         path,
         stream,
-        tracks: Vec::new(),
-        index: FxHashMap::default(),
-        last: None,
+        lanes: Vec::new(),
         spool: Spool::new(SharedFs::clone(shared.fs), spool_path.clone()),
         encoder: match config.layout {
             Layout::Bins => None,
@@ -104,15 +103,46 @@ pub(crate) fn convert_input(
     }
 }
 
+/// What becomes of an instrument.
+#[derive(Debug)]
+enum Lane {
+    /// None of its updates was seen.
+    Unseen,
+    /// The filters leave it out.
+    Filtered,
+    Open(Box<Track>),
+}
+
+impl Lane {
+    fn track(&self) -> Option<&Track> {
+        match self {
+            Self::Open(track) => Some(track),
+            Self::Unseen | Self::Filtered => None,
+        }
+    }
+
+    fn into_track(self) -> Option<Box<Track>> {
+        match self {
+            Self::Open(track) => Some(track),
+            Self::Unseen | Self::Filtered => None,
+        }
+    }
+
+    fn track_mut(&mut self) -> Option<&mut Track> {
+        match self {
+            Self::Open(track) => Some(track),
+            Self::Unseen | Self::Filtered => None,
+        }
+    }
+}
+
 struct Pipeline<'a> {
     config: &'a ConvertConfig,
     increments: &'a Increments,
     path: &'a Path,
     stream: RecordStream,
-    tracks: Vec<Track>,
-    index: FxHashMap<Key, usize>,
-    /// The track of the last update: instruments come in runs.
-    last: Option<(Key, usize)>,
+    /// What becomes of each instrument, in the order in which the stream numbers them.
+    lanes: Vec<Lane>,
     spool: Spool,
     /// For the layout of ticks only.
     encoder: Option<TickEncoder>,
@@ -129,47 +159,28 @@ impl Pipeline<'_> {
     fn read(&mut self, progress: &dyn Progress) -> Result<(), ConvertError> {
         let _scope = lob_profiler::scope("decode_and_bin");
         let config = self.config;
-        let has_filter = !(config.symbols.is_empty() && config.instrument_ids.is_empty());
         let mut clock = Clock::new(self.stream.metadata());
         let (mut filtered, mut snapshots) = (0_u64, 0_u64);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
-        while let Some((record, instruments)) = self.stream.next_with_instruments()? {
-            let key = Key {
-                publisher_id: record.hd.publisher_id,
-                instrument_id: record.hd.instrument_id,
-            };
+        while let Some((record, at, instruments)) = self.stream.next_located()? {
             let Some(ts) = clock.place(record) else {
                 clock.note_place(self.stream.position());
                 continue;
             };
-            let at = match self.last {
-                Some((last, at)) if last == key => at,
-                _ => {
-                    let increment = || {
-                        let Key { publisher_id, instrument_id } = key;
-                        let own = instruments.increments.get(publisher_id, instrument_id, ts);
-                        own.or_else(|| self.increments.get(publisher_id, instrument_id, ts))
-                    };
-                    let given = || {
-                        let symbol = instruments.symbol(ts, key.instrument_id);
-                        config.given_step(symbol, key.instrument_id)
-                    };
-                    find_track(key, &mut self.index, &mut self.tracks, config, given, increment)
-                        .map_err(|source| depth_error(self.path, key, source))?
-                }
-            };
-            self.last = Some((key, at));
-            let track = &mut self.tracks[at];
-            let symbol = || instruments.symbol(ts, key.instrument_id);
-            if has_filter && !track.is_wanted(ts, config, || is_wanted(config, key, symbol())) {
-                filtered += 1;
-            } else {
+            let index = at.index as usize;
+            if !matches!(self.lanes.get(index), Some(Lane::Filtered | Lane::Open(_))) {
+                open_lane(&mut self.lanes, index, ts, config, instruments, self.increments)
+                    .map_err(|source| depth_error(self.path, &instruments.seen()[index], source))?;
+            }
+            if let Lane::Open(track) = &mut self.lanes[index] {
                 snapshots += u64::from(record.flags.is_snapshot());
                 let n_held = track.n_held();
                 track
-                    .push(record, ts, config, &mut self.spool)
-                    .map_err(|source| depth_error(self.path, key, source))?;
+                    .push(record, ts, at.stretch, config, &mut self.spool)
+                    .map_err(|source| depth_error(self.path, &track.instrument, source))?;
                 self.n_held = self.n_held + track.n_held() - n_held;
+            } else {
+                filtered += 1;
             }
             reporter.left -= 1;
             if reporter.left == 0 {
@@ -210,7 +221,8 @@ impl Pipeline<'_> {
         self.flush_ticks()?;
         self.thin_fits();
         if self.spool.is_full() {
-            for part in self.tracks.iter_mut().flat_map(|track| &mut track.parts) {
+            for part in self.lanes.iter_mut().filter_map(Lane::track_mut).flat_map(|t| &mut t.parts)
+            {
                 self.spool.flush(&mut part.bins)?;
             }
         }
@@ -220,15 +232,14 @@ impl Pipeline<'_> {
     /// Encodes rows of the layout of ticks where there are enough of them.
     fn flush_ticks(&mut self) -> Result<(), ConvertError> {
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
-        let held = self.tracks.iter().flat_map(|track| &track.parts).map(|p| p.ticks.n_held());
+        let parts = self.lanes.iter().filter_map(Lane::track).flat_map(|track| &track.parts);
+        let held = parts.map(|part| part.ticks.n_held());
         let (n_all, n_parts) =
             held.filter(|n| *n > 0).fold((0, 0), |(sum, parts), n| (sum + n, parts + 1));
-        for track in &mut self.tracks {
-            let id = track.key.instrument_id;
+        for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
             for part in &mut track.parts {
                 if part.ticks.is_due(n_all, n_parts) {
-                    let symbol = self.stream.symbol(id, part.ts);
-                    let symbol = || symbol.map_or_else(|| id.to_string(), str::to_owned);
+                    let symbol = || track.instrument.name();
                     part.ticks.flush(encoder, symbol, &mut self.spool, false)?;
                 }
             }
@@ -239,9 +250,10 @@ impl Pipeline<'_> {
     /// Keeps the movements that classes of ticks are fitted on within their limit.
     fn thin_fits(&mut self) {
         let n_fit = |track: &Track| track.ticking().map_or(0, Ticking::n_fit);
-        let mut n_all: usize = self.tracks.iter().map(n_fit).sum();
+        let mut n_all: usize = self.lanes.iter().filter_map(Lane::track).map(n_fit).sum();
         while n_all > FIT_ALL_MAX {
-            let Some(largest) = self.tracks.iter_mut().max_by_key(|track| n_fit(track)) else {
+            let tracks = self.lanes.iter_mut().filter_map(Lane::track_mut);
+            let Some(largest) = tracks.max_by_key(|track| n_fit(track)) else {
                 return;
             };
             let before = n_fit(largest);
@@ -255,7 +267,7 @@ impl Pipeline<'_> {
     /// Ends all segments.
     fn finish_tracks(&mut self) -> Result<(), ConvertError> {
         self.settle_steps()?;
-        for track in &mut self.tracks {
+        for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
             track.finish(&mut self.spool);
         }
         Ok(())
@@ -263,10 +275,10 @@ impl Pipeline<'_> {
 
     /// Gives every instrument a price step, if need be a guess.
     fn settle_steps(&mut self) -> Result<(), ConvertError> {
-        for track in &mut self.tracks {
+        for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
             track
                 .start(self.config, &mut self.spool)
-                .map_err(|source| depth_error(self.path, track.key, source))?;
+                .map_err(|source| depth_error(self.path, &track.instrument, source))?;
         }
         Ok(())
     }
@@ -295,25 +307,30 @@ fn go_on(progress: &dyn Progress) -> Result<(), ConvertError> {
     if progress.is_cancelled() { Err(ConvertError::Interrupted) } else { Ok(()) }
 }
 
-fn find_track(
-    key: Key,
-    index: &mut FxHashMap<Key, usize>,
-    tracks: &mut Vec<Track>,
+/// Decides what becomes of an instrument at its first update, at `ts`.
+#[cold]
+fn open_lane(
+    lanes: &mut Vec<Lane>,
+    index: usize,
+    ts: u64,
     config: &ConvertConfig,
-    given: impl FnOnce() -> Option<i64>,
-    increment: impl FnOnce() -> Option<i64>,
-) -> Result<usize, DepthError> {
-    let next = tracks.len();
-    let at = *index.entry(key).or_insert(next);
-    if at == next {
-        tracks.push(Track::new(key, config, given(), increment())?);
+    instruments: &Instruments,
+    more: &Increments,
+) -> Result<(), DepthError> {
+    while lanes.len() <= index {
+        lanes.push(Lane::Unseen);
     }
-    Ok(at)
-}
-
-fn is_wanted(config: &ConvertConfig, key: Key, symbol: Option<&str>) -> bool {
-    let by_symbol = symbol.is_some_and(|symbol| config.symbols.iter().any(|s| s == symbol));
-    by_symbol || config.instrument_ids.contains(&key.instrument_id)
+    let instrument = &instruments.seen()[index];
+    lanes[index] = if config.wants(instrument) {
+        let (publisher_id, id) = (instrument.publisher_id, instrument.instrument_id);
+        let own = instruments.increments.get(publisher_id, id, ts);
+        let increment = own.or_else(|| more.get(publisher_id, id, ts));
+        let given = config.given_step(instrument.symbol.as_deref(), id);
+        Lane::Open(Box::new(Track::new(instrument.clone(), config, given, increment)?))
+    } else {
+        Lane::Filtered
+    };
+    Ok(())
 }
 
 /// Adds counts that are not 0.
@@ -323,7 +340,7 @@ fn count(to: &mut BTreeMap<String, u64>, counts: impl IntoIterator<Item = (&'sta
     }
 }
 
-fn depth_error(path: &Path, key: Key, source: DepthError) -> ConvertError {
-    let (path, instrument_id) = (PathBuf::from(path), key.instrument_id);
-    ConvertError::Depth { path, instrument_id, source }
+fn depth_error(path: &Path, instrument: &Instrument, source: DepthError) -> ConvertError {
+    let (path, instrument) = (PathBuf::from(path), instrument.to_string());
+    ConvertError::Depth { path, instrument, source }
 }

@@ -13,8 +13,13 @@ use serde::Serialize;
 
 use crate::{
     ConvertError, InputHash,
-    decode::{FramesEnd, Source, ZSTD_MAGIC, book_schema, read_full, read_header, walk_frames},
+    decode::{
+        FramesEnd, Header, Source, ZSTD_MAGIC, book_schema, read_full, read_header, walk_frames,
+    },
     hash::hash_file,
+    inputs::{SYMBOLOGY, folder_symbols},
+    instruments::Instruments,
+    symbols::of_header,
 };
 
 /// Defects listed one by one; the rest is only counted.
@@ -47,6 +52,8 @@ pub enum DefectKind {
     RecordField,
     /// A second DBN file begins.
     Concatenated,
+    /// A mapping of a symbol that cannot be used. No data is lost, but that symbol may be.
+    Mapping,
 }
 
 /// Which bytes a position counts.
@@ -104,19 +111,30 @@ pub struct Oddities {
     pub clears: u64,
 }
 
-/// The records of one instrument.
+/// The records of one instrument: an id that gets another symbol is another one from there on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InstrumentCount {
     /// Publisher of the records.
     pub publisher_id: u16,
     /// Instrument id.
     pub instrument_id: u32,
-    /// Its symbol at its first record; `None` if the file maps none.
+    /// Its symbol; `None` if neither the file nor its batch folder maps one.
     pub symbol: Option<String>,
     /// Book records.
     pub records: u64,
     /// First and last exchange time, nanoseconds since the Unix epoch.
     pub ts_event_range: Option<(u64, u64)>,
+}
+
+impl std::fmt::Display for InstrumentCount {
+    /// Symbol, id and records, such as `ESM4, id 17, 500 records`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.symbol {
+            Some(symbol) => write!(f, "{}", symbol.escape_debug())?,
+            None => f.write_str("(no symbol)")?,
+        }
+        write!(f, ", id {}, {} records", self.instrument_id, self.records)
+    }
 }
 
 /// Everything [`verify`] found out about a file.
@@ -142,7 +160,7 @@ pub struct VerifyReport {
     pub updates: u64,
     /// Records that accompany the books, by kind.
     pub skipped: BTreeMap<String, u64>,
-    /// Instruments seen, by publisher and id.
+    /// Instruments seen, by publisher, id, and order of appearance.
     pub instruments: Vec<InstrumentCount>,
     /// First and last capture time, nanoseconds since the Unix epoch.
     pub ts_range: Option<(u64, u64)>,
@@ -204,10 +222,40 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, ConvertError> {
     report.dataset = Some(header.metadata.dataset.clone());
     report.schema = header.metadata.schema.map(|schema| schema.as_str().to_owned());
     match book_schema(path, &header.metadata) {
-        Ok(schema) => scan::scan_records(&mut source, &header, schema, &mut report),
+        Ok(schema) => {
+            let instruments = instruments_of(path, &header, &mut report)?;
+            scan::scan_records(&mut source, &header, schema, instruments, &mut report);
+        }
         Err(error) => report.frame_defect(DefectKind::Schema, 0, error.to_string(), true),
     }
     Ok(report)
+}
+
+/// What header and batch folder say about instruments; what of it cannot be used is a defect.
+fn instruments_of(
+    path: &Path,
+    header: &Header,
+    report: &mut VerifyReport,
+) -> Result<Instruments, ConvertError> {
+    let symbols = of_header(&header.metadata, &|| false)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (batch, reason) = match folder_symbols(folder, &|| false) {
+        Ok(batch) => (batch, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let of_batch = batch.iter().flat_map(|map| map.faults.lines(|_| true));
+    let of_batch = of_batch.map(|line| format!("`{}` beside the file: {line}", SYMBOLOGY));
+    for message in symbols.faults.lines(|_| true).into_iter().chain(of_batch).chain(reason) {
+        report.add(Defect {
+            kind: DefectKind::Mapping,
+            byte_offset: 0,
+            offset_in: OffsetIn::Decoded,
+            record_index: None,
+            message,
+            fatal: false,
+        });
+    }
+    Ok(Instruments::new(symbols, batch))
 }
 
 /// An error of the header as a defect, unless the file could not be read.

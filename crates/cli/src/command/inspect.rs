@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lob_convert::{DbnInspection, Inspection, StoreInspection, inspect};
+use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect};
 
 use crate::output::{self, print_line};
 
@@ -45,13 +45,13 @@ fn print_dbn(found: &DbnInspection) -> Result<()> {
     fact("records", &report.records.to_string())?;
     fact("book updates", &report.updates.to_string())?;
     for instrument in &report.instruments {
-        let symbol = instrument.symbol.as_deref().unwrap_or("(no symbol)");
-        let text =
-            format!("{symbol}, id {}, {} records", instrument.instrument_id, instrument.records);
-        fact("instrument", &text)?;
+        fact("instrument", &instrument.to_string())?;
     }
     let range = report.ts_range.map_or_else(unknown, |(a, b)| format!("{a}..{b} ns since 1970"));
     fact("time range", &range)?;
+    for defect in report.defects.iter().filter(|defect| defect.kind == DefectKind::Mapping) {
+        fact("warning", &defect.message)?;
+    }
     fact("health", &format!("{} defects; `lob verify` names them", report.defects.len()))
 }
 

@@ -23,6 +23,10 @@ use crate::output::print_json;
 /// table gets the indicators only. `--model` says what turns features into the probability of a
 /// rise; all but `queue-pressure` are fitted to the first updates of each instrument and are silent
 /// until then. None promises a profit.
+///
+/// Indicators and positions begin again where a conversion would end a segment: at another day, a
+/// cleared book, a gap of more than 30 minutes, and where an id gets another symbol, which makes it
+/// another instrument.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

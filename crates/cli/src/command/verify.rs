@@ -22,6 +22,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Instruments named one by one.
+const INSTRUMENTS_SHOWN: usize = 20;
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut reports = Vec::new();
     let mut is_sound = true;
@@ -57,6 +60,13 @@ fn print(report: &VerifyReport) -> Result<()> {
     }
     if report.defects_unlisted > 0 {
         output::print_line(&format!("        and {} more", report.defects_unlisted))?;
+    }
+    for count in report.instruments.iter().take(INSTRUMENTS_SHOWN) {
+        output::print_line(&format!("        {count}"))?;
+    }
+    if report.instruments.len() > INSTRUMENTS_SHOWN {
+        let more = report.instruments.len() - INSTRUMENTS_SHOWN;
+        output::print_line(&format!("        and {more} more instruments; --json lists all"))?;
     }
     let o = &report.oddities;
     let odd = [

@@ -21,6 +21,7 @@ mod formats;
 mod golden;
 mod kill;
 mod load;
+mod names;
 mod profile;
 mod ranks;
 mod seeds;

@@ -3,7 +3,7 @@
 use std::{io::Read, path::Path};
 
 use dbn::{
-    Metadata, Schema, TsSymbolMap, VersionUpgradePolicy,
+    Metadata, Schema, VersionUpgradePolicy,
     decode::dbn::{MetadataDecoder, fsm::DbnFsm},
 };
 
@@ -111,11 +111,6 @@ pub(crate) fn book_schema(
             Err(ConvertError::Schema { path: path.to_owned(), found: other.as_str().to_owned() })
         }
     }
-}
-
-/// The symbols of the header. A request whose symbology has no instrument ids maps nothing.
-pub(crate) fn symbol_map(metadata: &Metadata) -> TsSymbolMap {
-    metadata.symbol_map().unwrap_or_default()
 }
 
 /// An error of reading the decoded stream while nothing is decoded yet.

@@ -2,17 +2,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use dbn::{Mbp10Msg, Schema, TsSymbolMap};
+use dbn::{Mbp10Msg, Schema};
 use lob_book::Replayer;
 use rustc_hash::FxHashMap;
 
 use super::{
     BUFFER_BYTES, BookSchema, Header, RecordStream, Source, StreamCounts, book_schema,
-    framing::Framing, header::record_fsm, read_header, symbol_map,
+    framing::Framing, header::record_fsm, read_header,
 };
 use crate::{
     ConvertError, InputHash,
-    instruments::{Increments, Instruments},
+    increments::Increments,
+    inputs::folder_symbols,
+    instruments::Instruments,
+    symbols::{SymbolMap, of_header},
 };
 
 impl RecordStream {
@@ -22,7 +25,7 @@ impl RecordStream {
     /// The file cannot be read, is no DBN file, is of a version or schema that is not accepted, or
     /// its last Zstandard frame is not complete.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
-        Self::open_with(path.as_ref(), InputHash::Sha256)
+        Self::open_alone(path.as_ref(), InputHash::Sha256, &|| false)
     }
 
     /// [`open`](Self::open) without the hash, for readers that do not need it.
@@ -30,14 +33,42 @@ impl RecordStream {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_unhashed(path: impl AsRef<Path>) -> Result<Self, ConvertError> {
-        Self::open_with(path.as_ref(), InputHash::None)
+        Self::open_alone(path.as_ref(), InputHash::None, &|| false)
     }
 
-    pub(crate) fn open_with(path: &Path, hash: InputHash) -> Result<Self, ConvertError> {
+    /// [`open_unhashed`](Self::open_unhashed) that asks `is_cancelled` now and then while it takes
+    /// in the symbols, of which a header may hold millions.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`ConvertError::Interrupted`] when it says so.
+    pub fn open_cancellable(
+        path: impl AsRef<Path>,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, ConvertError> {
+        Self::open_alone(path.as_ref(), InputHash::None, is_cancelled)
+    }
+
+    /// A file with what its batch folder says about symbols, if it lies in one.
+    fn open_alone(
+        path: &Path,
+        hash: InputHash,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, ConvertError> {
+        let stream = Self::open_with(path, hash, is_cancelled)?;
+        let batch = folder_symbols(path.parent().unwrap_or(Path::new("")), is_cancelled)?;
+        Ok(stream.with_batch(batch))
+    }
+
+    pub(crate) fn open_with(
+        path: &Path,
+        hash: InputHash,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, ConvertError> {
         let mut source = Source::open(path, hash)?;
         let header = read_header(path, &mut source)?;
         let schema = book_schema(path, &header.metadata)?;
-        Self::new(path, source, header, schema)
+        let symbols = of_header(&header.metadata, is_cancelled)?;
+        Self::new(path, source, header, schema, symbols)
     }
 
     fn new(
@@ -45,14 +76,12 @@ impl RecordStream {
         source: Source,
         header: Header,
         schema: Option<BookSchema>,
+        symbols: SymbolMap,
     ) -> Result<Self, ConvertError> {
         Ok(Self {
             path: path.to_owned(),
             source,
-            instruments: Instruments {
-                symbols: symbol_map(&header.metadata),
-                ..Instruments::default()
-            },
+            instruments: Instruments::new(symbols, None),
             schema,
             fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
             framing: Framing::default(),
@@ -78,13 +107,13 @@ impl RecordStream {
                 return Err(ConvertError::NotDefinitions { path, found });
             }
         }
-        let mut stream = Self::new(path, source, header, None)?;
+        let mut stream = Self::new(path, source, header, None, SymbolMap::default())?;
         while stream.next()?.is_some() {}
         Ok(stream.instruments.increments)
     }
 
     /// Adds the symbols of the batch that the file belongs to.
-    pub(crate) fn with_batch(mut self, symbols: Option<Arc<TsSymbolMap>>) -> Self {
+    pub(crate) fn with_batch(mut self, symbols: Option<Arc<SymbolMap>>) -> Self {
         self.instruments.batch = symbols;
         self
     }

@@ -2,28 +2,33 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use dbn::TsSymbolMap;
 use serde::Deserialize;
 
-use crate::{ConvertError, instruments::Symbology};
+use crate::{
+    ConvertError,
+    symbols::{SymbolMap, Symbology},
+};
+
+/// Name of the file of symbols in a batch folder.
+pub(crate) const SYMBOLOGY: &str = "symbology.json";
 
 /// The folder of a batch download; empty for any other folder.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     manifest: Manifest,
-    pub(super) symbols: Option<Arc<TsSymbolMap>>,
+    pub(super) symbols: Option<Arc<SymbolMap>>,
 }
 
 impl Batch {
     /// Reads `manifest.json`, `symbology.json` and `condition.json`; what the latter marks comes
     /// as warnings.
-    pub(super) fn read(folder: &Path) -> Result<(Self, Vec<String>), ConvertError> {
+    pub(super) fn read(
+        folder: &Path,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<(Self, Vec<String>), ConvertError> {
         let manifest = read_sidecar(&folder.join("manifest.json"))?;
-        let path = folder.join("symbology.json");
-        let symbology: Symbology = read_sidecar(&path)?;
-        let symbols = symbology.map().map_err(|reason| ConvertError::Sidecar { path, reason })?;
-        let batch = Self { manifest, symbols: symbols.map(Arc::new) };
-        Ok((batch, read_condition(folder)?))
+        let symbols = folder_symbols(folder, is_cancelled)?;
+        Ok((Self { manifest, symbols }, read_condition(folder)?))
     }
 
     /// The SHA-256 listed for a file, whose size must be the one listed.
@@ -45,6 +50,18 @@ impl Batch {
         }
         Ok(file.hash.strip_prefix("sha256:").map(str::to_ascii_lowercase))
     }
+}
+
+/// What `symbology.json` in a folder says about instrument ids.
+///
+/// # Errors
+/// It cannot be read or is not such a document; or `is_cancelled` said so.
+pub(crate) fn folder_symbols(
+    folder: &Path,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Option<Arc<SymbolMap>>, ConvertError> {
+    let symbology: Symbology = read_sidecar(&folder.join(SYMBOLOGY))?;
+    Ok(symbology.map(is_cancelled)?.map(Arc::new))
 }
 
 /// `manifest.json` of a batch download.

@@ -5,13 +5,13 @@ use std::path::Path;
 use lob_depth::PriceStep;
 
 use super::{
-    Pipeline, count, depth_error, go_on,
+    Lane, Pipeline, count, depth_error, go_on,
     ticks::write_ticks,
-    track::{Key, LeftOut, Track},
-    write::{Edges, InputMeta, Instrument, write_part},
+    track::{LeftOut, Track},
+    write::{Edges, InputMeta, Stepped, write_part},
 };
 use crate::{
-    ConvertError, InputSummary, OutputSummary, PriceStepSource, Progress, RecordStream,
+    ConvertError, InputSummary, Instrument, OutputSummary, PriceStepSource, Progress,
     summary::InputOutcome,
 };
 
@@ -24,8 +24,12 @@ impl Pipeline<'_> {
         progress: &dyn Progress,
     ) -> Result<InputOutcome, ConvertError> {
         let _scope = lob_profiler::scope("label_and_write");
-        let mut tracks = std::mem::take(&mut self.tracks);
-        tracks.sort_by_key(|track| (track.key.instrument_id, track.key.publisher_id));
+        let lanes = std::mem::take(&mut self.lanes).into_iter();
+        let mut tracks: Vec<_> = lanes.filter_map(Lane::into_track).collect();
+        tracks.sort_by_key(|track| {
+            let of = &track.instrument;
+            (of.instrument_id, of.publisher_id, of.nth)
+        });
         let schema = self.stream.schema().map_or("none", |schema| schema.as_str());
         let content = self.stream.content();
         let meta = InputMeta {
@@ -41,9 +45,10 @@ impl Pipeline<'_> {
         for track in tracks {
             // An input may have as many files as a market has instruments, each of them synced.
             go_on(progress)?;
-            self.write_track(track, folder, &meta, &mut outputs)?;
+            self.write_track(*track, folder, &meta, &mut outputs)?;
         }
         self.warn_of_replay();
+        self.warn_of_mappings();
         if outputs.is_empty() {
             self.warn_of_nothing();
         }
@@ -72,24 +77,19 @@ impl Pipeline<'_> {
         meta: &InputMeta<'_>,
         outputs: &mut Vec<OutputSummary>,
     ) -> Result<(), ConvertError> {
-        let key = track.key;
-        let of_day = |stream: &RecordStream, ts| {
-            let symbol = stream.symbol(key.instrument_id, ts);
-            symbol.map_or_else(|| key.instrument_id.to_string(), str::to_owned)
-        };
-        let symbol = of_day(&self.stream, track.first_ts());
+        let instrument = track.instrument.clone();
+        let symbol = instrument.name();
         if let Some(LeftOut { reason, updates, .. }) = track.left_out() {
             let path = self.path.display();
             self.warnings.push(format!(
-                "`{path}`: {} is left out, with {updates} updates: {reason}; give its price step, \
-                 such as --price-step {symbol}=0.25",
-                named(&symbol, key)
+                "`{path}`: {instrument} is left out, with {updates} updates: {reason}; give its price \
+                 step, such as --price-step {symbol}=0.25",
             ));
             count(&mut self.skipped, [("no_price_step", *updates)]);
             return Ok(());
         }
         count(&mut self.oddities, track.oddities());
-        let depth = |source| depth_error(self.path, key, source);
+        let depth = |source| depth_error(self.path, &instrument, source);
         let edges = match track.ticking() {
             Some(ticking) => ticking.edges(self.config, &symbol),
             None => Edges::of(&track.parts, self.config, &symbol),
@@ -102,29 +102,28 @@ impl Pipeline<'_> {
         parts.sort_by_key(|part| part.day);
         if edges.is_missing() && !parts.is_empty() {
             let path = self.path.display();
-            self.warnings.push(format!("`{path}`: no class edges are given for `{symbol}`"));
+            self.warnings.push(format!("`{path}`: no class edges are given for {instrument}"));
         }
         let Some((step, off_step)) = is_binned else {
             for mut part in parts {
                 let spool = &mut self.spool;
                 // One part after the other: what waits for its file takes memory.
                 if let Some(encoder) = &mut self.encoder {
-                    let symbol = || of_day(&self.stream, part.ts);
-                    part.ticks.flush(encoder, symbol, spool, true)?;
+                    part.ticks.flush(encoder, || symbol.clone(), spool, true)?;
                 }
-                outputs.push(write_ticks(folder, meta, self.config, key, part, &edges, spool)?);
+                let file = write_ticks(folder, meta, self.config, &instrument, part, &edges, spool);
+                outputs.push(file?);
             }
             return Ok(());
         };
         for part in parts {
-            let symbol = of_day(&self.stream, part.ts);
-            let instrument = Instrument { key, step, step_from, symbol };
+            let stepped = Stepped { instrument: instrument.clone(), step, step_from };
             let output =
-                write_part(folder, meta, self.config, instrument, part, &edges, &mut self.spool)?;
+                write_part(folder, meta, self.config, stepped, part, &edges, &mut self.spool)?;
             outputs.push(output);
         }
         if has_parts {
-            self.warn_of_step(&named(&symbol, key), step, step_from, off_step);
+            self.warn_of_step(&instrument, step, step_from, off_step);
         }
         Ok(())
     }
@@ -145,7 +144,7 @@ impl Pipeline<'_> {
 
     fn warn_of_step(
         &mut self,
-        instrument: &str,
+        instrument: &Instrument,
         step: PriceStep,
         from: PriceStepSource,
         off_step: u64,
@@ -165,6 +164,13 @@ impl Pipeline<'_> {
         }
     }
 
+    /// Mappings of symbols in the input that cannot be used.
+    fn warn_of_mappings(&mut self) {
+        let lines = self.stream.mapping_faults(|symbol| self.config.may_want(symbol));
+        let path = self.path.display();
+        self.warnings.extend(lines.iter().map(|line| format!("`{path}`: {line}")));
+    }
+
     /// A sound feed replays without any of these.
     fn warn_of_replay(&mut self) {
         let stats = self.stream.replay_stats();
@@ -180,9 +186,4 @@ impl Pipeline<'_> {
             }
         }
     }
-}
-
-/// Symbol and id of an instrument.
-fn named(symbol: &str, key: Key) -> String {
-    format!("`{symbol}` (instrument {})", key.instrument_id)
 }

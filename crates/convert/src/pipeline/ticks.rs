@@ -6,16 +6,18 @@ use std::{collections::VecDeque, path::Path};
 
 use dbn::Mbp10Msg;
 use lob_depth::{DepthError, LEVELS, Levels, MovementStream};
-use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter, partition_path};
+use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter};
 
 use super::{
     segment::Segment,
     spool::{Block, Spool},
     touch::Touch,
-    track::{Key, Part, part_of},
-    write::{Edges, InputMeta, count_class, file_name},
+    track::{Part, part_of},
+    write::{Edges, InputMeta, count_class},
 };
-use crate::{ConvertConfig, ConvertError, OutputSummary, clock::event_near, levels::Mbp10Levels};
+use crate::{
+    ConvertConfig, ConvertError, Instrument, OutputSummary, clock::event_near, levels::Mbp10Levels,
+};
 
 pub(super) use rows::RowPool;
 use rows::Rows;
@@ -121,7 +123,7 @@ impl Ticking {
         }
         if let Some(day) = self.open.advance(record, ts, config) {
             self.end_segment(parts);
-            self.part = part_of(day, ts, parts);
+            self.part = part_of(day, parts);
             self.open.begin(day);
             self.movements = MovementStream::new(config.label)?;
         }
@@ -245,7 +247,7 @@ pub(super) fn write_ticks(
     folder: &Path,
     input: &InputMeta<'_>,
     config: &ConvertConfig,
-    key: Key,
+    instrument: &Instrument,
     part: Part,
     edges: &Edges,
     spool: &mut Spool,
@@ -253,12 +255,7 @@ pub(super) fn write_ticks(
     let _scope = lob_profiler::scope("write");
     let day = part.day.to_string();
     let ticks = part.ticks;
-    let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
-        "ticks",
-        key,
-        input.content.as_deref(),
-        input.path,
-    ));
+    let relative = input.file_path("ticks", &day, instrument);
     let mut writer =
         TickWriter::create_staged(spool.fs(), folder.join(&relative), config.tick_writer)?;
     let mut class_counts = edges.counters(config);
@@ -286,8 +283,8 @@ pub(super) fn write_ticks(
     let file = writer.finish(TickMeta {
         dataset: input.dataset.clone(),
         source_schema: input.schema.to_owned(),
-        publisher_id: key.publisher_id,
-        instrument_id: key.instrument_id,
+        publisher_id: instrument.publisher_id,
+        instrument_id: instrument.instrument_id,
         symbol: ticks.symbol.clone(),
         day: day.clone(),
         label: edges.meta(config),
@@ -299,7 +296,7 @@ pub(super) fn write_ticks(
     })?;
     Ok(OutputSummary {
         path: relative,
-        instrument_id: key.instrument_id,
+        instrument_id: instrument.instrument_id,
         symbol: ticks.symbol,
         day,
         price_step: 1,

@@ -10,7 +10,7 @@ use super::{
     spool::{Bins, Spool},
     ticks::{TickPart, Ticking},
 };
-use crate::{ConvertConfig, Layout, PriceStepChoice, PriceStepSource, day::Day};
+use crate::{ConvertConfig, Instrument, Layout, PriceStepChoice, PriceStepSource, day::Day};
 
 /// Updates of an instrument that its price step is detected from.
 const DETECTION_UPDATES: usize = 1_000;
@@ -19,8 +19,6 @@ const DETECTION_UPDATES: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) day: Day,
-    /// A time in it, to look its symbol up.
-    pub(super) ts: u64,
     pub(super) bins: Bins,
     /// The rows of the layout of ticks.
     pub(super) ticks: TickPart,
@@ -30,20 +28,12 @@ pub(super) struct Part {
     next_segment: u32,
 }
 
-/// Identifies an instrument: the same id of two publishers means two books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) publisher_id: u16,
-    pub(super) instrument_id: u32,
-}
-
 /// An instrument's state.
 #[derive(Debug)]
 pub(super) struct Track {
-    pub(super) key: Key,
-    /// Day that `is_wanted` holds for.
-    filter_day: Option<Day>,
-    is_wanted: bool,
+    pub(super) instrument: Instrument,
+    /// Stretch of the last update.
+    stretch: u32,
     stage: Stage,
     pub(super) step_from: PriceStepSource,
     pub(super) parts: Vec<Part>,
@@ -53,8 +43,7 @@ pub(super) struct Track {
 enum Stage {
     /// The price step is not known yet.
     Detecting {
-        /// With the time of each.
-        held: Vec<(Mbp10Msg, u64)>,
+        held: Vec<Held>,
         detector: Box<StepDetector>,
     },
     /// No price step was found.
@@ -63,20 +52,26 @@ enum Stage {
     Ticking(Box<Ticking>),
 }
 
+/// An update that waits for the price step.
+#[derive(Debug)]
+struct Held {
+    record: Mbp10Msg,
+    ts: u64,
+    stretch: u32,
+}
+
 /// Why an instrument is left out, and how many of its updates were so far.
 #[derive(Debug)]
 pub(super) struct LeftOut {
     pub(super) reason: DepthError,
     pub(super) updates: u64,
-    /// A time of it.
-    ts: u64,
 }
 
 impl Track {
     /// An instrument that has shown no update yet; `given` is a price step for it alone, `defined`
     /// the price increment in its definition record.
     pub(super) fn new(
-        key: Key,
+        instrument: Instrument,
         config: &ConvertConfig,
         given: Option<i64>,
         defined: Option<i64>,
@@ -95,33 +90,22 @@ impl Track {
                 PriceStepSource::Detected,
             ),
         };
-        Ok(Self { key, filter_day: None, is_wanted: true, stage, step_from, parts: Vec::new() })
+        Ok(Self { instrument, stretch: 0, stage, step_from, parts: Vec::new() })
     }
 
-    /// Whether the filters let this instrument through at this time; `decide` is asked once a day.
-    #[inline]
-    pub(super) fn is_wanted(
-        &mut self,
-        ts: u64,
-        config: &ConvertConfig,
-        decide: impl FnOnce() -> bool,
-    ) -> bool {
-        if !self.filter_day.is_some_and(|day| day.contains(ts)) {
-            self.filter_day = Some(Day::of(ts, config.day_start_ns));
-            self.is_wanted = decide();
-        }
-        self.is_wanted
-    }
-
-    /// Takes in an update at `ts`.
+    /// Takes in an update at `ts`, of this stretch of the instrument.
     #[inline]
     pub(super) fn push(
         &mut self,
         record: &Mbp10Msg,
         ts: u64,
+        stretch: u32,
         config: &ConvertConfig,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
+        if self.stretch != stretch {
+            self.begin_stretch(stretch, spool);
+        }
         match &mut self.stage {
             Stage::Binning(binning) => binning.push(record, ts, config, &mut self.parts, spool),
             Stage::Ticking(ticking) => {
@@ -143,6 +127,13 @@ impl Track {
         }
     }
 
+    /// The id of the instrument meant another one meanwhile: its updates do not go on.
+    #[cold]
+    fn begin_stretch(&mut self, stretch: u32, spool: &mut Spool) {
+        self.finish(spool);
+        self.stretch = stretch;
+    }
+
     #[cold]
     fn hold(
         &mut self,
@@ -156,7 +147,7 @@ impl Track {
             detector.push(level.bid_px);
             detector.push(level.ask_px);
         }
-        held.push((record.clone(), ts));
+        held.push(Held { record: record.clone(), ts, stretch: self.stretch });
         // Prices of a quiet instrument may still come.
         if held.len() < DETECTION_UPDATES
             || matches!(detector.finish(), Err(DepthError::TooFewPrices { .. }))
@@ -192,25 +183,28 @@ impl Track {
         let (step, step_from) = match found {
             Ok(found) => found,
             Err(reason) => {
-                let is_event = |(record, _): &&(Mbp10Msg, u64)| !record.flags.is_snapshot();
-                let updates = held.iter().filter(is_event).count() as u64;
-                let ts = held.last().map_or(0, |(_, ts)| *ts);
-                self.stage = Stage::LeftOut(Box::new(LeftOut { reason, updates, ts }));
+                let events = held.iter().filter(|held| !held.record.flags.is_snapshot());
+                let updates = events.count() as u64;
+                self.stage = Stage::LeftOut(Box::new(LeftOut { reason, updates }));
                 return Ok(());
             }
         };
         self.step_from = step_from;
         let mut binning = Box::new(Binning::new(step, config)?);
-        let mut touches = held.iter().map(|(record, _)| &record.levels[0]);
+        let mut touches = held.iter().map(|held| &held.record.levels[0]);
         while touches.next().is_some_and(|best| binning.touch.learn(best.bid_px, best.ask_px)) {}
-        for (record, ts) in &held {
+        let mut open = None;
+        for Held { record, ts, stretch } in &held {
+            if open.replace(*stretch).is_some_and(|open| open != *stretch) {
+                binning.end_segment(&mut self.parts, spool);
+            }
             binning.push(record, *ts, config, &mut self.parts, spool)?;
         }
         self.stage = Stage::Binning(binning);
         Ok(())
     }
 
-    /// Ends the last segment.
+    /// Ends the open segment.
     pub(super) fn finish(&mut self, spool: &mut Spool) {
         match &mut self.stage {
             Stage::Binning(binning) => binning.end_segment(&mut self.parts, spool),
@@ -261,21 +255,14 @@ impl Track {
             _ => None,
         }
     }
-
-    /// A time of an update of the first day seen, to look the symbol up.
-    pub(super) fn first_ts(&self) -> u64 {
-        let first = self.parts.iter().min_by_key(|part| part.day).map(|part| part.ts);
-        first.or(self.left_out().map(|left_out| left_out.ts)).unwrap_or(0)
-    }
 }
 
 /// Position of a day's part, which is made if it is the first of the day.
-pub(super) fn part_of(day: Day, ts: u64, parts: &mut Vec<Part>) -> usize {
+pub(super) fn part_of(day: Day, parts: &mut Vec<Part>) -> usize {
     let at = parts.iter().position(|part| part.day == day).unwrap_or(parts.len());
     if at == parts.len() {
         parts.push(Part {
             day,
-            ts,
             bins: Bins::default(),
             ticks: TickPart::default(),
             movements: Vec::new(),

@@ -1,17 +1,17 @@
 //! From spooled bins to the files of a store.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use lob_depth::{DepthError, PriceStep, class_edges, classify, train_prefix};
 use lob_store::{
     BinWriter, FORMAT_VERSION, LabelMeta, SourceMeta, StoreMeta, StoredBin, partition_path,
 };
 
-use super::{
-    spool::Spool,
-    track::{Key, Part},
-};
-use crate::{ClassEdges, ConvertConfig, ConvertError, OutputSummary, PriceStepSource};
+use super::{spool::Spool, track::Part};
+use crate::{ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource};
 
 /// What all files of an input have in common.
 pub(super) struct InputMeta<'a> {
@@ -32,6 +32,26 @@ impl InputMeta<'_> {
             sha256: self.sha256.clone().unwrap_or_default(),
             records: self.records,
         }
+    }
+
+    /// Path of the file of one instrument and day in the store: two publishers, two inputs of one
+    /// day and two instruments of one id never collide, and the same input gives the same path
+    /// again.
+    pub(super) fn file_path(&self, layout: &str, day: &str, instrument: &Instrument) -> PathBuf {
+        let stem = match &self.content {
+            Some(hash) => hash.get(..12).unwrap_or(hash).to_owned(),
+            None => {
+                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+            }
+        };
+        // No stem holds a dot.
+        let nth = match instrument.nth {
+            0 => String::new(),
+            n => format!(".{}", u64::from(n) + 1),
+        };
+        let name = format!("{layout}-{}-{stem}{nth}.parquet", instrument.publisher_id);
+        partition_path(day, instrument.instrument_id).with_file_name(name)
     }
 }
 
@@ -178,11 +198,10 @@ impl Edges {
 }
 
 /// What a file of bins is about.
-pub(super) struct Instrument {
-    pub(super) key: Key,
+pub(super) struct Stepped {
+    pub(super) instrument: Instrument,
     pub(super) step: PriceStep,
     pub(super) step_from: PriceStepSource,
-    pub(super) symbol: String,
 }
 
 /// Writes the file of one instrument and day below `folder`; the summary's path is relative to it.
@@ -190,20 +209,16 @@ pub(super) fn write_part(
     folder: &Path,
     input: &InputMeta<'_>,
     config: &ConvertConfig,
-    instrument: Instrument,
+    stepped: Stepped,
     part: Part,
     edges: &Edges,
     spool: &mut Spool,
 ) -> Result<OutputSummary, ConvertError> {
     let _scope = lob_profiler::scope("write");
-    let Instrument { key, step, step_from, symbol } = instrument;
+    let Stepped { instrument, step, step_from } = stepped;
+    let symbol = instrument.name();
     let day = part.day.to_string();
-    let relative = partition_path(&day, key.instrument_id).with_file_name(file_name(
-        "bins",
-        key,
-        input.content.as_deref(),
-        input.path,
-    ));
+    let relative = input.file_path("bins", &day, &instrument);
     let mut writer =
         BinWriter::create_staged(spool.fs(), folder.join(&relative), step.get(), config.writer)?;
     let mut class_counts = edges.counters(config);
@@ -219,8 +234,8 @@ pub(super) fn write_part(
         format_version: FORMAT_VERSION,
         dataset: input.dataset.clone(),
         source_schema: input.schema.to_owned(),
-        publisher_id: Some(key.publisher_id),
-        instrument_id: key.instrument_id,
+        publisher_id: Some(instrument.publisher_id),
+        instrument_id: instrument.instrument_id,
         symbol: symbol.clone(),
         day: day.clone(),
         price_step: step.get(),
@@ -234,7 +249,7 @@ pub(super) fn write_part(
     })?;
     Ok(OutputSummary {
         path: relative,
-        instrument_id: key.instrument_id,
+        instrument_id: instrument.instrument_id,
         symbol,
         day,
         price_step: step.get(),
@@ -245,17 +260,4 @@ pub(super) fn write_part(
         sha256: file.sha256,
         class_counts,
     })
-}
-
-/// The file's name within its partition: two publishers or two inputs of one day never collide,
-/// and the same input gives the same name again.
-pub(super) fn file_name(layout: &str, key: Key, content: Option<&str>, path: &Path) -> String {
-    let stem = match content {
-        Some(hash) => hash.get(..12).unwrap_or(hash).to_owned(),
-        None => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-        }
-    };
-    format!("{layout}-{}-{stem}.parquet", key.publisher_id)
 }

@@ -1,17 +1,15 @@
 //! Record after record, over damaged ones where a sound one can be found behind them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::Read,
-};
+use std::{collections::HashMap, io::Read};
 
 use dbn::{Action, FlagSet, MboMsg, RecordHeader, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype};
 use lob_book::Replayer;
 
 use super::{Defect, DefectKind, InstrumentCount, OffsetIn, VerifyReport, resync::find_record};
 use crate::decode::{
-    BookSchema, Header, RecordKind, Source, classify_header, expected_bytes, rtype_name, symbol_map,
+    BookSchema, Header, RecordKind, Source, classify_header, expected_bytes, rtype_name,
 };
+use crate::instruments::{At, Instruments};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 18;
@@ -60,14 +58,15 @@ impl Window<'_> {
 #[derive(Default)]
 struct Seen {
     ts_recv: u64,
-    instruments: BTreeMap<(u16, u32), Instrument>,
+    /// In the order in which `Scan::instruments` numbers them.
+    instruments: Vec<Counts>,
     sequence: HashMap<u16, u32>,
 }
 
+/// The records of one instrument.
 #[derive(Default)]
-struct Instrument {
+struct Counts {
     records: u64,
-    first_ts_recv: u64,
     /// Latest exchange time, to tell what goes backwards.
     ts_event: u64,
     ts_event_range: Option<(u64, u64)>,
@@ -79,6 +78,8 @@ struct Scan<'a> {
     /// Whether the header names the schema, so that others do not belong.
     is_pure: bool,
     ts_out: bool,
+    version: u8,
+    instruments: Instruments,
     replayer: Replayer,
     seen: Seen,
 }
@@ -88,6 +89,7 @@ pub(super) fn scan_records(
     source: &mut Source,
     header: &Header,
     schema: Option<BookSchema>,
+    instruments: Instruments,
     report: &mut VerifyReport,
 ) {
     let mut window =
@@ -97,6 +99,8 @@ pub(super) fn scan_records(
         schema,
         is_pure: schema.is_some(),
         ts_out: header.metadata.ts_out,
+        version: header.metadata.version,
+        instruments,
         replayer: Replayer::new(),
         seen: Seen::default(),
     };
@@ -109,17 +113,7 @@ pub(super) fn scan_records(
         let step = scan.step(bytes, offset);
         window.skip(step);
     }
-    let symbols = symbol_map(&header.metadata);
-    let instruments = scan.seen.instruments.iter();
-    scan.report.instruments = instruments
-        .map(|(&(publisher_id, instrument_id), instrument)| InstrumentCount {
-            publisher_id,
-            instrument_id,
-            symbol: symbols.get_for_ts(instrument.first_ts_recv, instrument_id).cloned(),
-            records: instrument.records,
-            ts_event_range: instrument.ts_event_range,
-        })
-        .collect();
+    scan.report.instruments = scan.counts();
     if let Some(Err(error)) = window.end {
         let at = window.source.file_bytes();
         let is_cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
@@ -146,6 +140,23 @@ fn report_has(report: &VerifyReport, kind: DefectKind) -> bool {
 }
 
 impl Scan<'_> {
+    /// The instruments seen, by publisher, id, and order of appearance.
+    fn counts(&self) -> Vec<InstrumentCount> {
+        let pairs = self.instruments.seen().iter().zip(&self.seen.instruments);
+        let mut counts: Vec<_> = pairs
+            .filter(|(_, counts)| counts.records > 0)
+            .map(|(instrument, counts)| InstrumentCount {
+                publisher_id: instrument.publisher_id,
+                instrument_id: instrument.instrument_id,
+                symbol: instrument.symbol.as_deref().map(str::to_owned),
+                records: counts.records,
+                ts_event_range: counts.ts_event_range,
+            })
+            .collect();
+        counts.sort_by_key(|count| (count.publisher_id, count.instrument_id));
+        counts
+    }
+
     /// Looks at what starts at `bytes[0]` and returns how far to move on.
     fn step(&mut self, bytes: &[u8], offset: u64) -> usize {
         let length = usize::from(bytes[0]) * 4;
@@ -167,7 +178,7 @@ impl Scan<'_> {
         match (classify_header(rtype, length, self.ts_out), self.schema) {
             (RecordKind::Mbp10, None | Some(BookSchema::Mbp10)) => self.mbp10(record),
             (RecordKind::Mbo, None | Some(BookSchema::Mbo)) => self.mbo(record, offset),
-            (RecordKind::Other, _) => self.skipped(rtype),
+            (RecordKind::Other, _) => self.companion(rtype, record, offset),
             (RecordKind::Mbp10 | RecordKind::Mbo | RecordKind::Market, _) if !self.is_pure => {
                 self.skipped(rtype);
             }
@@ -228,22 +239,44 @@ impl Scan<'_> {
         *self.report.skipped.entry(format!("rtype_{}", rtype_name(rtype))).or_default() += 1;
     }
 
+    /// A record beside the books, which may tell about instruments.
+    fn companion(&mut self, rtype: u8, record: &[u8], offset: u64) {
+        if let Err(bad) = self.instruments.on_mapping(record, self.version) {
+            self.report.add(Defect {
+                kind: DefectKind::Mapping,
+                byte_offset: offset,
+                offset_in: OffsetIn::Decoded,
+                record_index: Some(self.report.records),
+                message: format!("mapping of `{}`: {}", bad.symbol.escape_debug(), bad.what),
+                fatal: false,
+            });
+        }
+        self.skipped(rtype);
+    }
+
     fn mbp10(&mut self, record: &[u8]) {
         self.schema = Some(BookSchema::Mbp10);
-        self.common(record, record[30], record[28], u64_at(record, 32), u32_at(record, 44));
+        let (flags, ts_recv) = (FlagSet::new(record[30]), u64_at(record, 32));
+        let at = self.instruments.locate(key_of(record), u64_at(record, 8), ts_recv, flags);
+        self.common(record, at, flags, record[28], ts_recv, u32_at(record, 44));
         self.touch(i64_at(record, 48), i64_at(record, 56));
     }
 
     fn mbo(&mut self, record: &[u8], offset: u64) {
         self.schema = Some(BookSchema::Mbo);
         let msg = mbo_msg(record);
+        let (publisher_id, instrument_id) = key_of(record);
+        let at = self.instruments.locate(key_of(record), msg.hd.ts_event, msg.ts_recv, msg.flags);
+        if self.instruments.take_new_meaning() {
+            self.replayer.forget(publisher_id, instrument_id);
+        }
         match self.replayer.push(&msg) {
             Err(error) => {
                 self.defect(DefectKind::RecordField, offset, error.to_string());
                 self.report.records += 1;
             }
             Ok(update) => {
-                self.common(record, record[36], record[38], msg.ts_recv, msg.sequence);
+                self.common(record, at, msg.flags, record[38], msg.ts_recv, msg.sequence);
                 if let Some(update) = update {
                     self.touch(update.levels[0].bid_px, update.levels[0].ask_px);
                 }
@@ -252,10 +285,17 @@ impl Scan<'_> {
     }
 
     /// What both kinds of book records have.
-    fn common(&mut self, record: &[u8], flags: u8, action: u8, ts_recv: u64, sequence: u32) {
+    fn common(
+        &mut self,
+        record: &[u8],
+        at: At,
+        flags: FlagSet,
+        action: u8,
+        ts_recv: u64,
+        sequence: u32,
+    ) {
         self.report.records += 1;
         let odd = &mut self.report.oddities;
-        let flags = FlagSet::new(flags);
         odd.maybe_bad_book += u64::from(flags.is_maybe_bad_book());
         odd.bad_ts_recv += u64::from(flags.is_bad_ts_recv());
         odd.clears += u64::from(action == Action::Clear as u8);
@@ -267,11 +307,12 @@ impl Scan<'_> {
         }
         let publisher = u16::from_le_bytes([record[2], record[3]]);
         let ts_event = u64_at(record, 8);
-        let seen = self.seen.instruments.entry((publisher, u32_at(record, 4))).or_default();
-        seen.records += 1;
-        if seen.records == 1 {
-            seen.first_ts_recv = ts_recv;
+        let at = at.index as usize;
+        if self.seen.instruments.len() <= at {
+            self.seen.instruments.resize_with(at + 1, Counts::default);
         }
+        let seen = &mut self.seen.instruments[at];
+        seen.records += 1;
         if ts_event != UNDEF_TIMESTAMP {
             odd.ts_event_backwards += u64::from(ts_event < seen.ts_event);
             seen.ts_event = ts_event;
@@ -296,6 +337,11 @@ impl Scan<'_> {
             _ => odd.one_sided += 1,
         }
     }
+}
+
+/// Publisher and instrument id of a record.
+fn key_of(record: &[u8]) -> (u16, u32) {
+    (u16::from_le_bytes([record[2], record[3]]), u32_at(record, 4))
 }
 
 /// An MBO record from its bytes; `record` has the record's length.

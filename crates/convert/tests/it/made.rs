@@ -7,7 +7,7 @@ use std::{
 
 use dbn::{
     FlagSet, InstrumentDefMsg, MappingInterval, MboMsg, Mbp10Msg, Metadata, MetadataBuilder,
-    RecordHeader, SType, Schema, SymbolMapping,
+    RecordHeader, SType, Schema, SymbolMapping, SymbolMappingMsg, UNDEF_TIMESTAMP,
     encode::{DbnEncodable, EncodeRecord, dbn::Encoder},
     rtype,
 };
@@ -125,6 +125,85 @@ pub(crate) fn order(
         ts_recv,
         ..MboMsg::default()
     }
+}
+
+/// The header of an April of 2024 whose mappings are symbol, id as text, first day and end.
+pub(crate) fn mapped_by_text(list: &[(&str, &str, u8, u8)]) -> Metadata {
+    let day = |day| Date::from_calendar_date(2024, Month::April, day).unwrap();
+    let mut header = metadata(Schema::Mbp10, &[]);
+    header.mappings = list
+        .iter()
+        .map(|(symbol, id, from, to)| SymbolMapping {
+            raw_symbol: (*symbol).to_owned(),
+            intervals: vec![MappingInterval {
+                start_date: day(*from),
+                end_date: day(*to),
+                symbol: (*id).to_owned(),
+            }],
+        })
+        .collect();
+    header
+}
+
+/// A file of book updates under this header.
+pub(crate) fn books_under(
+    folder: &Path,
+    name: &str,
+    header: &Metadata,
+    records: &[Mbp10Msg],
+) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, header, records);
+    path
+}
+
+/// A record of a live capture.
+pub(crate) enum Live {
+    Book(Mbp10Msg),
+    Order(MboMsg),
+    Symbol(SymbolMappingMsg),
+}
+
+/// From here on, or between two times, the id means this symbol.
+pub(crate) fn symbol(instrument_id: u32, symbol: &str, times: Option<(u64, u64)>) -> Live {
+    let (start_ts, end_ts) = times.unwrap_or((UNDEF_TIMESTAMP, UNDEF_TIMESTAMP));
+    let hd = RecordHeader::new::<SymbolMappingMsg>(rtype::SYMBOL_MAPPING, 1, instrument_id, DAY_1);
+    let mut record = SymbolMappingMsg { hd, start_ts, end_ts, ..SymbolMappingMsg::default() };
+    for (to, from) in record.stype_out_symbol.iter_mut().zip(symbol.bytes()) {
+        *to = from.cast_signed();
+    }
+    Live::Symbol(record)
+}
+
+/// A new order of 10 at `steps` quarters.
+pub(crate) fn add(instrument_id: u32, ts: u64, order_id: u64, side: u8, steps: i64) -> MboMsg {
+    MboMsg {
+        hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, instrument_id, ts),
+        order_id,
+        price: steps * QUARTER,
+        size: 10,
+        action: b'A'.cast_signed(),
+        side: side.cast_signed(),
+        ts_recv: ts,
+        ..MboMsg::default()
+    }
+}
+
+/// A live capture: no schema and no mappings in its header.
+pub(crate) fn capture(folder: &Path, name: &str, records: &[Live]) -> PathBuf {
+    let path = folder.join(name);
+    let mut header = metadata(Schema::Mbp10, &[]);
+    (header.schema, header.stype_in) = (None, None);
+    let mut encoder = Encoder::new(std::fs::File::create(&path).unwrap(), &header).unwrap();
+    for record in records {
+        match record {
+            Live::Book(record) => encoder.encode_record(record),
+            Live::Order(record) => encoder.encode_record(record),
+            Live::Symbol(record) => encoder.encode_record(record),
+        }
+        .unwrap();
+    }
+    path
 }
 
 /// A file with the definition of one instrument.

@@ -18,6 +18,8 @@ mod golden;
 mod hashes;
 mod hostile;
 mod made;
+mod mappings;
+mod names;
 mod real;
 mod redelivery;
 mod reference;

@@ -1,8 +1,11 @@
 //! Recorded files, where the checkout has them.
 
-use lob_convert::{ConvertConfig, ConvertError, RecordStream, convert, verify};
+use lob_convert::{ConvertConfig, ConvertError, Layout, RecordStream, convert, verify};
 
-use crate::evidence::real;
+use crate::{
+    evidence::real,
+    names::{count, names_of},
+};
 
 /// Records and updates of each file of books.
 const BOOKS: [(&str, u64, u64); 10] = [
@@ -68,4 +71,32 @@ fn other_schemas_are_refused() {
     let fragment = real.join("dbn_multi-frame.definition.v1.dbn.frag.zst");
     let error = RecordStream::open(fragment).unwrap_err();
     assert!(matches!(error, ConvertError::NotDbn { .. }), "{error}");
+}
+
+#[test]
+fn recorded_files_are_found_by_name() {
+    let Some(real) = real("") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, symbol) in [
+        ("nautilus_esh4-20231224.mbo.dbn.zst", "ESH4"),
+        ("nautilus_esh4-20231225.mbo.dbn.zst", "ESH4"),
+        ("nautilus_orderbooks_20240508.mbo.dbn.zst", "ESM4"),
+    ] {
+        let path = real.join(name);
+        let names = names_of(&path);
+        assert_eq!(count(&names, symbol), names.len(), "{name}");
+        let mut config = ConvertConfig::new(folder.path().join(name));
+        (config.layout, config.symbols) = (Layout::Ticks, vec![symbol.to_owned()]);
+        let result = convert(&[path], &config, &());
+        if name.contains("20231224") {
+            // Found by its name, but it is only a snapshot.
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains("only a snapshot of the book"), "{error}");
+            continue;
+        }
+        let summary = result.unwrap();
+        let snapshot = summary.skipped["snapshot"];
+        assert_eq!(summary.rows + snapshot, names.len() as u64, "{name}");
+        assert!(summary.outputs.iter().all(|output| output.symbol == symbol));
+    }
 }

@@ -1,13 +1,13 @@
 //! An image straight from DBN records, in two passes: one to count and to find the price step, one
 //! to bin. Memory stays at one image's bins, whatever the file's size.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use anyhow::{Context, Result, bail, ensure};
-use lob_convert::{Mbp10Levels, PriceStepChoice, RecordStream, update_meta};
+use lob_convert::{Instrument, Mbp10Levels, PriceStepChoice, RecordStream, update_meta};
 use lob_depth::{
-    Bin, BinBuilder, BinColumns, BinRule, Geometry, LEVELS, Level, Levels, NO_PRICE, PriceStep,
-    RenderSpec, Renderer, StepDetector, UNDEF_PRICE, compat_row_bins,
+    Bin, BinBuilder, BinColumns, BinRule, Geometry, NO_PRICE, PriceStep, RenderSpec, Renderer,
+    StepDetector, UNDEF_PRICE, compat_row_bins,
 };
 
 use super::{Args, Rows};
@@ -17,7 +17,8 @@ const DEFAULT_TICKS_PER_BIN: u32 = 100;
 
 /// What the first pass finds.
 struct Survey {
-    instrument_id: u32,
+    /// Position of the instrument in the stream.
+    index: u32,
     rows: Rows,
     step: PriceStep,
     /// Best prices of the last row, fixed point.
@@ -74,46 +75,57 @@ enum Keep {
 
 fn survey(args: &Args) -> Result<Survey> {
     let mut stream = RecordStream::open_unhashed(&args.source)?;
-    let mut rows_of: BTreeMap<u32, u64> = BTreeMap::new();
-    let mut wanted = None;
+    let mut wanted: Option<(u32, Instrument)> = None;
+    // By position in the stream.
+    let mut seen: Vec<bool> = Vec::new();
+    let mut found = 0;
     let mut detector = StepDetector::default();
     let mut last = (UNDEF_PRICE, UNDEF_PRICE);
     let range = args.rows.unwrap_or(Rows { start: 0, end: u64::MAX });
-    while let Some(update) = stream.next()? {
-        if update.flags.is_snapshot() {
-            // A book that is put together is no event.
-            continue;
+    while let Some(update) = stream.next_update()? {
+        let index = update.at.index;
+        let position = usize::try_from(index)?;
+        if seen.len() <= position {
+            seen.resize(position + 1, false);
         }
-        let (id, ts) = (update.hd.instrument_id, update.hd.ts_event);
-        // Copied, because asking the stream for a symbol ends the loan of the record.
-        let levels: [Level; LEVELS] = std::array::from_fn(|i| Mbp10Levels(update).level(i));
-        let row = rows_of.entry(id).or_insert(0);
-        let at = *row;
-        *row += 1;
-        if at == 0 && is_named(args, &stream, id, ts) {
-            match wanted {
-                None => wanted = Some(id),
-                Some(first) if args.symbol.is_none() => bail!(
-                    "`{}` holds several instruments, such as {first} and {id}\nhint: choose one with --symbol",
-                    args.source.display()
-                ),
-                Some(_) => {}
+        if !std::mem::replace(&mut seen[position], true) {
+            let instrument = update.instrument;
+            if args.symbol.as_ref().is_none_or(|name| instrument.answers_to(name)) {
+                match &wanted {
+                    None => wanted = Some((index, instrument.clone())),
+                    Some((_, first)) => tell_apart(args, first, instrument)?,
+                }
             }
         }
-        if wanted == Some(id) && at >= range.start && at < range.end {
-            for level in &levels {
+        // A book that is put together is no event.
+        let is_event = !update.record.flags.is_snapshot();
+        if !is_event || wanted.as_ref().is_none_or(|(wanted, _)| *wanted != index) {
+            continue;
+        }
+        let at = found;
+        found += 1;
+        if at >= range.start && at < range.end {
+            for level in &update.record.levels {
                 detector.push(level.bid_px);
                 detector.push(level.ask_px);
             }
-            last = (levels[0].bid_px, levels[0].ask_px);
+            let best = &update.record.levels[0];
+            last = (best.bid_px, best.ask_px);
         }
     }
     let path = args.source.display();
-    let instrument_id = wanted.with_context(|| match &args.symbol {
+    let faults = stream.mapping_faults(|symbol| {
+        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
+    });
+    faults.iter().for_each(|fault| eprintln!("warning: `{path}`: {fault}"));
+    let (index, instrument) = wanted.with_context(|| match &args.symbol {
         Some(name) => format!("`{path}` holds no book update of `{name}`"),
         None => format!("`{path}` holds no book update"),
     })?;
-    let found = rows_of.get(&instrument_id).copied().unwrap_or(0);
+    ensure!(
+        found > 0,
+        "`{path}` holds only a snapshot of the book of {instrument}, and no event of the market after it"
+    );
     let rows =
         Rows { start: range.start, end: if args.rows.is_some() { range.end } else { found } };
     ensure!(
@@ -126,12 +138,25 @@ fn survey(args: &Args) -> Result<Survey> {
         PriceStepChoice::Fixed(step) => PriceStep::new(step)?,
         PriceStepChoice::Auto => detector.finish().context("hint: give --price-step")?,
     };
-    Ok(Survey { instrument_id, rows, step, last })
+    Ok(Survey { index, rows, step, last })
 }
 
-fn is_named(args: &Args, stream: &RecordStream, id: u32, ts: u64) -> bool {
-    let Some(name) = args.symbol.as_deref() else { return true };
-    stream.symbol(id, ts) == Some(name) || id.to_string() == name
+/// An image shows one instrument. Of publishers that differ in nothing else the first is taken.
+fn tell_apart(args: &Args, first: &Instrument, other: &Instrument) -> Result<()> {
+    let path = args.source.display();
+    if (first.instrument_id, &first.symbol) == (other.instrument_id, &other.symbol) {
+        eprintln!(
+            "note: `{path}` holds {first} of publishers {} and {}; the image shows the first",
+            first.publisher_id, other.publisher_id
+        );
+        return Ok(());
+    }
+    let hint = match &args.symbol {
+        None => "choose one with --symbol",
+        Some(_) if first.instrument_id == other.instrument_id => "choose one by its symbol",
+        Some(_) => "choose one by its id, as in --symbol 17077",
+    };
+    bail!("`{path}` holds several instruments, such as {first} and {other}\nhint: {hint}")
 }
 
 fn bin(
@@ -154,13 +179,13 @@ fn bin(
         }
         bins.push_back(bin);
     };
-    while let Some(update) = stream.next()? {
-        if update.hd.instrument_id != survey.instrument_id || update.flags.is_snapshot() {
+    while let Some(update) = stream.next_update()? {
+        if update.at.index != survey.index || update.record.flags.is_snapshot() {
             continue;
         }
         if row >= survey.rows.start && row < survey.rows.end {
             builder
-                .push(update_meta(update), &Mbp10Levels(update))?
+                .push(update_meta(update.record), &Mbp10Levels(update.record))?
                 .into_iter()
                 .for_each(&mut take);
         }

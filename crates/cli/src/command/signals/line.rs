@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use lob_bench::{FitConfig, fit_embedding, fit_logistic};
+use lob_convert::Instrument;
 use lob_signals::{
     FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Model, N_FEATURES, Quote, Signal,
     SignalPipeline, Study, StudyStream, Tick,
@@ -25,13 +26,13 @@ impl Model for NotYet {
 /// What a model is fitted to.
 #[derive(Default)]
 struct Lessons {
-    features: FeatureMatrix,
+    rows: Vec<[f32; N_FEATURES]>,
     mids: Vec<f64>,
 }
 
 pub(super) struct Line {
-    pub(super) symbol: Arc<str>,
-    pub(super) is_wanted: bool,
+    /// Symbol of the instrument, or its id as text.
+    pub(super) name: Arc<str>,
     pipeline: SignalPipeline<Box<dyn Model>>,
     lessons: Option<Lessons>,
     studies: Vec<(Study, StudyStream)>,
@@ -43,7 +44,7 @@ pub(super) struct Line {
 pub(super) type StageSeconds = [f64; 3];
 
 impl Line {
-    pub(super) fn new(args: &Args, symbol: String, is_wanted: bool) -> Result<Self> {
+    pub(super) fn new(args: &Args, instrument: &Instrument) -> Result<Self> {
         let gate = GateConfig {
             enter: args.enter,
             exit: args.exit,
@@ -58,13 +59,27 @@ impl Line {
         let twins = args.indicators.iter().map(|study| Ok((*study, study.stream()?)));
         let studies: Result<Vec<_>, lob_signals::SignalError> = twins.collect();
         Ok(Self {
-            symbol: symbol.into(),
-            is_wanted,
+            name: instrument.name().into(),
             pipeline: SignalPipeline::new(FeatureConfig::default(), model, gate)?,
             lessons: must_learn.then(Lessons::default),
             studies: studies?,
             values: Vec::new(),
         })
+    }
+
+    /// Forgets what indicators have seen and goes flat, before an update that has nothing to do with
+    /// those before it. What a model has learned stays.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.pipeline.reset();
+        for (study, twin) in &mut self.studies {
+            *twin = study.stream()?;
+        }
+        if let Some(lessons) = &mut self.lessons {
+            // The future of these rows lies behind the break.
+            let horizon = FitConfig::default().horizon;
+            lessons.rows.iter_mut().rev().take(horizon).for_each(|row| row.fill(f32::NAN));
+        }
+        Ok(())
     }
 
     /// Features, model and gate for one quote, and the time of each.
@@ -89,13 +104,15 @@ impl Line {
     /// in its place. So it answers only for rows after those it has seen the future of.
     fn learn(&mut self, args: &Args, row: &[f32; N_FEATURES], quote: Quote) -> Result<()> {
         let Some(lessons) = &mut self.lessons else { return Ok(()) };
-        lessons.features.push(row);
+        lessons.rows.push(*row);
         lessons.mids.push(quote.mid());
         if lessons.mids.len() < args.fit_rows {
             return Ok(());
         }
         let config = FitConfig { steps: args.fit_steps, ..FitConfig::default() };
-        let Lessons { features, mids } = std::mem::take(lessons);
+        let Lessons { rows, mids } = std::mem::take(lessons);
+        let mut features = FeatureMatrix::default();
+        rows.iter().for_each(|row| features.push(row));
         let model: Box<dyn Model> = match args.model {
             ModelName::Embedding => fit_embedding(&features, &mids, &config)?,
             _ => Box::new(fit_logistic(&features, &mids, &config)),

@@ -1,11 +1,10 @@
 //! Signals of a DBN file, one record at a time.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use lob_convert::{Clock, RecordStream, event_near};
+use anyhow::{Result, bail, ensure};
+use lob_convert::{Breaks, Clock, ConvertConfig, RecordStream, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit};
@@ -22,53 +21,77 @@ const MOST: usize = 1_000_000;
 
 const STAGES: [&str; 3] = ["feature_calculation", "model_inference", "signal_generation"];
 
+/// What becomes of an instrument.
+enum Lane {
+    /// No update of it was seen.
+    Unseen,
+    /// `--symbol` leaves it out.
+    Unwanted,
+    Line(Box<Line>),
+}
+
+impl Lane {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Line(line) => Some(&line.name),
+            Self::Unseen | Self::Unwanted => None,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<Written> {
-    let mut stream = RecordStream::open_unhashed(&args.source)?;
-    let mut clock = Clock::new(stream.metadata());
+    let mut stream = RecordStream::open_cancellable(&args.source, &interrupt::requested)?;
     let mut sheet = open_sheet(args, columns(args))?;
-    let mut lines: BTreeMap<u32, Line> = BTreeMap::new();
+    // Where a conversion would end a segment.
+    let mut breaks = Breaks::new(&ConvertConfig::new(""));
+    let mut clock = Clock::new(stream.metadata());
+    // By position in the stream.
+    let mut lines: Vec<Lane> = Vec::new();
     let mut latencies: Vec<StageSeconds> = Vec::new();
     let stances = Stances::default();
     let mut n_written = 0_u64;
-    while let Some(update) = stream.next()? {
+    while let Some(update) = stream.next_update()? {
         ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
-        if update.flags.is_snapshot() {
+        let record = update.record;
+        let Some(ts) = clock.place(record) else { continue };
+        let begins = breaks.is_before(&update, ts);
+        let index = usize::try_from(update.at.index)?;
+        if lines.len() <= index {
+            lines.resize_with(index + 1, || Lane::Unseen);
+        }
+        if let lane @ Lane::Unseen = &mut lines[index] {
+            let wanted = args.symbol.as_ref();
+            *lane = if wanted.is_none_or(|name| update.instrument.answers_to(name)) {
+                Lane::Line(Box::new(Line::new(args, update.instrument)?))
+            } else {
+                Lane::Unwanted
+            };
+        }
+        let Lane::Line(line) = &mut lines[index] else { continue };
+        if begins {
+            line.begin()?;
+        }
+        if record.flags.is_snapshot() {
             // A book that is put together is no event.
             continue;
         }
-        let Some(ts) = clock.place(update) else { continue };
-        let (id, ts_event) = (update.hd.instrument_id, event_near(update.hd.ts_event, ts));
-        let best = &update.levels[0];
+        let best = &record.levels[0];
         let quote = Quote {
             bid_px: price(best.bid_px),
             ask_px: price(best.ask_px),
             bid_sz: f64::from(best.bid_sz),
             ask_sz: f64::from(best.ask_sz),
         };
-        let depths = update.levels.iter().map(|l| (f64::from(l.bid_sz), f64::from(l.ask_sz)));
-        let trade = Trade::of(update.action, update.side, update.size, update.price);
+        let depths = record.levels.iter().map(|l| (f64::from(l.bid_sz), f64::from(l.ask_sz)));
+        let trade = Trade::of(record.action, record.side, record.size, record.price);
         let tick = tick(quote, depths.fold((0.0, 0.0), |s, l| (s.0 + l.0, s.1 + l.1)), trade);
-        let line = match lines.entry(id) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let symbol = stream.symbol(id, ts_event);
-                let symbol = symbol.map_or_else(|| id.to_string(), str::to_owned);
-                let wanted = args.symbol.as_ref();
-                let is_wanted =
-                    wanted.is_none_or(|name| *name == symbol || *name == id.to_string());
-                entry.insert(Line::new(args, symbol, is_wanted)?)
-            }
-        };
-        if !line.is_wanted {
-            continue;
-        }
         let (row, signal, seconds) = line.update(args, tick.quote)?;
         if latencies.len() < MOST {
             latencies.push(seconds);
         }
-        sheet.u64(ts_event);
-        sheet.u64(u64::from(id));
-        sheet.text(&line.symbol);
+        sheet.u64(event_near(record.hd.ts_event, ts));
+        sheet.u64(u64::from(record.hd.instrument_id));
+        sheet.text(&line.name);
         sheet.f64(tick.quote.bid_px);
         sheet.f64(tick.quote.ask_px);
         if args.indicators.is_empty() {
@@ -77,16 +100,29 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             line.study(&tick, trade.price);
             line.values.iter().for_each(|x| sheet.f64(*x));
         }
-        stances.write(&mut sheet, signal)?;
+        stances.write(&mut sheet, signal);
+        sheet.u64(u64::from(record.hd.publisher_id));
+        sheet.end_row()?;
         n_written += 1;
     }
     let path = args.source.display();
-    match &args.symbol {
-        Some(name) => ensure!(n_written > 0, "`{path}` holds no book update of `{name}`"),
-        None => ensure!(n_written > 0, "`{path}` holds no book update"),
+    let warnings = stream.mapping_faults(|symbol| {
+        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
+    });
+    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {warning}"));
+    if n_written == 0 {
+        let seen = lines.iter().find_map(Lane::name);
+        match (&args.symbol, seen) {
+            (_, Some(name)) => bail!(
+                "`{path}` holds only a snapshot of the book of `{name}`, and no event of the market \
+                 after it"
+            ),
+            (Some(name), None) => bail!("`{path}` holds no book update of `{name}`"),
+            (None, None) => bail!("`{path}` holds no book update"),
+        }
     }
     let (rows, file) = sheet.finish()?;
-    let symbols: Vec<&str> = lines.values().filter(|l| l.is_wanted).map(|l| &*l.symbol).collect();
+    let symbols: BTreeSet<&str> = lines.iter().filter_map(Lane::name).collect();
     let (stages, mut words) = summarise(&latencies);
     let n_untimed = clock.n_unplaced();
     if n_untimed > 0 {
@@ -97,6 +133,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         "symbols": symbols,
         "stages": stages,
         "untimed": n_untimed,
+        "warnings": warnings,
     });
     Ok(Written { rows, file, facts, words })
 }
@@ -121,6 +158,7 @@ fn columns(args: &Args) -> Vec<Column> {
         Column::new("stance", ColumnKind::Utf8),
         Column::new("trade", ColumnKind::I64),
         Column::new("position", ColumnKind::I64),
+        Column::new("publisher_id", ColumnKind::U64),
     ]);
     columns
 }
@@ -183,7 +221,7 @@ impl Default for Stances {
 }
 
 impl Stances {
-    fn write(&self, sheet: &mut Sheet, signal: Signal) -> Result<()> {
+    fn write(&self, sheet: &mut Sheet, signal: Signal) {
         sheet.f32(signal.probability);
         sheet.text(match signal.stance {
             Stance::Flat => &self.flat,
@@ -192,7 +230,6 @@ impl Stances {
         });
         sheet.i64(i64::from(signal.trade));
         sheet.i64(i64::from(signal.position));
-        sheet.end_row()
     }
 }
 

@@ -71,7 +71,7 @@ impl Binning {
             return Ok(());
         }
         if let Some(day) = self.open.advance(record, ts, config) {
-            self.begin_segment((day, ts), config, parts, spool)?;
+            self.begin_segment(day, config, parts, spool)?;
         }
         let touch = &record.levels[0];
         if self.touch.take(touch.bid_px, touch.ask_px) {
@@ -111,17 +111,17 @@ impl Binning {
         spool.push(&mut parts[self.part].bins, bin, self.segment);
     }
 
-    /// Ends the open segment, if it has any update, and begins another at `ts`.
+    /// Ends the open segment, if it has any update, and begins another.
     #[cold]
     fn begin_segment(
         &mut self,
-        (day, ts): (Day, u64),
+        day: Day,
         config: &ConvertConfig,
         parts: &mut Vec<Part>,
         spool: &mut Spool,
     ) -> Result<(), DepthError> {
         self.end_segment(parts, spool);
-        self.part = part_of(day, ts, parts);
+        self.part = part_of(day, parts);
         self.segment = parts[self.part].next_segment;
         parts[self.part].next_segment += 1;
         self.open.begin(day);
