@@ -5,6 +5,7 @@ mod rows;
 use rows::{Moments, Smooth, WindowSum};
 
 use crate::error::{check_length, check_period};
+use crate::floor::{HELD, SMALLEST_PART};
 use crate::flow::between;
 use crate::indicator::real;
 use crate::{SignalError, Study, Ticks, momentum, rate_of_change};
@@ -88,13 +89,18 @@ fn sma(price: &[f64], n: usize, period: usize) -> Vec<f64> {
 fn rsi(price: &[f64], n: usize, period: usize) -> Vec<f64> {
     let mut previous = vec![f64::NAN; n];
     let weight = 1.0 / real(period);
-    let (mut gains, mut losses) =
-        (Smooth::new(n, period, weight, 0), Smooth::new(n, period, weight, 0));
+    let smooth = || Smooth::new(n, period, weight, 0).down_to(SMALLEST_PART);
+    let (mut gains, mut losses) = (smooth(), smooth());
     let [mut up, mut down, mut loss] = [vec![0.0; n], vec![0.0; n], vec![0.0; n]];
+    // The last index and what it is the ratio of; a price that stops moving leaves both.
+    let (mut last, mut sums) = (vec![50.0; n], vec![f64::INFINITY; n]);
+    let held_below = if period > 1 { HELD } else { 0.0 };
     by_row(price, n, |x, out| {
-        for (((x, p), up), down) in x.iter().zip(&mut previous).zip(&mut up).zip(&mut down) {
+        let row = x.iter().zip(&mut previous).zip(&mut up).zip(&mut down).zip(&sums);
+        for ((((x, p), up), down), sum) in row {
             let is_there = x.is_finite();
             let change = if is_there { x - *p } else { f64::NAN };
+            let change = if *sum < held_below && change == 0.0 { f64::NAN } else { change };
             // The comparisons are false for NaN, which so stays NaN.
             *up = if change < 0.0 { 0.0 } else { change };
             *down = if change > 0.0 { 0.0 } else { -change };
@@ -102,9 +108,13 @@ fn rsi(price: &[f64], n: usize, period: usize) -> Vec<f64> {
         }
         gains.push(&up, out);
         losses.push(&down, &mut loss);
-        for (o, loss) in out.iter_mut().zip(&loss) {
-            let sum = *o + loss;
-            *o = if sum == 0.0 { 50.0 } else { 100.0 * (*o / sum) };
+        let row = out.iter_mut().zip(&loss).zip(x).zip(&mut last).zip(&mut sums);
+        for ((((o, loss), x), last), sum) in row {
+            let now = *o + loss;
+            let index = if now == 0.0 { 50.0 } else { 100.0 * (*o / now) };
+            // Held: the averages were given nothing although there is a price.
+            *o = if x.is_finite() && *sum < held_below && now.is_nan() { *last } else { index };
+            (*last, *sum) = if now.is_nan() { (*last, *sum) } else { (index, now) };
         }
     })
 }

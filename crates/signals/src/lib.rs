@@ -9,6 +9,10 @@
 //! are NaN, never 0. A window indicator is null while a null is in its window; a recursive one
 //! (EMA, RSI, EWMA) gives null for a null input and goes on from its last state.
 //!
+//! **A quiet market costs no more and changes nothing.** An average that has decayed below the
+//! smallest normal `f32`, 1.2e-38, is 0; the two averages of an RSI stay as they are once their sum
+//! is below 1e-270 and no change comes. No state becomes a subnormal number.
+//!
 //! ```
 //! let prices = [1.0_f64, 2.0, 3.0, 4.0, 5.0, 4.0];
 //! let rsi = lob_signals::rsi(&prices, 2)?;
@@ -23,6 +27,7 @@ mod batch;
 mod bollinger;
 mod book;
 mod error;
+mod floor;
 mod flow;
 mod indicator;
 mod lanes;

@@ -1,4 +1,5 @@
 use crate::error::check_period;
+use crate::floor::settled;
 use crate::indicator::{Indicator, real};
 use crate::lanes::sums;
 use crate::rolling::RollingSum;
@@ -66,7 +67,7 @@ impl Indicator for Ema {
             }
         } else {
             // Two operations on the way from mean to mean; `m += (x - m) · w` has three.
-            self.mean = self.mean * self.keep + value * self.weight;
+            self.mean = settled(self.mean * self.keep + value * self.weight);
         }
         self.mean
     }
@@ -105,7 +106,7 @@ pub fn ema<T: Real>(values: &[T], period: usize) -> Result<Vec<T>, SignalError> 
     for (out, value) in places {
         let value = value.to_f64();
         if value.is_finite() {
-            mean = mean * keep + value * weight;
+            mean = settled(mean * keep + value * weight);
             *out = T::from_f64(mean);
         }
     }
@@ -136,6 +137,22 @@ mod tests {
         }
         check(&sma(&[1.0, 3.0, NULL, 5.0, 7.0], 2).unwrap(), &[NULL, 2.0, NULL, NULL, 6.0]);
         check(&ema(&[1.0, 3.0, NULL, 5.0], 2).unwrap(), &[NULL, 2.0, NULL, 4.0]);
+    }
+
+    #[test]
+    fn an_average_of_zeros_ends_at_0() {
+        for sign in [1.0, -1.0] {
+            let mut twin = Ema::new(12).unwrap();
+            for n in 0..40 {
+                twin.update(sign * f64::from(n));
+            }
+            for _ in 0..100_000 {
+                twin.update(0.0);
+                assert!(!twin.mean.is_subnormal());
+            }
+            assert_eq!(twin.mean, 0.0);
+            assert_eq!(twin.update(1.3), 1.3 * twin.weight);
+        }
     }
 
     proptest! {

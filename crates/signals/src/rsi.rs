@@ -1,4 +1,5 @@
 use crate::error::check_period;
+use crate::floor::settled_parts;
 use crate::indicator::{Indicator, real};
 use crate::{Real, SignalError};
 
@@ -46,8 +47,11 @@ impl Indicator for Rsi {
                 return f64::NAN;
             }
         } else {
-            self.gain = self.gain * self.keep + gain * self.weight;
-            self.loss = self.loss * self.keep + loss * self.weight;
+            let after = (
+                self.gain * self.keep + gain * self.weight,
+                self.loss * self.keep + loss * self.weight,
+            );
+            (self.gain, self.loss) = settled_parts(change, (self.gain, self.loss), after);
         }
         let sum = self.gain + self.loss;
         // In this order a ratio of at most 1 cannot round to above 100.
@@ -59,7 +63,8 @@ impl Indicator for Rsi {
 ///
 /// `100 · G / (G + L)`, where `G` and `L` start as the plain means of the first `period` gains and
 /// losses and go on as `G += (gain - G) / period`. The first `period` values are null. A price
-/// that has not moved at all gives 50, the neutral value (TA-Lib writes 0 there).
+/// that has not moved at all gives 50, the neutral value (TA-Lib writes 0 there); one that stops
+/// moving leaves the index where it is, however long (over a period of 1 there is no memory: 50).
 ///
 /// # Errors
 /// [`SignalError::Parameter`] for a period of 0.
@@ -78,8 +83,9 @@ pub fn rsi<T: Real>(prices: &[T], period: usize) -> Result<Vec<T>, SignalError> 
         let price = price.to_f64();
         if price.is_finite() {
             let change = price - std::mem::replace(&mut previous, price);
-            gain = gain * keep + change.max(0.0) * weight;
-            loss = loss * keep + (-change).max(0.0) * weight;
+            let after =
+                (gain * keep + change.max(0.0) * weight, loss * keep + (-change).max(0.0) * weight);
+            (gain, loss) = settled_parts(change, (gain, loss), after);
             let sum = gain + loss;
             *out = T::from_f64(if sum == 0.0 { 50.0 } else { 100.0 * (gain / sum) });
         }
@@ -105,6 +111,42 @@ mod tests {
         let values = rsi(&[1.0, 2.0, 3.0, 4.0, 5.0, 4.0], 3).unwrap();
         // G = 1 and L = 0 until the fall; then G = 2/3, L = 1/3.
         check(&values, &[NULL, NULL, NULL, 100.0, 100.0, 200.0 / 3.0]);
+    }
+
+    /// Whatever the ratio, the index stays and its averages keep all their digits.
+    #[test]
+    fn a_price_that_stops_leaves_the_averages_whole() {
+        for (moves, period) in [
+            (vec![1.0, -2.0, 3.0, 0.5, -0.25], 14),
+            (vec![1e-9, -1e9, 1e-9], 2),
+            (vec![-1.0; 30], 14),
+            (vec![1e-3, 1e-3, -1e-3], 3),
+        ] {
+            let mut twin = Rsi::new(period).unwrap();
+            let mut price = 100.0;
+            for at in 0..200 {
+                price += moves[at % moves.len()];
+                twin.update(price);
+            }
+            let before = twin.update(price);
+            for n in 1..=1_000_000_u32 {
+                let now = twin.update(price);
+                assert!((now - before).abs() < 1e-9, "{moves:?}: {before} to {now} after {n}");
+                assert!(!twin.gain.is_subnormal() && !twin.loss.is_subnormal(), "{twin:?}");
+            }
+            // And it goes on from there: the change is all that counts.
+            assert!((twin.update(price + 1.0) - 100.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn one_side_that_ends_is_0_and_no_subnormal_number() {
+        let mut twin = Rsi::new(14).unwrap();
+        for n in 0..100_000 {
+            twin.update(if n < 20 { 100.0 - f64::from(n) } else { f64::from(n) });
+            assert!(!twin.loss.is_subnormal() && !twin.gain.is_subnormal());
+        }
+        assert_eq!((twin.loss, twin.update(1e6)), (0.0, 100.0));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use crate::error::{check_length, check_period};
+use crate::floor::settled;
 use crate::indicator::real;
 use crate::rolling::{RollingMoments, RollingSum};
 use crate::{Real, SignalError};
@@ -44,7 +45,7 @@ impl Atr {
                 return f64::NAN;
             }
         } else {
-            self.mean = self.mean * self.keep + range * self.weight;
+            self.mean = settled(self.mean * self.keep + range * self.weight);
         }
         self.mean
     }
@@ -87,7 +88,7 @@ pub fn atr<T: Real>(
         if h.is_finite() & l.is_finite() & c.is_finite() {
             let range = true_range(h, l, previous);
             previous = c;
-            mean = mean * keep + range * weight;
+            mean = settled(mean * keep + range * weight);
             *out = T::from_f64(mean);
         }
     }
@@ -208,6 +209,19 @@ mod tests {
         check(&atr::<f64>(&[], &[], &[], 2).unwrap(), &[]);
         check(&atr(&[1.0; 3], &[1.0; 3], &[1.0; 3], 1).unwrap(), &[NULL, 0.0, 0.0]);
         assert!(atr(&[1.0], &[], &[1.0], 2).is_err());
+    }
+
+    #[test]
+    fn the_range_of_bars_that_stand_still_ends_at_0() {
+        let mut twin = Atr::new(14).unwrap();
+        for n in 0..40 {
+            twin.update(f64::from(n) + 1.0, f64::from(n), f64::from(n));
+        }
+        for _ in 0..100_000 {
+            twin.update(5.0, 5.0, 5.0);
+            assert!(!twin.mean.is_subnormal());
+        }
+        assert_eq!(twin.mean, 0.0);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use crate::error::check_period;
+use crate::floor::settled;
 use crate::indicator::{Indicator, real, series};
 use crate::lanes::moments;
 use crate::rolling::RollingMoments;
@@ -81,7 +82,7 @@ impl Indicator for EwmaVolatility {
         self.variance = if self.variance.is_nan() {
             square
         } else {
-            self.lambda * self.variance + (1.0 - self.lambda) * square
+            settled(self.lambda * self.variance + (1.0 - self.lambda) * square)
         };
         self.variance.sqrt()
     }
@@ -128,6 +129,19 @@ mod tests {
         // v = ln² 2, then 0.75 ln² 2 + 0.25 · 9 ln² 2 = 3 ln² 2
         let ln2 = 2.0_f64.ln();
         check(&ewma_volatility(&prices, 0.75).unwrap(), &[NULL, ln2, 3.0_f64.sqrt() * ln2]);
+    }
+
+    #[test]
+    fn the_variance_of_a_price_that_stands_still_ends_at_0() {
+        let mut twin = EwmaVolatility::new(0.94).unwrap();
+        for n in 1..40 {
+            twin.update(f64::from(n));
+        }
+        for _ in 0..100_000 {
+            twin.update(39.0);
+            assert!(!twin.variance.is_subnormal());
+        }
+        assert_eq!(twin.variance, 0.0);
     }
 
     #[test]

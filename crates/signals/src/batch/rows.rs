@@ -1,5 +1,6 @@
 //! Running averages and windows of many series, one row of all of them at a time.
 
+use crate::floor::SMALLEST;
 use crate::indicator::real;
 
 /// Exponential averages, each seeded with the plain mean of its first `period` values.
@@ -9,6 +10,8 @@ pub(super) struct Smooth {
     /// Values seen by each series, minus those it is to skip.
     n_seen: Vec<f64>,
     mean: Vec<f64>,
+    /// Averages below are 0.
+    smallest: f64,
     is_warm: bool,
 }
 
@@ -16,7 +19,13 @@ impl Smooth {
     /// `n` averages that leave out their first `skip` values.
     pub(super) fn new(n: usize, period: usize, weight: f64, skip: usize) -> Self {
         let n_seen = vec![-real(skip); n];
-        Self { period: real(period), weight, n_seen, mean: vec![0.0; n], is_warm: false }
+        let (period, mean) = (real(period), vec![0.0; n]);
+        Self { period, weight, n_seen, mean, smallest: SMALLEST, is_warm: false }
+    }
+
+    /// The same averages, 0 below `smallest` only.
+    pub(super) fn down_to(self, smallest: f64) -> Self {
+        Self { smallest, ..self }
     }
 
     pub(super) fn push(&mut self, row: &[f64], out: &mut [f64]) {
@@ -29,7 +38,9 @@ impl Smooth {
             *seen += if is_there { 1.0 } else { 0.0 };
             let step =
                 if *seen <= self.period { (x - *mean) / *seen } else { (x - *mean) * self.weight };
-            *mean = if is_there && *seen > 0.0 { *mean + step } else { *mean };
+            let next = *mean + step;
+            let next = if next.abs() < self.smallest { 0.0 } else { next };
+            *mean = if is_there && *seen > 0.0 { next } else { *mean };
             *out = if is_there && *seen >= self.period { *mean } else { f64::NAN };
         }
         self.is_warm = self.n_seen.iter().all(|seen| *seen >= self.period);
@@ -39,6 +50,7 @@ impl Smooth {
         for ((x, mean), out) in row.iter().zip(&mut self.mean).zip(out) {
             let is_there = x.is_finite();
             let next = *mean + (x - *mean) * self.weight;
+            let next = if next.abs() < self.smallest { 0.0 } else { next };
             *mean = if is_there { next } else { *mean };
             *out = if is_there { next } else { f64::NAN };
         }

@@ -1,6 +1,6 @@
 use burn_tensor::{Tensor, backend::Backend};
 
-use super::weights::average;
+use super::weights::{SMALLEST_SHARE, average};
 use super::{TickTensors, single};
 use crate::indicator::real;
 use crate::{SignalError, Study};
@@ -157,11 +157,36 @@ fn rsi<B: Backend>(x: &Matrix<B>, period: usize) -> Matrix<B> {
     let values = weights.map(|weights| {
         let changes = cut(x, 1, n) - cut(x, 0, n - 1);
         let gain = changes.clone().clamp_min(0.0).matmul(weights.clone());
-        let sum = changes.abs().matmul(weights);
+        let sum = changes.clone().abs().matmul(weights);
         let nothing = sum.clone().equal_elem(0.0);
-        (gain / sum).mul_scalar(100.0).mask_fill(nothing, 50.0)
+        let values = (gain / sum).mul_scalar(100.0).mask_fill(nothing, 50.0);
+        // Where a change may be out of sight, a price that does not move keeps its index.
+        let share_left = (1.0 - weight).powf(real(n));
+        if period > 1 && share_left < SMALLEST_SHARE.sqrt() {
+            hold(values, &cut(&changes, period - 1, n - 1))
+        } else {
+            values
+        }
     });
     complete(x, values)
+}
+
+/// Each value, or where `changes` is 0 the last one before it where it is not; the first one stays.
+fn hold<B: Backend>(mut values: Matrix<B>, changes: &Matrix<B>) -> Matrix<B> {
+    let [n_windows, n] = values.dims();
+    // 1 where the value is to be replaced, in twice as many steps at each turn.
+    let open = changes.clone().equal_elem(0.0).float();
+    let mut open =
+        open.slice_assign([0..n_windows, 0..1], changes.zeros_like().slice([0..n_windows, 0..1]));
+    let mut n_steps = 1;
+    while n_steps < n {
+        let late = |x: &Matrix<B>| Tensor::cat(vec![cut(x, 0, n_steps), cut(x, 0, n - n_steps)], 1);
+        let (from, still) = (late(&values), late(&open));
+        values = values.mask_where(open.clone().greater_elem(0.5), from);
+        open = open * still;
+        n_steps *= 2;
+    }
+    values
 }
 
 fn macd<B: Backend>(x: &Matrix<B>, fast: usize, slow: usize, signal: usize) -> Vec<Matrix<B>> {

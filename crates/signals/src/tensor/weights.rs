@@ -3,6 +3,9 @@ use burn_tensor::{Tensor, TensorData, backend::Backend};
 use super::single;
 use crate::indicator::real;
 
+/// Share of a value in an average below which it counts as none.
+pub(super) const SMALLEST_SHARE: f64 = 1e-25;
+
 /// An exponential average of `n` values as a matrix `[n, n - first]`: column `j` holds the weight
 /// of each value in the average at `first + j`, where `first = skip + period - 1` is the first one
 /// that is not null. The first `skip` values are left out, the next `period` seed it with their
@@ -22,6 +25,11 @@ pub(super) fn average<B: Backend>(
         for row in (first + 1..=at).rev() {
             values[row * columns + column] = single(left * weight);
             left *= 1.0 - weight;
+            // Too little to show in single precision, and soon a subnormal number.
+            if left < SMALLEST_SHARE {
+                left = 0.0;
+                break;
+            }
         }
         for row in skip..=first {
             values[row * columns + column] = single(left / real(period));

@@ -12,6 +12,7 @@ mod batch;
 mod golden;
 mod look_ahead;
 mod pipeline;
+mod quiet;
 mod special;
 mod studies;
 #[cfg(feature = "burn")]
