@@ -267,3 +267,23 @@ mod on_a_terminal {
         assert!(tcgetattr(&theirs).unwrap().local_modes.contains(LocalModes::ECHO));
     }
 }
+
+#[test]
+fn a_loss_that_became_nan_is_shown_and_the_age_is_the_file_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.jsonl");
+    let lines = "{\"step\": 1, \"loss\": 0.5}\n{\"step\": 2, \"loss\": NaN}\n{\"step\": 3, \"loss\": NaN}\n";
+    std::fs::write(&path, lines).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(172_800);
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    let server = Server::start(&["--watch", shown(&path)]);
+    let families = server.families();
+    assert!(value(&families, "lob_watch", &[("field", "loss")]).unwrap().is_nan());
+    assert_eq!(value(&families, "lob_watch", &[("field", "step")]), Some(3.0));
+    assert_eq!(value(&families, "lob_watch_refused_total", &[]), Some(0.0));
+    assert!(value(&families, "lob_watch_age_seconds", &[]).unwrap() >= 172_800.0);
+    let page = scrape(&server.address, "/").unwrap();
+    assert!(page.contains("<td>loss</td><td class=\"n on\">NaN</td>"), "{page}");
+    let text = lob_ok(&["top", "--once", "--watch", shown(&path)]);
+    assert!(text.contains("NaN") && text.contains("last written"), "{text}");
+}

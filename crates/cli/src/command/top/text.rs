@@ -32,6 +32,15 @@ pub(super) fn shown(metric: &str, value: f64) -> String {
     }
 }
 
+/// A value somebody else wrote, which may be none.
+pub(super) fn number(value: f64) -> String {
+    if value.is_finite() {
+        return plain(value);
+    }
+    let word = if value.is_nan() { "NaN" } else { "Infinity" };
+    format!("{}{word}", if value < 0.0 { "-" } else { "" })
+}
+
 pub(super) fn plain(value: f64) -> String {
     Unit::Count.format(value)
 }

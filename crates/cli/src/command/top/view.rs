@@ -8,7 +8,7 @@ use lob_metrics::Unit;
 use lob_profiler::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 use serde_json::{Map, Value, json};
 
-use super::text::{ago, plain, printable, series, shown, styled};
+use super::text::{ago, number, plain, printable, series, shown, styled};
 
 /// One look.
 pub(crate) struct View {
@@ -153,7 +153,10 @@ impl View {
                 if let Some(rate) = self.rate(sample, family, before) {
                     rates.insert(name.clone(), json!(rate));
                 }
-                metrics.insert(name, json!(sample.value));
+                let value = sample.value;
+                // JSON has no word for them, and null would say that there is no value.
+                let word = (!value.is_finite()).then(|| number(value));
+                metrics.insert(name, word.map_or_else(|| json!(value), Value::from));
             }
         }
         let unavailable: BTreeMap<&String, &String> =
@@ -236,11 +239,12 @@ impl View {
             };
             let field = |(_, sample): &(_, &PrometheusSample)| {
                 let name = sample.labels.get("field").cloned().unwrap_or_default();
-                Row::new(&name, plain(sample.value))
+                let alarming = !sample.value.is_finite();
+                Row { alarming, ..Row::new(&name, number(sample.value)) }
             };
             let mut rows: Vec<Row> = of("lob_watch").iter().map(field).collect();
             let age = of("lob_watch_age_seconds");
-            rows.extend(age.iter().map(|(_, s)| Row::new("last line", ago(s.value))));
+            rows.extend(age.iter().map(|(_, s)| Row::new("last written", ago(s.value))));
             Section { title: file.clone(), rows }
         };
         files.into_iter().map(section).collect()
@@ -368,6 +372,24 @@ mod tests {
         }
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
         assert!(view.lines(None, "here", true).join("").contains("\x1b[1;31m"));
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_is_shown_as_such() {
+        let page = "# TYPE lob_watch gauge\nlob_watch{file=\"m\",field=\"loss\"} NaN\n\
+            lob_watch{file=\"m\",field=\"norm\"} +Inf\nlob_watch{file=\"m\",field=\"step\"} 9\n\
+            # TYPE lob_watch_age_seconds gauge\nlob_watch_age_seconds{file=\"m\"} 172800\n";
+        let view = View::parse(page).unwrap();
+        let sections = view.sections(None);
+        let rows: Vec<(&str, &str, bool)> =
+            sections[0].rows.iter().map(|r| (&*r.name, &*r.value, r.alarming)).collect();
+        assert_eq!(
+            rows[..3],
+            [("loss", "NaN", true), ("norm", "Infinity", true), ("step", "9", false)]
+        );
+        assert_eq!((rows[3].0, rows.len()), ("last written", 4));
+        let document = view.to_json(None);
+        assert_eq!(document["metrics"]["lob_watch{field=\"loss\",file=\"m\"}"], "NaN");
     }
 
     #[test]
