@@ -112,12 +112,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         "`--json` and the signals both want stdout\nhint: give `--out FILE`"
     );
     let begun = std::time::Instant::now();
-    let written = if has_extension(&args.source, "csv") {
-        table::run(args)?
-    } else {
-        crate::interrupt::watch();
-        records::run(args)?
-    };
+    crate::interrupt::watch();
+    let written =
+        if has_extension(&args.source, "csv") { table::run(args)? } else { records::run(args)? };
     if args.json {
         let mut document = json!({
             "source": args.source.display().to_string(),

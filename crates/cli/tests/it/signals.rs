@@ -128,3 +128,29 @@ fn the_real_file_gives_signals() {
     let answers = column(&table, "probability").into_iter().flatten().collect::<Vec<_>>();
     assert!(answers.len() > 100 && answers.iter().all(|p| (0.0..=1.0).contains(p)));
 }
+
+/// The same table as programs write it: with a byte-order mark, in quotes, with CR LF.
+#[test]
+fn a_table_is_read_however_it_was_saved_and_keeps_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("in.csv"), folder.path().join("out.csv"));
+    let plain = "ts_event,price\n5,10\n6,12\n,11\n18446744073709551614,12\n";
+    let quoted =
+        "\"ts_event\",\"price\"\n\"5\",\"10\"\n6,\"12\"\n,11\n\"18446744073709551614\",12\n";
+    let args = ["signals", shown(&input), "--indicators", "rsi:3,sma:2", "--out", shown(&out)];
+    let mut results = Vec::new();
+    for text in [plain, quoted] {
+        for (mark, end) in [("", "\n"), ("\u{feff}", "\n"), ("\u{feff}", "\r\n"), ("", "\r\n")] {
+            std::fs::write(&input, format!("{mark}{}", text.replace('\n', end))).unwrap();
+            lob_ok(&args);
+            results.push(std::fs::read_to_string(&out).unwrap());
+        }
+    }
+    let expected = "ts_event,rsi_3,sma_2\n5,,\n6,,11\n,,11.5\n18446744073709551614,75,11.5\n";
+    assert!(results.iter().all(|result| result == expected), "{results:?}");
+    let parquet = folder.path().join("out.parquet");
+    lob_ok(&["signals", shown(&input), "--indicators", "rsi:3", "--out", shown(&parquet)]);
+    std::fs::write(&input, "ts_event;price\n5;10\n").unwrap();
+    let said = lob_fails(&args);
+    assert!(said.contains("separated by ';'") && said.contains("in.csv"), "{said}");
+}

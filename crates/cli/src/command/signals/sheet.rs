@@ -115,6 +115,12 @@ impl Sheet {
         }
     }
 
+    pub(super) fn u64_or_null(&mut self, value: Option<u64>) {
+        if let Buffer::U64(cells) = self.next() {
+            cells.push(value);
+        }
+    }
+
     pub(super) fn text(&mut self, value: &Arc<str>) {
         if let Buffer::Text(cells) = self.next() {
             cells.push(Arc::clone(value));

@@ -7,8 +7,9 @@ use lob_metrics::{Summary, Unit};
 use lob_store::{Column, ColumnKind};
 use serde_json::json;
 
-use super::columns::Columns;
+use super::columns::{Columns, Kept};
 use super::{Args, Written, open_sheet};
+use crate::interrupt;
 
 pub(super) fn run(args: &Args) -> Result<Written> {
     ensure!(
@@ -24,6 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         let mut seconds = Vec::new();
         let mut values = Vec::new();
         for _ in 0..args.repeat.max(1) {
+            ensure!(!interrupt::requested(), "interrupted before `{study}` was done");
             // The last result goes first: allocation is part of what a caller pays.
             drop(std::mem::take(&mut values));
             let begun = Instant::now();
@@ -44,9 +46,26 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         names.extend(study.columns());
         series.append(&mut values);
     }
-    let columns = names.into_iter().map(|name| Column::new(name, ColumnKind::F64)).collect();
-    let mut sheet = open_sheet(args, columns)?;
+    let kept = table.kept.iter().map(|(name, column)| {
+        let kind = match column {
+            Kept::Numbers(all) if name.starts_with("ts_") && all.iter().flatten().all(is_time) => {
+                ColumnKind::Timestamp
+            }
+            Kept::Numbers(_) => ColumnKind::U64,
+            Kept::Texts(_) => ColumnKind::Utf8,
+        };
+        Column::new(*name, kind)
+    });
+    let names = names.into_iter().map(|name| Column::new(name, ColumnKind::F64));
+    let mut sheet = open_sheet(args, kept.chain(names).collect())?;
     for row in 0..ticks.len() {
+        ensure!(!interrupt::requested(), "interrupted after {row} of {} rows", ticks.len());
+        for (_, column) in &table.kept {
+            match column {
+                Kept::Numbers(numbers) => sheet.u64_or_null(numbers[row]),
+                Kept::Texts(texts) => sheet.text(&texts[row]),
+            }
+        }
         series.iter().for_each(|column| sheet.f64(column[row]));
         sheet.end_row()?;
     }
@@ -56,4 +75,9 @@ pub(super) fn run(args: &Args) -> Result<Written> {
     }
     let facts = json!({ "indicators": timings, "ignored_columns": table.ignored });
     Ok(Written { rows, file, facts, words: words.join(", ") })
+}
+
+/// Whether a table can hold it as a time: nanoseconds in 63 bits.
+fn is_time(ts: &u64) -> bool {
+    i64::try_from(*ts).is_ok()
 }
