@@ -1,3 +1,4 @@
+mod memory;
 mod train;
 
 use serde::{Deserialize, Serialize};

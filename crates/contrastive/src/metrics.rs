@@ -41,6 +41,7 @@ pub(crate) fn evaluate(e: &Evaluation<'_>) -> Metrics {
         effective_rank: effective_rank(&normalised(e.embeddings, e.embedding_dim), e.embedding_dim),
         dim_std,
         collapse: None,
+        has_negatives: n > 1,
     };
     metrics.collapse = collapse(e, &metrics, n);
     metrics

@@ -9,7 +9,8 @@ use crate::{Ended, ResolvedDevice, TrainedModel};
 /// Cosine similarities are between anchors and positives of one batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Loss of these pairs.
+    /// Loss of these pairs; NaN, as the three that follow, where no pair has a negative, so that
+    /// nothing is measured.
     pub loss: f32,
     /// Share of anchors whose own positive is the most similar of the batch. A tie counts as a
     /// miss, so that a collapsed encoder cannot score.
@@ -29,6 +30,9 @@ pub struct Metrics {
     pub dim_std: f64,
     /// Why the run looks collapsed; `None` when it does not.
     pub collapse: Option<String>,
+    /// Whether any pair had a negative.
+    #[serde(skip)]
+    pub(crate) has_negatives: bool,
 }
 
 /// A finished training run. The `*_s` vectors have one entry per step of this process, in
@@ -93,7 +97,17 @@ impl Metrics {
             effective_rank: nan,
             dim_std: nan,
             collapse: None,
+            has_negatives: false,
         }
+    }
+
+    /// Without what has no meaning where no pair has a negative: a loss of 0, for one.
+    pub(crate) fn measured(self) -> Self {
+        if self.has_negatives {
+            return self;
+        }
+        let nan = f64::NAN;
+        Self { loss: f32::NAN, top1: nan, top5: nan, mrr: nan, ..self }
     }
 
     /// Means over batches; collapsed if most of the batches look so.
@@ -114,6 +128,7 @@ impl Metrics {
             effective_rank: mean(|m| m.effective_rank),
             dim_std: mean(|m| m.dim_std),
             collapse: rings.first().filter(|_| 2 * rings.len() > all.len()).map(|&s| s.clone()),
+            has_negatives: all.iter().any(|m| m.has_negatives),
         }
     }
 }

@@ -309,8 +309,9 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             self.average = Some(best.weights);
         }
         if is_leader {
-            outcome.metrics = self.evaluate(evaluated)?;
-            self.check_validation(outcome.metrics.loss)?;
+            let metrics = self.evaluate(evaluated)?;
+            self.check_validation(metrics.loss)?;
+            outcome.metrics = metrics.measured();
         }
         outcome.temperature = self.temperature();
         outcome.n_lone_anchors = self.n_lone_anchors;

@@ -56,7 +56,6 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         _ => bail!("`{}` is neither .parquet nor .npy", args.out.display()),
     };
     ensure!(args.batch_size > 0, "--batch-size is 0, expected at least 1");
-    interrupt::watch();
     let model = ModelFile::load(&args.model)?;
     let mut embedder = Embedder::new(&model.model, args.device)?;
     if let Some(fallback) = embedder.device().fallback.as_ref().filter(|_| !quiet) {
@@ -64,6 +63,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     }
     let mut prepared = open_for(&model, &args.source)?;
     let begun = Instant::now();
+    // Until here a signal ends the process as it is, with nothing begun.
+    interrupt::watch();
     let rows = embed(args, &mut embedder, &mut prepared, model.model.embedding_dim())?;
     let elapsed_s = begun.elapsed().as_secs_f64();
     let sha256 = match format {

@@ -1,5 +1,6 @@
 //! `lob train`.
 
+mod memory;
 mod ranks;
 mod settings;
 
@@ -10,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
-    CheckpointPlan, Collective, Ended, ModelFile, Prepared, RunOptions, StepReport, TrainConfig,
-    TrainOutcome, prepare, train_with,
+    CheckpointPlan, Collective, Ended, Metrics, ModelFile, Prepared, RunOptions, StepReport,
+    TrainConfig, TrainOutcome, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit};
 use lob_ranks::TcpRanks;
@@ -82,9 +83,15 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if let Some(fallback) = device.fallback.as_ref().filter(|_| !quiet) {
         eprintln!("{fallback}");
     }
+    if args.checkpoint.is_none() && args.out.is_none() && !quiet {
+        eprintln!("warning: the model will not be saved: give --checkpoint DIR or --out FILE");
+    }
     let (input, options) = (settings.input(&args.source)?, settings.prepare_options(&args.source)?);
+    let why = "`signals` x `rows` x `channels`\nhint: fewer of them";
+    memory::check_bytes(settings.source_bytes(&args.source), settings.memory_limit(), why)?;
     let mut prepared = prepare(&input, args.source.path(), &options)?;
     let Plan { config, checkpoint_every, keep } = settings.plan(&prepared)?;
+    memory::check(&config, prepared.train.n_inputs(), device.device, settings.memory_limit())?;
     if !quiet {
         for note in &prepared.notes {
             eprintln!("{note}");
@@ -117,7 +124,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         let path = path.as_ref();
         output::print_json(&document(&outcome, &config, &prepared, world_size, path, begun))?;
     } else if !quiet {
-        print(&outcome, path.as_ref())?;
+        print(&outcome, prepared.validation.is_some(), path.as_ref())?;
     }
     if outcome.ended == Ended::Interrupted {
         eprintln!("{}", how_to_resume(args, outcome.losses.len()));
@@ -139,6 +146,7 @@ fn fit(
 ) -> Result<TrainOutcome> {
     let stop = interrupt::watch();
     let bar = bar(config.steps, quiet || args.json);
+    let evaluated = if prepared.validation.is_some() { "validation" } else { "training" };
     let mut observer = |report: &StepReport| {
         bar.set_position(report.step as u64);
         bar.set_message(format!(
@@ -148,12 +156,11 @@ fn fit(
             Unit::Seconds.format(report.eta_s.round())
         ));
         if let Some(metrics) = &report.metrics {
+            let (loss, top1) = (shown(metrics.loss.into()), shown(metrics.top1));
             let alarm = metrics.collapse.as_ref().map(|why| format!("; COLLAPSE: {why}"));
             bar.println(format!(
-                "step {}: validation loss {:.3}, top-1 {:.3}, effective rank {:.1}{}",
+                "step {}: {evaluated} loss {loss}, top-1 {top1}, effective rank {:.1}{}",
                 report.step,
-                metrics.loss,
-                metrics.top1,
                 metrics.effective_rank,
                 alarm.unwrap_or_default()
             ));
@@ -223,7 +230,13 @@ fn document(
         "best_step": outcome.best_step,
         "loss_first": tail(&outcome.losses, true),
         "loss_last": tail(&outcome.losses, false),
-        "validation": outcome.validation,
+        // Without validation pairs it is the training pairs that were evaluated.
+        "validation": prepared
+            .validation
+            .as_ref()
+            .filter(|_| !outcome.metrics.loss.is_nan())
+            .map(|_| &outcome.validation),
+        "evaluated_on": if prepared.validation.is_some() { "validation" } else { "training" },
         "metrics": outcome.metrics,
         "temperature": outcome.temperature,
         "lone_anchors": outcome.n_lone_anchors,
@@ -259,17 +272,37 @@ fn tail(losses: &[f32], first: bool) -> Option<f64> {
     Some(part.iter().map(|&l| f64::from(l)).sum::<f64>() / part.len() as f64)
 }
 
-fn print(outcome: &TrainOutcome, path: Option<&PathBuf>) -> Result<()> {
+/// A figure, or that there is none.
+fn shown(value: f64) -> String {
+    if value.is_nan() { "not measured".to_owned() } else { format!("{value:.3}") }
+}
+
+/// The figures of the last evaluation. A loss without negatives, or of the windows that were
+/// trained on, is no validation.
+fn evaluation(metrics: &Metrics, has_validation: bool) -> String {
+    let [loss, top1, top5] = [metrics.loss.into(), metrics.top1, metrics.top5].map(shown);
+    match (has_validation, metrics.loss.is_nan()) {
+        (true, false) => format!("validation {loss}, top-1 {top1}, top-5 {top5}"),
+        (true, true) => "validation not measured: no pair of a batch is a negative of another; \
+                         use more days, shorter windows or a smaller --ignore-radius"
+            .to_owned(),
+        (false, false) => format!(
+            "validation not measured: no validation pairs (on training pairs: loss {loss}, top-1 \
+             {top1}, top-5 {top5})"
+        ),
+        (false, true) => "validation not measured: no validation pairs".to_owned(),
+    }
+}
+
+fn print(outcome: &TrainOutcome, has_validation: bool, path: Option<&PathBuf>) -> Result<()> {
     let metrics = &outcome.metrics;
     let (first, last) = (tail(&outcome.losses, true), tail(&outcome.losses, false));
     let (first, last) = first.zip(last).context("not one step was taken")?;
     output::print_line(&format!(
-        "{} steps on {}: loss {first:.3} to {last:.3}, validation {:.3}, top-1 {:.3}, top-5 {:.3}",
+        "{} steps on {}: loss {first:.3} to {last:.3}, {}",
         outcome.losses.len(),
         outcome.device.device,
-        metrics.loss,
-        metrics.top1,
-        metrics.top5,
+        evaluation(metrics, has_validation),
     ))?;
     if let Some(step) = outcome.best_step {
         output::print_line(&format!("the model is that of step {step}, the best on validation"))?;

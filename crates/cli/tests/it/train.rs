@@ -180,3 +180,95 @@ fn killed_and_interrupted_runs_go_on_as_if_nothing_had_happened() {
     let model = |run: &Path| std::fs::read(run.join("model.safetensors")).unwrap();
     assert!(model(&broken) == model(&whole), "and the same model");
 }
+
+#[test]
+fn a_batch_of_more_windows_than_there_are_is_refused_by_name() {
+    let source = "generated:simple";
+    let few = ["--signals", "10", "--rows", "40", "--stride", "16", "--steps", "1"];
+    let asked = |batch: &'static str| {
+        let args = ["train", source, "--window", "16", "--encoder", "simple", "--device", "cpu"];
+        lob(&[
+            &args[..],
+            &few,
+            &["--json"],
+            &["--batch-size", batch][..if batch.is_empty() { 0 } else { 2 }],
+        ]
+        .concat())
+    };
+    let refused = asked("100000");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("`--batch-size` is 100000, but there are"), "{said}");
+    // Without the flag a batch has as many as there are.
+    let usual = asked("");
+    let said = String::from_utf8_lossy(&usual.stderr).into_owned();
+    assert_eq!(usual.status.code(), Some(0), "{said}");
+    let size =
+        json(&String::from_utf8(usual.stdout).unwrap())["config"]["batch_size"].as_u64().unwrap();
+    assert!((2..64).contains(&size), "{size}");
+    let one_more = (size + 1).to_string();
+    let refused = asked(one_more.leak());
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn a_training_that_no_memory_holds_is_refused_with_its_estimate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = ("generated:simple", folder.path().join("model.safetensors"));
+    let more = ["--steps", "1", "--out", shown(&out), "--memory-limit"];
+    let said = lob_fails(&tiny(source, &[&more[..], &["1000"]].concat()));
+    assert!(said.contains("takes about") && said.contains("--memory-limit allows"), "{said}");
+    // So many steps that their times alone fill any machine.
+    let said = lob_fails(&tiny(source, &["--steps", "1000000000000", "--out", shown(&out)]));
+    assert!(said.contains("takes about") && said.contains("TiB"), "{said}");
+    let said = lob_fails(&tiny(
+        source,
+        &["--steps", "1", "--signals", "100000", "--rows", "40000", "--out", shown(&out)],
+    ));
+    assert!(said.contains("signals"), "{said}");
+    assert!(!out.exists());
+    lob_ok(&tiny(source, &[&more[..], &["1000000000"]].concat()));
+    assert!(out.exists());
+}
+
+#[test]
+fn what_was_not_validated_is_not_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let train = |radius: &str| {
+        let more = ["--steps", "2", "--ignore-radius", radius];
+        lob_ok(&tiny(shown(&store), &more))
+    };
+    // No pair of a batch is a negative of another: a loss of 0 whatever the model.
+    let text = train("1000000000");
+    assert!(text.contains("validation not measured"), "{text}");
+    assert!(!text.contains("validation 0"), "{text}");
+    assert!(train("1").contains("validation "), "{text}");
+    let more = ["--steps", "2", "--ignore-radius", "1000000000", "--json"];
+    let document = json(&lob_ok(&tiny(shown(&store), &more)));
+    assert!(document["metrics"]["loss"].is_null() && document["metrics"]["top1"].is_null());
+}
+
+#[test]
+fn a_model_that_will_not_be_saved_is_told_before_it_is_trained() {
+    let output = lob(&tiny("generated:simple", &["--steps", "1", "--checkpoint-every", "x"]));
+    assert_eq!(output.status.code(), Some(2), "a wrong flag comes first");
+    let output = lob(&tiny("generated:simple", &["--steps", "1"]));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let (warned, trained) = (said.find("will not be saved"), said.find("windows: "));
+    assert!(warned.is_some() && trained.is_none_or(|at| warned < Some(at)), "{said}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_negative_number_is_the_value_of_its_flag() {
+    for (flag, part) in [
+        ("--learning-rate", "learning_rate"),
+        ("--weight-decay", "weight-decay"),
+        ("--accumulate", "invalid value '-1' for '--accumulate"),
+        ("--temperature", "temperature"),
+    ] {
+        let said = lob_fails(&tiny("generated:simple", &["--steps", "1", flag, "-1"]));
+        assert!(said.contains(part) && !said.contains("unexpected argument"), "{flag}: {said}");
+    }
+}

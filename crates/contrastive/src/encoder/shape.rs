@@ -173,6 +173,11 @@ impl EncoderConfig {
         2 * (linear + convs) as u64
     }
 
+    /// Values that all convolutions of the trunk give for one window.
+    pub(crate) fn trunk_outputs(&self, n_inputs: usize) -> usize {
+        self.trunk.convs(n_inputs).iter().map(|conv| conv.to * conv.positions).sum()
+    }
+
     /// Refuses a window that the trunk cannot take.
     pub(crate) fn validate_for(&self, n_inputs: usize) -> Result<(), ContrastiveError> {
         self.validate()?;

@@ -1,7 +1,7 @@
 use burn_tensor::backend::AutodiffBackend;
 use burn_tensor::{Tensor, TensorData};
 
-use super::objective::{Marks, chance_loss, objective_loss};
+use super::objective::{Marks, chance_loss, has_negatives, objective_loss};
 use super::{MIN_STEPS_STUCK, Trainer, diverged};
 use crate::encoder::to_vec;
 use crate::metrics::{Evaluation, evaluate};
@@ -21,7 +21,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let metrics = if team.is_leader() { Some(self.evaluate(source)?) } else { None };
         let loss = team.leaders(metrics.as_ref().map_or(0.0, |metrics| metrics.loss))?;
         self.check_validation(loss)?;
-        Ok((loss, metrics))
+        Ok((loss, metrics.map(Metrics::measured)))
     }
 
     /// Metrics of fixed pairs without dropout, augmentation or queue.
@@ -69,6 +69,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             chance_loss: chance_loss(config, self.queue.keys().len()).filter(|_| can_be_stuck),
         });
         metrics.loss = to_vec(loss.loss)[0];
+        metrics.has_negatives = has_negatives(config, &batch.keys);
         Ok(metrics)
     }
 }

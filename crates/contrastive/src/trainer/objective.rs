@@ -247,6 +247,18 @@ fn ignore_matrix(
     }
 }
 
+/// Whether any anchor of a batch has a negative: without one a loss is 0 whatever the model.
+pub(super) fn has_negatives(config: &TrainConfig, keys: &[PairKey]) -> bool {
+    let n = keys.len();
+    match ignore_matrix(config, keys, &[]) {
+        None => n > 1,
+        Some((mask, [_, columns])) => {
+            let is_own = |at: usize| (at / columns) % n == (at % columns) % n;
+            mask.iter().enumerate().any(|(at, is_ignored)| !is_ignored && !is_own(at))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

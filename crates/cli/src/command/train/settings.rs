@@ -115,7 +115,8 @@ pub(super) struct Settings {
     /// Probability of dropout [default: the encoder's]
     #[arg(long)]
     dropout: Option<f32>,
-    /// Pairs that see each other in the loss [default: 64]
+    /// Pairs that see each other in the loss, at most as many as there are training windows
+    /// [default: 64, or all of fewer windows]
     #[arg(long)]
     batch_size: Option<usize>,
     /// Batches averaged in one step [default: 1]
@@ -124,6 +125,10 @@ pub(super) struct Settings {
     /// Most windows differentiated at once; less memory for large batches
     #[arg(long, value_name = "WINDOWS")]
     grad_cache: Option<usize>,
+    /// Memory that training may take beside the windows [default: what is free, by the limits of
+    /// the process, its control group and the machine]
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<u64>,
     /// Optimiser steps [default: 500]
     #[arg(long, conflicts_with = "epochs")]
     steps: Option<usize>,
@@ -309,7 +314,7 @@ impl Settings {
     pub(super) fn plan(&self, prepared: &Prepared) -> Result<Plan> {
         let layout = prepared.train.layout();
         let is_store = prepared.origins.iter().any(|origin| origin.instrument_id.is_some());
-        let batch_size = self.batch_size.unwrap_or(64);
+        let batch_size = self.pairs_of_batch(prepared.train.len())?;
         let accumulate = self.accumulate.unwrap_or(1);
         let steps = match self.epochs {
             Some(epochs) => {
@@ -364,6 +369,31 @@ impl Settings {
             checkpoint_every: self.checkpoint_every.unwrap_or(100),
             keep: self.keep.unwrap_or(2),
         })
+    }
+
+    /// Each window is at most once the anchor of a batch.
+    fn pairs_of_batch(&self, n_windows: usize) -> Result<usize> {
+        let Some(batch_size) = self.batch_size else { return Ok(n_windows.min(64)) };
+        ensure!(
+            batch_size <= n_windows,
+            "`--batch-size` is {batch_size}, but there are {n_windows} training windows\nhint: at \
+             most {n_windows}; a smaller --stride or --window makes more windows"
+        );
+        Ok(batch_size)
+    }
+
+    /// Bytes of the values of a source that is not read from a file: as made, and as scaled.
+    pub(super) fn source_bytes(&self, source: &Source) -> u64 {
+        match source {
+            Source::Store(_) => 0,
+            Source::Generated(_) => {
+                u64::try_from(self.generated_values().saturating_mul(8)).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit
     }
 
     fn encoder(&self, layout: &Layout) -> Result<EncoderConfig> {

@@ -8,6 +8,14 @@ use super::Settings;
 const MAX_VALUES: u128 = 1 << 32;
 
 impl Settings {
+    /// Values of all generated signals.
+    pub(super) fn generated_values(&self) -> u128 {
+        [self.signals.unwrap_or(300), self.rows.unwrap_or(8 * self.window())]
+            .into_iter()
+            .chain([self.channels.unwrap_or(2)])
+            .fold(1, |product: u128, n| product.saturating_mul(n as u128))
+    }
+
     pub(super) fn within_bounds(&self) -> Result<()> {
         let sizes = [
             ("window", self.window, 1 << 20),
@@ -30,10 +38,7 @@ impl Settings {
             let size = size.unwrap_or(0) as u64;
             ensure!(size <= most, "`{name}` is {size}, expected at most {most}");
         }
-        let values = [self.signals.unwrap_or(300), self.rows.unwrap_or(8 * self.window())]
-            .into_iter()
-            .chain([self.channels.unwrap_or(2)])
-            .fold(1, |product: u128, n| product.saturating_mul(n as u128));
+        let values = self.generated_values();
         ensure!(
             values <= MAX_VALUES,
             "`signals` x `rows` x `channels` is {values} values, expected at most {MAX_VALUES}"
