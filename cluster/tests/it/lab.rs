@@ -240,7 +240,7 @@ impl Lab {
             }
             let done = Command::new(lob())
                 .current_dir(self.folder.path())
-                .args(["--quiet", "convert", "--keep-going", "--out"])
+                .args(["--quiet", "convert", "--keep-going", "--keep-duplicates", "--out"])
                 .arg(&alone)
                 .args(FLAGS)
                 .args(inputs)

@@ -8,7 +8,7 @@ mod version;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
@@ -87,8 +87,19 @@ enum Command {
     BenchChild(command::bench::ChildArgs),
 }
 
+/// The arguments of this process. A negative number is the value of the option before it: what is
+/// wrong with it the option knows better than "unexpected argument".
+fn parse() -> Result<Cli, clap::Error> {
+    let takes_number = |arg: clap::Arg| {
+        let is_option = !arg.is_positional() && arg.get_action().takes_values();
+        if is_option { arg.allow_negative_numbers(true) } else { arg }
+    };
+    let command = Cli::command().mut_subcommands(|command| command.mut_args(takes_number));
+    Cli::from_arg_matches(&command.try_get_matches()?)
+}
+
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error)
             if error.kind() == ErrorKind::DisplayVersion

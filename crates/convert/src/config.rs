@@ -209,6 +209,9 @@ pub struct ConvertConfig {
     pub resume: bool,
     /// Whether the others are converted when an input fails.
     pub keep_going: bool,
+    /// Whether inputs that hold the same instruments at the same time are all converted, whatever
+    /// they share.
+    pub keep_duplicates: bool,
     /// What the content of each input is known by. Resuming needs it; inputs that a manifest lists
     /// get their SHA-256 whatever stands here.
     pub input_hash: InputHash,
@@ -248,6 +251,7 @@ impl ConvertConfig {
             journal: None,
             resume: false,
             keep_going: false,
+            keep_duplicates: false,
             input_hash: InputHash::default(),
             read_ahead: true,
             definitions: Vec::new(),

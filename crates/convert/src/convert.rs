@@ -17,8 +17,9 @@ use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
     hash::hash_file,
     increments::Increments,
-    inputs::{Found, Input, SYMBOLOGY, find_inputs},
+    inputs::{Found, Input, SYMBOLOGY, find_inputs, share},
     out_dir::OutDir,
+    overlap::{self, Parted},
     pipeline::{Shared, convert_input},
     summary::InputOutcome,
 };
@@ -30,6 +31,11 @@ use crate::{
 /// Files appear in the store when the whole input they come from is converted. If an input fails,
 /// everything this run has put into the store is removed again, unless `keep_going` or `resume` is
 /// set.
+///
+/// Inputs are compared by what they hold. Of two with the same records one is taken, and of `mbo`
+/// beside `mbp-10` of the same instruments and time the latter, unless it covers less; the other
+/// is named in [`ConvertSummary::duplicates`]. The same goes for inputs of earlier runs into the
+/// store. [`ConvertConfig::keep_duplicates`] switches this off.
 ///
 /// ```
 /// use lob_convert::{ConvertConfig, convert};
@@ -46,7 +52,8 @@ use crate::{
 /// ```
 ///
 /// # Errors
-/// An input cannot be read to its end, the store cannot be written, or no bin came out at all.
+/// An input cannot be read to its end, two hold the same instruments at the same time and it cannot
+/// be told which is right, the store cannot be written, or no bin came out at all.
 /// With `keep_going`, [`ConvertError::SomeFailed`] lists what failed after the rest is done.
 pub fn convert(
     inputs: &[PathBuf],
@@ -71,14 +78,24 @@ pub fn convert_on(
     let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
     config.validate()?;
     let Found { inputs, definitions, mut warnings } =
-        find_inputs(inputs, config.shard, &|| progress.is_cancelled())?;
-    warnings.extend(symbology_faults(&inputs, config));
+        find_inputs(inputs, &|| progress.is_cancelled())?;
     let mut increments = Increments::default();
     for path in definitions.iter().chain(&config.definitions) {
         increments.extend(RecordStream::increments(path)?);
     }
-    progress.started(inputs.len(), inputs.iter().map(|input| input.bytes).sum());
     let fingerprint = config.fingerprint();
+    let shared = SharedFs::clone(fs);
+    let out = OutDir::open(shared, &config.out, &fingerprint, config.writer().as_ref())?;
+    let earlier = if config.keep_duplicates { Vec::new() } else { out.earlier() };
+    // Before they are shared out, so that all shards leave out the same.
+    let parted = overlap::part(inputs, &earlier, config, progress)?;
+    let Parted { inputs, left_out, taken_over, doubts } = parted;
+    let inputs = match config.shard {
+        Some(shard) => share(inputs, shard),
+        None => inputs,
+    };
+    warnings.extend(symbology_faults(&inputs, config));
+    progress.started(inputs.len(), inputs.iter().map(|input| input.bytes).sum());
     let run = Run {
         inputs: &inputs,
         shared: Shared {
@@ -91,19 +108,17 @@ pub fn convert_on(
         },
         config,
         progress,
-        out: Mutex::new(OutDir::open(
-            SharedFs::clone(fs),
-            &config.out,
-            &fingerprint,
-            config.writer().as_ref(),
-        )?),
+        out: Mutex::new(out),
         fingerprint,
         next: AtomicUsize::new(0),
         is_stopped: AtomicBool::new(false),
     };
-    let (outcomes, failures) = run.work();
+    let (outcomes, mut failures) = run.work();
+    failures.extend(doubts);
     let mut summary = ConvertSummary { warnings, ..ConvertSummary::default() };
-    outcomes.into_iter().for_each(|outcome| summary.add(outcome));
+    summary.warnings.extend(left_out.iter().map(ToString::to_string));
+    summary.duplicates = left_out;
+    taken_over.into_iter().chain(outcomes).for_each(|outcome| summary.add(outcome));
     let result = conclude(&mut summary, failures, &inputs, config);
     let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Without a single bin there is nothing to go on with, only settings that fit nothing.
@@ -169,6 +184,9 @@ fn conclude(
     }
     if !failures.is_empty() {
         return Err(failures.swap_remove(0));
+    }
+    if inputs.is_empty() && !summary.duplicates.is_empty() && config.shard.is_none() {
+        return Ok(());
     }
     if inputs.is_empty() {
         // A shard may be empty: more shards than files. `find_inputs` has refused all other cases.

@@ -165,6 +165,20 @@ pub enum ConvertError {
         /// What was found instead.
         found: String,
     },
+    /// Two inputs hold the same instruments at the same time.
+    #[error(
+        "`{first}` and `{second}` both hold {what} at the same time, and it cannot be told which is right: {why}\nhint: convert one of the two, part them with --symbols, or take both with --keep-duplicates"
+    )]
+    SameMarket {
+        /// The one that comes first, or is in the store.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// Instruments that both hold.
+        what: String,
+        /// In what they differ.
+        why: String,
+    },
     /// Another run works on the same folder.
     #[error("`{path}` is in use by another conversion\nhint: wait for it or choose another folder")]
     Locked {

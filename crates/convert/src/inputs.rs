@@ -54,7 +54,6 @@ pub(crate) struct Found {
 /// Nothing was found, or a file differs in size from its manifest.
 pub(crate) fn find_inputs(
     inputs: &[PathBuf],
-    shard: Option<Shard>,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<Found, ConvertError> {
     let mut paths = Vec::new();
@@ -85,10 +84,6 @@ pub(crate) fn find_inputs(
         };
         return Err(ConvertError::NoInput { found });
     }
-    let paths = match shard {
-        Some(shard) => share(paths, shard)?,
-        None => paths,
-    };
     Ok(Found { definitions, ..describe(paths, is_cancelled)? })
 }
 
@@ -100,23 +95,21 @@ fn is_definitions(path: &Path) -> bool {
 
 /// The files of one shard, in their order: the largest file first, each to the shard that has the
 /// fewest bytes so far. Sizes and names decide alone, so all shards agree without talking.
-fn share(paths: Vec<PathBuf>, shard: Shard) -> Result<Vec<PathBuf>, ConvertError> {
-    let mut by_size = Vec::with_capacity(paths.len());
-    for (place, path) in paths.iter().enumerate() {
-        let bytes = fs::metadata(path).map_err(ConvertError::io(path, "open"))?.len();
-        by_size.push((std::cmp::Reverse(bytes), path, place));
-    }
+pub(crate) fn share(inputs: Vec<Input>, shard: Shard) -> Vec<Input> {
+    let places = inputs.iter().enumerate();
+    let mut by_size: Vec<_> =
+        places.map(|(place, input)| (std::cmp::Reverse(input.bytes), &input.path, place)).collect();
     by_size.sort_unstable();
     let mut loads = std::collections::BinaryHeap::new();
     loads.extend((0..shard.count).map(|index| std::cmp::Reverse((0_u64, index))));
-    let mut ours = vec![false; paths.len()];
+    let mut ours = vec![false; inputs.len()];
     for (std::cmp::Reverse(bytes), _, place) in by_size {
         let Some(std::cmp::Reverse((load, index))) = loads.pop() else { break };
         ours[place] = index == shard.index;
         // An empty file costs a task too.
         loads.push(std::cmp::Reverse((load.saturating_add(bytes.max(1)), index)));
     }
-    Ok(paths.into_iter().zip(ours).filter_map(|(path, ours)| ours.then_some(path)).collect())
+    inputs.into_iter().zip(ours).filter_map(|(input, ours)| ours.then_some(input)).collect()
 }
 
 /// Adds sizes and what the files of batch folders say.
@@ -271,7 +264,11 @@ mod tests {
         }
         let names = |inputs: &[&str], shard| {
             let inputs: Vec<_> = inputs.iter().map(|name| root.join(name)).collect();
-            find_inputs(&inputs, shard, &|| false).map(|found| {
+            find_inputs(&inputs, &|| false).map(|mut found| {
+                found.inputs = match shard {
+                    Some(shard) => share(found.inputs, shard),
+                    None => found.inputs,
+                };
                 let name = |input: &Input| {
                     input.path.strip_prefix(root).unwrap().to_string_lossy().into_owned()
                 };
@@ -301,9 +298,9 @@ mod tests {
             fs::write(folder.path().join(format!("{i}.dbn")), vec![0; bytes]).unwrap();
         }
         let load = |index| {
-            let shard = Some(Shard { index, count: 2 });
-            let found = find_inputs(&[folder.path().to_owned()], shard, &|| false).unwrap();
-            found.inputs.iter().map(|input| input.bytes).sum::<u64>()
+            let found = find_inputs(&[folder.path().to_owned()], &|| false).unwrap();
+            let ours = share(found.inputs, Shard { index, count: 2 });
+            ours.iter().map(|input| input.bytes).sum::<u64>()
         };
         assert_eq!((load(0), load(1)), (950, 950));
     }
@@ -318,7 +315,7 @@ mod tests {
             r#"[{"date":"2024-01-02","condition":"degraded"},{"date":"2024-01-03","condition":"available"}]"#,
         );
         write("manifest.json", r#"{"files":[{"filename":"a.dbn","size":5,"hash":"sha256:AB"}]}"#);
-        let find = || find_inputs(&[folder.path().to_owned()], None, &|| false);
+        let find = || find_inputs(&[folder.path().to_owned()], &|| false);
         let Found { inputs, warnings, .. } = find().unwrap();
         assert_eq!(inputs[0].expected_sha256.as_deref(), Some("ab"));
         assert!(warnings.len() == 1 && warnings[0].contains("2024-01-02 as degraded"));
@@ -340,8 +337,7 @@ mod tests {
         assert!(found.inputs[0].symbols.is_some());
         write("symbology.json", r#"{"result":[]}"#);
         assert!(matches!(find(), Err(ConvertError::Sidecar { .. })));
-        let only =
-            find_inputs(&[folder.path().join("a.definition.dbn")], None, &|| false).unwrap_err();
+        let only = find_inputs(&[folder.path().join("a.definition.dbn")], &|| false).unwrap_err();
         assert!(only.to_string().contains("1 files of definitions"), "{only}");
     }
 }

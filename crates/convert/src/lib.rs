@@ -30,6 +30,7 @@ mod instruments;
 mod journal;
 mod levels;
 mod out_dir;
+mod overlap;
 mod pipeline;
 mod progress;
 mod summary;
@@ -48,6 +49,7 @@ pub use inspect::{
 };
 pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};
+pub use overlap::{DuplicateKind, DuplicateSummary};
 pub use pipeline::Breaks;
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};

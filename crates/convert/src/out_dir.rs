@@ -119,6 +119,26 @@ impl OutDir {
         place::clear_input(&*self.fs, temp, &mut Vec::new());
     }
 
+    /// What earlier runs made of each source at last, as far as all of it is still there, with
+    /// paths of outputs as users see them.
+    pub(crate) fn earlier(&self) -> Vec<InputOutcome> {
+        let mut last = BTreeMap::new();
+        for line in &self.journals.lines {
+            last.insert(absolute(&line.outcome.input.path), &line.outcome);
+        }
+        last.into_values()
+            .filter(|outcome| self.is_there(outcome))
+            .map(|outcome| self.absolute(outcome.clone()))
+            .collect()
+    }
+
+    fn is_there(&self, outcome: &InputOutcome) -> bool {
+        outcome.outputs.iter().all(|output| {
+            place::look(&*self.fs, &self.root, &output.path)
+                .is_ok_and(|len| len == Some(output.bytes))
+        })
+    }
+
     /// Whether an earlier run finished an input of this size.
     pub(crate) fn may_be_finished(&self, bytes: u64) -> bool {
         self.journals.has_size(bytes)
@@ -135,11 +155,7 @@ impl OutDir {
         path: &Path,
     ) -> Result<Option<InputOutcome>, ConvertError> {
         let Some(outcome) = self.journals.of_content(content).cloned() else { return Ok(None) };
-        let is_there = |output: &OutputSummary| {
-            let found = place::look(&*self.fs, &self.root, &output.path);
-            found.is_ok_and(|len| len == Some(output.bytes))
-        };
-        if !outcome.outputs.iter().all(is_there) {
+        if !self.is_there(&outcome) {
             return Ok(None);
         }
         self.sync_places(&outcome.outputs, false)?;

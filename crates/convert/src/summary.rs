@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ClassReport;
+use crate::{ClassReport, DuplicateSummary};
 
 /// The account of a conversion: what went in, what came out, and what was left out and why.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -28,6 +28,8 @@ pub struct ConvertSummary {
     pub outputs: Vec<OutputSummary>,
     /// Files read.
     pub inputs: Vec<InputSummary>,
+    /// Inputs that were left out because another one holds their market. They count nowhere else.
+    pub duplicates: Vec<DuplicateSummary>,
     /// Things a user should know although nothing failed.
     pub warnings: Vec<String>,
     /// Wall time in seconds.

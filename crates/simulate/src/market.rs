@@ -102,6 +102,8 @@ impl Market {
         config.bin_rule = BinRule::Updates(5);
         (config.label.lookback, config.label.lookforward, config.label.offset) = (5, 5, 1);
         config.label.classes = 3;
+        // The contents differ, on the same days.
+        config.keep_duplicates = true;
         config
     }
 

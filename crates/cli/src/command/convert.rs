@@ -33,6 +33,11 @@ Examples:
 Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
 names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
 
+The same data twice: inputs are compared by what they hold, with each other and with those of
+earlier runs into the store. A copy or a part of another input is left out and named
+(`duplicates` in the JSON); so is mbo beside mbp-10 of the same instruments and time, or mbp-10
+where it covers less. Inputs that overlap with other records are an error.
+
 A truncated or damaged input is an error and leaves nothing behind.")]
 pub(crate) struct Args {
     /// DBN files, folders of them, or globs
@@ -65,7 +70,7 @@ pub(crate) struct Args {
     size_aggregate: Option<SizeAggregate>,
     /// Price of one row of an image, or auto; SYMBOL=X for one instrument, by symbol or id, as often
     /// as needed [default: auto]
-    #[arg(long, alias = "micro-pip", value_name = "auto|X|SYMBOL=X")]
+    #[arg(long, visible_alias = "micro-pip", value_name = "auto|X|SYMBOL=X")]
     price_step: Vec<StepArg>,
     /// Comma-separated symbols; all by default
     #[arg(long, value_delimiter = ',')]
@@ -102,6 +107,9 @@ pub(crate) struct Args {
     /// Convert the other inputs when one fails; exit code 2 all the same
     #[arg(long)]
     keep_going: bool,
+    /// Convert all inputs, also those that hold the same instruments at the same time
+    #[arg(long)]
+    keep_duplicates: bool,
     /// Classes of the price movement [default: 13]
     #[arg(long)]
     label_classes: Option<u32>,
@@ -207,6 +215,9 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
         Unit::Seconds.format(summary.elapsed_s),
         Unit::RecordsPerSecond.format(rate)
     );
+    if !summary.duplicates.is_empty() {
+        eprintln!("left out {}: inputs that others hold", summary.duplicates.len());
+    }
     if let Some(classes) = &summary.classes {
         eprintln!("{classes}");
     }

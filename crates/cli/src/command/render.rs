@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long)]
     size_aggregate: Option<SizeAggregate>,
     /// DBN: price of one row, or auto [default: auto]
-    #[arg(long, alias = "micro-pip", value_name = "auto|X")]
+    #[arg(long, visible_alias = "micro-pip", value_name = "auto|X")]
     price_step: Option<PriceStepChoice>,
     /// Where to write: .npy or .png
     #[arg(long)]

@@ -15,7 +15,7 @@ use crate::interrupt;
 Examples:
   lob synth --records 1000000 --out market.mbp-10.dbn.zst
   lob synth --records 5000000 --instruments 4 --sessions 5 --schema mbo --out days/
-      (a folder gets one file a trading day)
+      (a folder gets one file a trading day; so does a name without an extension, of several)
   lob synth --messy=live --sessions 2 --schema mbo --out capture.dbn
 
 A messy market has what real feeds have: snapshots with old event times at the start and in the
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         MessArg::Daily => Mess::daily(),
         MessArg::Live => Mess::live(),
     });
-    let written = write(&config, mess.as_ref(), &args.out)?;
+    let written = write(&config, mess.as_ref(), args)?;
     for (path, records) in written.iter().filter(|_| !quiet) {
         eprintln!("wrote {records} records to {}", path.display());
     }
@@ -87,10 +87,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 }
 
 /// Writes the market; its files and their records.
-fn write(config: &SynthConfig, mess: Option<&Mess>, out: &Path) -> Result<Vec<(PathBuf, u64)>> {
+fn write(config: &SynthConfig, mess: Option<&Mess>, args: &Args) -> Result<Vec<(PathBuf, u64)>> {
+    let out: &Path = &args.out;
     let stop = interrupt::requested;
     let messy = |file: MessyFile| (file.path, file.summary.records);
-    if !is_folder(out) {
+    if !is_folder(args) {
         return Ok(vec![match mess {
             Some(mess) => messy(lob_synth::write_messy_file(config, mess, out, &stop)?),
             None => (out.to_owned(), lob_synth::write_file_until(config, out, &stop)?.records),
@@ -109,7 +110,12 @@ fn write(config: &SynthConfig, mess: Option<&Mess>, out: &Path) -> Result<Vec<(P
     })
 }
 
-/// An existing folder, or a name that says it is one.
-fn is_folder(path: &Path) -> bool {
-    path.is_dir() || path.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR)
+/// An existing folder, or a name that says it is one: of several days, any that is not that of a
+/// file.
+fn is_folder(args: &Args) -> bool {
+    let path: &Path = &args.out;
+    let is_bare = path.extension().is_none() && !path.exists();
+    path.is_dir()
+        || path.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR)
+        || (is_bare && args.sessions > 1)
 }

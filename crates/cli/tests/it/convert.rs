@@ -335,3 +335,48 @@ fn signals_place_records_as_conversions_do() {
     let signals = json(&lob_ok(&["signals", shown(&file), "--out", shown(&table), "--json"]));
     assert_eq!((&signals["rows"], &signals["untimed"]), (&summary["rows"], &1.into()));
 }
+
+/// A folder with a day, its copy, and a part of it: the rows of the day, and two names.
+#[test]
+fn the_same_day_twice_is_one_day_and_the_other_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let days = folder.path().join("days");
+    std::fs::create_dir(&days).unwrap();
+    for (name, records) in [("day.dbn", "3000"), ("day.dbn.zst", "3000"), ("part.dbn.zst", "900")] {
+        lob_ok(&["synth", "--records", records, "--out", shown(&days.join(name)), "--quiet"]);
+    }
+    let alone = convert(&days.join("day.dbn"), &folder.path().join("alone"));
+    let store = folder.path().join("store");
+    let summary = convert(&days, &store);
+    for key in ["rows", "records", "samples"] {
+        assert_eq!(summary[key], alone[key], "{key}");
+    }
+    let left_out = summary["duplicates"].as_array().unwrap();
+    assert_eq!(left_out.len(), 2, "{summary}");
+    assert_eq!((&left_out[0]["why"], &left_out[1]["why"]), (&"copy".into(), &"part".into()));
+    for found in left_out {
+        assert_eq!(found["of"], shown(&days.join("day.dbn")));
+        assert!(summary["warnings"].to_string().contains(found["path"].as_str().unwrap()));
+    }
+    // A run for people says so too, and so does a second run into the store.
+    let again = folder.path().join("again");
+    let args = ["convert", shown(&days), "--out", shown(&again)];
+    let said = lob(&[&args[..], &SMALL].concat());
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("day.dbn.zst` is left out") && said.contains("left out 2"), "{said}");
+    let second = convert(&days.join("day.dbn.zst"), &store);
+    assert_eq!(
+        (&second["rows"], &second["duplicates"][0]["in_store"]),
+        (&alone["rows"], &true.into())
+    );
+    // Another market of the same instrument and time: neither.
+    let other = days.join("other.dbn.zst");
+    lob_ok(&["synth", "--records", "3000", "--seed", "9", "--out", shown(&other), "--quiet"]);
+    let out = folder.path().join("doubt");
+    let said = lob_fails(&[&["convert", shown(&days), "--out", shown(&out)][..], &SMALL].concat());
+    assert!(
+        said.contains("other.dbn.zst") && said.contains("cannot be told which is right"),
+        "{said}"
+    );
+    assert!(!out.exists());
+}

@@ -109,3 +109,29 @@ fn every_command_has_a_page_and_every_shell_a_script() {
     }
     assert!(lob_fails(&["completions", "nosuch"]).contains("bash"), "the shells are named");
 }
+
+#[test]
+fn several_days_under_a_bare_name_are_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let days = folder.path().join("days");
+    let synth = |sessions: &str, out: &Path| {
+        lob_ok(&[
+            "synth",
+            "--records",
+            "300",
+            "--sessions",
+            sessions,
+            "--out",
+            shown(out),
+            "--quiet",
+        ]);
+    };
+    for _ in 0..2 {
+        synth("3", &days);
+        assert_eq!(std::fs::read_dir(&days).unwrap().count(), 3, "and again the same");
+    }
+    let (one, named) = (folder.path().join("one"), folder.path().join("three.dbn.zst"));
+    synth("1", &one);
+    synth("3", &named);
+    assert!(one.is_file() && named.is_file());
+}

@@ -26,7 +26,7 @@ fn markets(folder: &Path, files: u32, records: &str) -> PathBuf {
 fn settings<'a>(inputs: &'a Path, out: &'a Path, layout: &'a str) -> Vec<&'a str> {
     let mut args = vec!["convert", shown(inputs), "--out", shown(out), "--layout", layout];
     args.extend(["--lookback", "50", "--lookforward", "50", "--offset", "5", "--resume"]);
-    args.extend(["--ticks-per-bin", "10", "--jobs", "2", "--json"]);
+    args.extend(["--ticks-per-bin", "10", "--jobs", "2", "--json", "--keep-duplicates"]);
     args
 }
 

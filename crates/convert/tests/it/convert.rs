@@ -6,7 +6,7 @@ use lob_convert::{
 use lob_depth::{BinRule, LabelSpec, MovementStream, twice_mid};
 use lob_store::Store;
 
-use crate::{market, small, tree};
+use crate::{market, several, small, tree};
 
 #[test]
 fn bins_cover_every_update_once() {
@@ -117,7 +117,7 @@ fn conversions_repeat_to_the_byte() {
         .map(|n| market(folder.path(), &format!("{n}.mbo.dbn.zst"), 4_000 + n, 2, 1))
         .collect();
     let hashes = |out: &str, jobs| {
-        let mut config = small(folder.path().join(out));
+        let mut config = several(folder.path().join(out));
         config.jobs = jobs;
         let summary = convert(&inputs, &config, &()).unwrap();
         summary.outputs.iter().map(|o| o.sha256.clone()).collect::<Vec<_>>()

@@ -7,7 +7,7 @@ use std::{
 
 use lob_convert::{ConvertError, Progress, convert};
 
-use crate::{market, small, tree};
+use crate::{market, several, small, tree};
 
 /// Three inputs, the second of which is cut.
 fn inputs(folder: &Path) -> Vec<PathBuf> {
@@ -26,7 +26,7 @@ fn files(out: &Path) -> Vec<String> {
 fn one_bad_input_takes_everything_back() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path());
-    let config = small(folder.path().join("out"));
+    let config = several(folder.path().join("out"));
     for jobs in [1, 3] {
         let config = lob_convert::ConvertConfig { jobs, ..config.clone() };
         let error = convert(&inputs, &config, &()).unwrap_err();
@@ -44,7 +44,7 @@ fn one_bad_input_takes_everything_back() {
 fn keep_going_converts_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path());
-    let mut config = small(folder.path().join("out"));
+    let mut config = several(folder.path().join("out"));
     config.keep_going = true;
     let error = convert(&inputs, &config, &()).unwrap_err();
     let text = error.to_string();
@@ -58,7 +58,7 @@ fn keep_going_converts_the_others() {
 fn resume_takes_over_what_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let paths = inputs(folder.path());
-    let mut config = small(folder.path().join("out"));
+    let mut config = several(folder.path().join("out"));
     config.resume = true;
     assert!(convert(&paths, &config, &()).is_err());
     assert_eq!(files(&config.out).len(), 1, "finished inputs are kept for the next run");
@@ -85,7 +85,7 @@ fn resume_takes_over_what_is_finished() {
 fn a_half_written_journal_line_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let input = market(folder.path(), "a.mbp-10.dbn.zst", 2_000, 1, 1);
-    let mut config = small(folder.path().join("out"));
+    let mut config = several(folder.path().join("out"));
     config.resume = true;
     convert(std::slice::from_ref(&input), &config, &()).unwrap();
     let journal = config.out.join(".loblab-journal.jsonl");

@@ -11,7 +11,7 @@ use lob_store::Store;
 
 use crate::{
     made::{DAY_1, Mapped, SECOND_NS, books, update, updates},
-    market, small, tree,
+    market, several, small, tree,
 };
 
 /// Panics when the second of the inputs begins.
@@ -38,11 +38,11 @@ fn a_panicking_worker_ends_the_run_and_leaves_whole_files() {
     let folder = tempfile::tempdir().unwrap();
     let names = [0, 1, 2].map(|n| format!("{n}.mbp-10.dbn.zst"));
     let inputs = [0, 1, 2].map(|n| market(folder.path(), &names[n], 2_000 + n as u64, 1, 1));
-    let whole = small(folder.path().join("whole"));
+    let whole = several(folder.path().join("whole"));
     convert(&inputs, &whole, &()).unwrap();
     for jobs in [1, 3] {
         let out = folder.path().join(format!("out-{jobs}"));
-        let config = ConvertConfig { jobs, resume: true, ..small(out) };
+        let config = ConvertConfig { jobs, resume: true, ..several(out) };
         let run = || convert(&inputs, &config, &Panics);
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
         let files = tree(&config.out);

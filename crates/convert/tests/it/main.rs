@@ -9,6 +9,7 @@
 
 mod convert;
 mod corruption;
+mod duplicates;
 mod durability;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
@@ -56,6 +57,11 @@ fn small(out: PathBuf) -> ConvertConfig {
     (config.label.lookback, config.label.lookforward, config.label.offset) = (100, 80, 10);
     config.label.classes = 5;
     config
+}
+
+/// The same for markets of one day that differ: tests of runs over many files do not care.
+fn several(out: PathBuf) -> ConvertConfig {
+    ConvertConfig { keep_duplicates: true, ..small(out) }
 }
 
 /// All files and folders below `root`, relative and sorted.

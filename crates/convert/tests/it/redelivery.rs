@@ -6,7 +6,7 @@ use lob_convert::{ConvertConfig, ConvertError, InputHash, convert};
 
 use crate::{
     made::{DAY_1, books, updates},
-    market, small, tree,
+    market, several, small, tree,
 };
 
 fn files(out: &Path) -> Vec<String> {
@@ -79,7 +79,7 @@ fn sources_that_change_places_keep_their_files() {
     let inputs = [write("a.dbn", 100), write("b.dbn", 200)];
     for resume in [false, true] {
         let out = folder.path().join(format!("{resume}"));
-        let config = ConvertConfig { resume, ..small(out) };
+        let config = ConvertConfig { resume, ..several(out) };
         write("a.dbn", 100);
         write("b.dbn", 200);
         convert(&inputs, &config, &()).unwrap();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use lob_convert::{ConvertConfig, ConvertError, Inspection, Progress, Shard, convert, inspect};
 
-use crate::{market, small, tree};
+use crate::{market, several, small, tree};
 
 fn files(config: &ConvertConfig) -> Vec<(String, Vec<u8>)> {
     let names = tree(&config.out).into_iter().filter(|name| name.ends_with(".parquet"));
@@ -25,9 +25,9 @@ fn shard(config: &ConvertConfig, index: usize, count: usize) -> ConvertConfig {
 fn shards_at_the_same_time_make_the_store_of_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let paths = inputs(folder.path());
-    let alone = small(folder.path().join("alone"));
+    let alone = several(folder.path().join("alone"));
     convert(&paths, &alone, &()).unwrap();
-    let shared = small(folder.path().join("shared"));
+    let shared = several(folder.path().join("shared"));
     let summaries: Vec<_> = std::thread::scope(|scope| {
         let run = |index| {
             let (paths, config) = (&paths, shard(&shared, index, 3));

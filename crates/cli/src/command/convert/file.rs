@@ -31,6 +31,7 @@ struct Settings {
     jobs: Option<usize>,
     resume: bool,
     keep_going: bool,
+    keep_duplicates: bool,
     label_classes: Option<u32>,
     lookback: Option<u32>,
     lookforward: Option<u32>,
@@ -142,6 +143,7 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
     args.jobs = args.jobs.or(file.jobs);
     args.resume |= file.resume;
     args.keep_going |= file.keep_going;
+    args.keep_duplicates |= file.keep_duplicates;
     args.label_classes = args.label_classes.or(file.label_classes);
     args.lookback = args.lookback.or(file.lookback);
     args.lookforward = args.lookforward.or(file.lookforward);

@@ -46,6 +46,7 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         journal: args.journal.clone(),
         resume: args.resume,
         keep_going: args.keep_going,
+        keep_duplicates: args.keep_duplicates,
         ..defaults
     })
 }
