@@ -193,7 +193,11 @@ impl OutDir {
         let path = self.root.join(&output.path);
         let (shown, source) = (path.display(), source.display());
         let removed = match place::look(&*self.fs, &self.root, &output.path) {
-            Ok(None) => return None,
+            // A run that was killed may have removed it in the system's memory only.
+            Ok(None) => match self.sync_absence(&output.path) {
+                Ok(()) => return None,
+                Err(error) => Err(error),
+            },
             Ok(Some(len)) if len != output.bytes => Ok(false),
             Ok(Some(_)) => place::has_content(&*self.fs, &path, output).and_then(|is_ours| {
                 if is_ours {
@@ -217,6 +221,18 @@ impl OutDir {
                  {error}"
             ),
         })
+    }
+
+    /// Makes it last that nothing stands under a path: syncs the innermost of its folders that is
+    /// there.
+    fn sync_absence(&self, relative: &Path) -> io::Result<()> {
+        for folder in relative.ancestors().skip(1).map(|folder| self.root.join(folder)) {
+            match self.fs.sync_folder(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => return done,
+            }
+        }
+        Ok(())
     }
 
     /// Removes a file of the store, and the folders of its partition where they are empty, durably.
