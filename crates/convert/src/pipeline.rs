@@ -322,15 +322,37 @@ fn open_lane(
     }
     let instrument = &instruments.seen()[index];
     lanes[index] = if config.wants(instrument) {
-        let (publisher_id, id) = (instrument.publisher_id, instrument.instrument_id);
-        let own = instruments.increments.get(publisher_id, id, ts);
-        let increment = own.or_else(|| more.get(publisher_id, id, ts));
+        let id = instrument.instrument_id;
+        let increment = increment(instrument, ts, instruments, more);
         let given = config.given_step(instrument.symbol.as_deref(), id);
         Lane::Open(Box::new(Track::new(instrument.clone(), config, given, increment)?))
     } else {
         Lane::Filtered
     };
     Ok(())
+}
+
+/// The price increment of an instrument in the definitions of its id: those under its own symbol, or
+/// else under a symbol that the id has not had, as a request may name instruments in another way
+/// than definitions do. What the id meant before defines nothing.
+fn increment(
+    instrument: &Instrument,
+    ts: u64,
+    instruments: &Instruments,
+    more: &Increments,
+) -> Option<i64> {
+    let key = (instrument.publisher_id, instrument.instrument_id);
+    let is_own = |symbol: &str| instrument.symbol.as_deref() == Some(symbol);
+    let is_open = |symbol: &str| {
+        let mut of_id = instruments.seen().iter();
+        !of_id.any(|other| {
+            (other.publisher_id, other.instrument_id) == key
+                && other.symbol.as_deref() == Some(symbol)
+        })
+    };
+    let all = [&instruments.increments, more];
+    let own = all.iter().find_map(|increments| increments.get(key, ts, is_own));
+    own.or_else(|| all.iter().find_map(|increments| increments.get(key, ts, is_open)))
 }
 
 /// Adds counts that are not 0.
