@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lob_metrics::shown;
 
 /// Writes a file so that it is seen whole or not at all, making its folder if need be.
 ///
 /// # Errors
 /// The path names no file, or its folder cannot be made or written to.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    lob_store::write_file(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+    lob_store::write_file(path, bytes)
+        .with_context(|| format!("cannot write `{}`", shown(path.display())))
 }
 
 /// Adds text to the end of a file, in one write, making file and folder if need be.
@@ -21,14 +23,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn append_file(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make `{}`", folder.display()))?;
+            .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
     }
     OpenOptions::new()
         .create(true)
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("cannot append to `{}`", path.display()))
+        .with_context(|| format!("cannot append to `{}`", shown(path.display())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lob_metrics::{Input, Roof, Scenario};
+use lob_metrics::{Input, Roof, Scenario, shown};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,8 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 /// Reads a JSON document.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let text =
+        std::fs::read(path).with_context(|| format!("cannot read `{}`", shown(path.display())))?;
     serde_json::from_slice(&text)
-        .with_context(|| format!("`{}` is not what we wrote", path.display()))
+        .with_context(|| format!("`{}` is not what we wrote", shown(path.display())))
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history};
+use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history, shown};
 use lob_report::{Beside, Format};
 
 use crate::files::{append_file, write_file};
@@ -78,7 +78,7 @@ pub fn run_suite(
     let specs = scenario::shuffled(&specs, options.order_seed);
     for input in &options.inputs {
         if !input.is_file() {
-            bail!("`{}` is not a file\nhint: --input takes DBN files", input.display());
+            bail!("`{}` is not a file\nhint: --input takes DBN files", shown(input.display()));
         }
     }
     let targets = match &options.targets {
@@ -148,8 +148,8 @@ pub fn read_history_file(path: &Path) -> Result<Vec<HistoryEntry>> {
         return Ok(Vec::new());
     }
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    read_history(&text).with_context(|| format!("in `{}`", path.display()))
+        .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
+    read_history(&text).with_context(|| format!("in `{}`", shown(path.display())))
 }
 
 /// Reads a Run document and refuses what is none.
@@ -158,8 +158,8 @@ pub fn read_history_file(path: &Path) -> Result<Vec<HistoryEntry>> {
 /// The file cannot be read, or is no Run document of a version this build knows.
 pub fn read_run(path: &Path) -> Result<Run> {
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    Run::from_json(&text).with_context(|| format!("`{}` is no Run document", path.display()))
+        .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
+    Run::from_json(&text).with_context(|| format!("`{}` is no Run document", shown(path.display())))
 }
 
 fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
@@ -175,15 +175,16 @@ pub(crate) fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
         if !work.join(WORK_MARK).exists() {
             bail!(
                 "`{}` exists and is not a working folder of ours\nhint: choose another --out",
-                work.display()
+                shown(work.display())
             );
         }
         std::fs::remove_dir_all(&work)
-            .with_context(|| format!("cannot clear `{}`", work.display()))?;
+            .with_context(|| format!("cannot clear `{}`", shown(work.display())))?;
     }
-    std::fs::create_dir_all(&work).with_context(|| format!("cannot make `{}`", work.display()))?;
+    std::fs::create_dir_all(&work)
+        .with_context(|| format!("cannot make `{}`", shown(work.display())))?;
     std::fs::write(work.join(WORK_MARK), "")
-        .with_context(|| format!("cannot write into `{}`", work.display()))?;
+        .with_context(|| format!("cannot write into `{}`", shown(work.display())))?;
     Ok(work)
 }
 

@@ -6,7 +6,7 @@ mod page;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{SettingsVersion, Target};
+use lob_metrics::{SettingsVersion, Target, shown};
 use serde::Deserialize;
 
 /// The seeds' figures; edit the file, not the code.
@@ -39,9 +39,9 @@ pub fn default_targets() -> Result<Vec<Target>> {
 /// The file cannot be read or is no targets file; the message names the line.
 pub fn read_targets(path: &Path) -> Result<Vec<Target>> {
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
+        .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
     parse(&text).with_context(|| {
-        format!("`{}` is no targets file\nhint: benches/targets.toml is one", path.display())
+        format!("`{}` is no targets file\nhint: benches/targets.toml is one", shown(path.display()))
     })
 }
 

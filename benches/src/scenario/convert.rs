@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use lob_convert::{ConvertConfig, ConvertSummary, RecordStream};
 use lob_depth::{BinRule, LabelSpec};
-use lob_metrics::{Direction, Input, Measurement, Severity, Unit};
+use lob_metrics::{Direction, Input, Measurement, Severity, Unit, shown};
 use lob_store::Store;
 
 use super::Bench;
@@ -89,8 +89,8 @@ fn decompression(inputs: &[PathBuf], passes: usize) -> Result<Option<f64>> {
     for _ in 0..passes {
         let (mut bytes, cpu) = (0, lob_profiler::process_cpu_time_s());
         for path in inputs {
-            let mut file =
-                File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+            let mut file = File::open(path)
+                .with_context(|| format!("cannot open `{}`", shown(path.display())))?;
             let mut magic = [0; ZSTD_MAGIC.len()];
             if file.read_exact(&mut magic).is_err() || magic != ZSTD_MAGIC {
                 continue;
@@ -150,7 +150,7 @@ pub(super) fn bins(bench: &mut Bench<'_>) -> Result<()> {
             );
         };
         std::fs::remove_dir_all(&store)
-            .with_context(|| format!("cannot clear `{}`", store.display()))?;
+            .with_context(|| format!("cannot clear `{}`", shown(store.display())))?;
         fit = smaller;
     };
     report(bench, &summary, &fit, "convert")?;

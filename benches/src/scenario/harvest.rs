@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use lob_metrics::{Direction, Measurement, Unit};
+use lob_metrics::{Direction, Measurement, Unit, shown};
 use serde_json::Value;
 
 use super::Bench;
@@ -26,7 +26,7 @@ pub(super) fn criterion(bench: &mut Bench<'_>) -> Result<()> {
     let mut found = Vec::new();
     estimates(&folder, since, &mut found)?;
     found.sort();
-    ensure!(!found.is_empty(), "`{}` holds no results of criterion", folder.display());
+    ensure!(!found.is_empty(), "`{}` holds no results of criterion", shown(folder.display()));
     bench.rec.config("folder", folder.display().to_string());
     bench.rec.config("benches", found.len());
     for path in found {
@@ -39,8 +39,8 @@ pub(super) fn criterion(bench: &mut Bench<'_>) -> Result<()> {
 
 /// Every `new/estimates.json` below a folder, written at `since` or later.
 fn estimates(folder: &Path, since: SystemTime, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot list `{}`", folder.display()))?;
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot list `{}`", shown(folder.display())))?;
     for entry in entries {
         let path = entry?.path();
         if !path.is_dir() {
@@ -49,7 +49,9 @@ fn estimates(folder: &Path, since: SystemTime, found: &mut Vec<PathBuf>) -> Resu
         let file = path.join("estimates.json");
         if path.file_name().is_some_and(|name| name == "new") && file.is_file() {
             let written = file.metadata().and_then(|m| m.modified());
-            if written.with_context(|| format!("cannot look at `{}`", file.display()))? >= since {
+            if written.with_context(|| format!("cannot look at `{}`", shown(file.display())))?
+                >= since
+            {
                 found.push(file);
             }
         } else {
@@ -69,7 +71,7 @@ fn measurements(path: &Path) -> Result<Vec<Measurement>> {
     let ns = |value: &Value| value.as_f64().map(|ns| ns * NANOSECOND);
     let value = ns(&median["point_estimate"])
         .filter(|s| *s > 0.0)
-        .with_context(|| format!("`{}` has no median", path.display()))?;
+        .with_context(|| format!("`{}` has no median", shown(path.display())))?;
     let interval = &median["confidence_interval"];
     let ends = ns(&interval["lower_bound"]).zip(ns(&interval["upper_bound"]));
     let mut time =
@@ -98,8 +100,10 @@ fn throughput(value: &Value) -> Option<(Unit, f64)> {
 }
 
 fn read(path: &Path) -> Result<Value> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("`{}` is not JSON", path.display()))
+    let text =
+        std::fs::read(path).with_context(|| format!("cannot read `{}`", shown(path.display())))?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("`{}` is not JSON", shown(path.display())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use lob_metrics::{Severity, Unit};
+use lob_metrics::{Severity, Unit, shown};
 use lob_synth::{Mess, Schema, SynthConfig};
 
 use super::Bench;
@@ -21,7 +21,7 @@ fn given(bench: &mut Bench<'_>) -> Result<()> {
     let mut bytes = 0;
     for input in &bench.options.inputs {
         let metadata = std::fs::metadata(input)
-            .with_context(|| format!("cannot read `{}`", input.display()))?;
+            .with_context(|| format!("cannot read `{}`", shown(input.display())))?;
         bytes += metadata.len();
     }
     bench.rec.config("files", bench.options.inputs.len());

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use lob_depth::BinColumns;
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 use lob_store::Store;
 
 use super::Bench;
@@ -16,7 +16,7 @@ const ROWS: u64 = 512;
 pub(super) fn read(bench: &mut Bench<'_>) -> Result<()> {
     let path = bench.store()?;
     let bytes: u64 = files(&path)?;
-    ensure!(bytes > 0, "the store at `{}` is empty", path.display());
+    ensure!(bytes > 0, "the store at `{}` is empty", shown(path.display()));
     bench.rec.config("file_bytes", bytes);
     let budget_s = if bench.options.quick { 0.3 } else { 2.0 };
     let mut rows = 0;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use lob_metrics::{Scenario, Status};
+use lob_metrics::{Scenario, Status, shown};
 
 use super::document::without_result;
 use crate::options::Options;
@@ -65,10 +65,10 @@ impl Child<'_> {
             .stdout(Stdio::null())
             .stderr(
                 File::create(&stderr)
-                    .with_context(|| format!("cannot write `{}`", stderr.display()))?,
+                    .with_context(|| format!("cannot write `{}`", shown(stderr.display())))?,
             )
             .spawn()
-            .with_context(|| format!("cannot start `{}`", self.executable.display()))?;
+            .with_context(|| format!("cannot start `{}`", shown(self.executable.display())))?;
         let cap = Duration::from_secs(self.time_cap_s());
         let end = loop {
             if let Some(status) = child.try_wait().context("cannot wait for a scenario")? {

@@ -68,3 +68,12 @@ fn received() {
     lob_store::discard_unfinished();
     std::process::exit(FAILED);
 }
+
+/// Stops a library's work when a clean end was asked for.
+pub(crate) struct Stop;
+
+impl lob_convert::Progress for Stop {
+    fn is_cancelled(&self) -> bool {
+        requested()
+    }
+}

@@ -9,6 +9,7 @@ mod version;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use lob_metrics::shown;
 
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
@@ -109,6 +110,9 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(printed.is_err()) * 2);
         }
         Err(error) => {
+            // What it quotes are arguments, which a pattern may have filled in with names of files.
+            let args = std::env::args_os().map(|arg| shown(arg.display()).to_string());
+            let error = Cli::try_parse_from(args).err().unwrap_or(error);
             // A reader that has gone away (`lob --help | head`) is no failure.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
@@ -150,7 +154,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", output::in_one_line(&error));
+            eprintln!("error: {}", output::in_lines(&output::in_one_line(&error)));
             ExitCode::from(2)
         }
     }

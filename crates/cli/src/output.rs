@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use lob_metrics::{is_hidden, shown};
 use serde::Serialize;
 
 pub(crate) use lob_bench::write_file;
@@ -10,7 +11,28 @@ pub(crate) use lob_bench::write_file;
 /// Prints one JSON document on stdout.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).context("cannot encode JSON")?;
-    print_line(&text)
+    print_line(&with_escapes(&text))
+}
+
+/// A JSON document with escapes where JSON may have raw characters that a terminal acts on: they
+/// stand inside strings only, and mean the same there.
+fn with_escapes(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && c != '\n' {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A message of several lines. Names and contents in it have been made visible one by one; whatever
+/// is left but line ends is here.
+pub(crate) fn in_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(|line| shown(line).to_string()).collect();
+    lines.join("\n")
 }
 
 /// Prints text and a line end on stdout; a closed pipe is an error that `main` forgives.
@@ -56,6 +78,15 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn documents_and_messages_hold_nothing_that_a_terminal_acts_on() {
+        let text = "a\u{1b}[2J\u{7f}\u{9b}\u{202e}\n\u{2066}\u{fc}";
+        let json = with_escapes(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert!(json.chars().all(|c| c == '\n' || !is_hidden(c)), "{json}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap()[0], text);
+        assert_eq!(in_lines("a\u{1b}b\nhint: c"), "a\\u{1b}b\nhint: c");
+    }
 
     #[test]
     fn a_cause_is_said_once() {

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use lob_metrics::shown;
+
 /// Everything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -99,7 +101,10 @@ pub enum ContrastiveError {
         window: usize,
     },
     /// A store cannot be opened.
-    #[error("cannot use `{path}`: {source}")]
+    #[error(
+        "cannot use `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Open {
         /// The store.
         path: PathBuf,
@@ -107,7 +112,10 @@ pub enum ContrastiveError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A checkpoint does not belong to this run.
-    #[error("cannot resume from `{path}`: {reason}")]
+    #[error(
+        "cannot resume from `{path}`: {reason}",
+        path = shown(.path.display())
+    )]
     Checkpoint {
         /// The checkpoint, or the folder without one.
         path: PathBuf,
@@ -137,7 +145,10 @@ pub enum ContrastiveError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The log of a run cannot be read or written.
-    #[error("cannot {action} the log `{path}`: {source}")]
+    #[error(
+        "cannot {action} the log `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Log {
         /// `read` or `write`.
         action: &'static str,
@@ -147,7 +158,10 @@ pub enum ContrastiveError {
         source: std::io::Error,
     },
     /// A model file cannot be read or written.
-    #[error("cannot {action} model file `{path}`: {source}")]
+    #[error(
+        "cannot {action} model file `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Io {
         /// `read` or `write`.
         action: &'static str,
@@ -159,7 +173,8 @@ pub enum ContrastiveError {
     /// A file is not what was written.
     #[error(
         "`{path}` is damaged: its checksum is `{found}`, expected `{expected}`; \
-         restore it from a copy, or train again"
+         restore it from a copy, or train again",
+        path = shown(.path.display())
     )]
     Damaged {
         /// The file.
@@ -170,7 +185,10 @@ pub enum ContrastiveError {
         found: String,
     },
     /// A model to be written holds something else than numbers.
-    #[error("the model is not written to `{path}`: {reason}")]
+    #[error(
+        "the model is not written to `{path}`: {reason}",
+        path = shown(.path.display())
+    )]
     UnfitModel {
         /// Where it should have gone.
         path: PathBuf,
@@ -178,7 +196,10 @@ pub enum ContrastiveError {
         reason: String,
     },
     /// A model file has been read and makes no sense.
-    #[error("`{path}` is not a model of this program: {reason}")]
+    #[error(
+        "`{path}` is not a model of this program: {reason}",
+        path = shown(.path.display())
+    )]
     BadModel {
         /// The file.
         path: PathBuf,

@@ -15,8 +15,8 @@ use lob_store::fs::{DiskSystem, SharedFs};
 
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
-    hash::hash_file,
     increments::Increments,
+    input_file::InputFile,
     inputs::{Found, Input, SYMBOLOGY, find_inputs, share},
     out_dir::OutDir,
     overlap::{self, Parted},
@@ -81,7 +81,7 @@ pub fn convert_on(
         find_inputs(inputs, &|| progress.is_cancelled())?;
     let mut increments = Increments::default();
     for path in definitions.iter().chain(&config.definitions) {
-        increments.extend(RecordStream::increments(path)?);
+        increments.extend(RecordStream::increments(path, progress)?);
     }
     let fingerprint = config.fingerprint();
     let shared = SharedFs::clone(fs);
@@ -299,15 +299,16 @@ impl Run<'_> {
         if self.progress.is_cancelled() {
             return Err(ConvertError::Interrupted);
         }
-        if self.config.resume
-            && let Some(outcome) = self.resumed(input)?
+        let earlier = if self.config.resume { self.content(input)? } else { None };
+        if let Some(content) = &earlier
+            && let Some(outcome) = self.resumed(input, content)?
         {
             self.progress.input_done(&outcome.input);
             return Ok(outcome);
         }
         let temp = lock(&self.out).temp_folder(n);
         let converted = self
-            .convert_checked(input, &temp)
+            .convert_checked(input, &temp, earlier.as_deref())
             .and_then(|outcome| lock(&self.out).commit(&temp, outcome, &self.fingerprint));
         if converted.is_err() {
             // A failed input must not take room until the end of the run.
@@ -318,9 +319,21 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// Converts one input; its hash must be the one its manifest lists.
-    fn convert_checked(&self, input: &Input, temp: &Path) -> Result<InputOutcome, ConvertError> {
+    /// Converts one input; its hash must be the one its manifest lists, and the one it had `earlier`
+    /// in this run.
+    fn convert_checked(
+        &self,
+        input: &Input,
+        temp: &Path,
+        earlier: Option<&str>,
+    ) -> Result<InputOutcome, ConvertError> {
         let outcome = convert_input(input, temp, &self.shared)?;
+        if earlier.is_some_and(|content| Some(content) != outcome.input.content()) {
+            return Err(ConvertError::Changed {
+                path: input.path.clone(),
+                found: "its content, since it was looked up in the journal".to_owned(),
+            });
+        }
         if let (Some(expected), Some(found)) = (&input.expected_sha256, &outcome.input.sha256)
             && expected != found
         {
@@ -333,15 +346,22 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// What an earlier run made of this input.
-    fn resumed(&self, input: &Input) -> Result<Option<InputOutcome>, ConvertError> {
+    /// What the content of an input is known by, where an earlier run may have finished it.
+    fn content(&self, input: &Input) -> Result<Option<String>, ConvertError> {
         // Hashing takes a read of the whole file: not where nothing can come of it.
         if !lock(&self.out).may_be_finished(input.bytes) {
             return Ok(None);
         }
-        let content = hash_file(&input.path, input.hash(self.config))?;
-        let Some(content) = content.any() else { return Ok(None) };
-        Ok(lock(&self.out).finished(content, &input.path)?.map(|mut outcome| {
+        let file = InputFile::open(&input.path)?;
+        let content = file.hash(input.hash(self.config), &|| self.progress.is_cancelled())?;
+        file.check_read(&content)?;
+        Ok(content.any().map(str::to_owned))
+    }
+
+    /// What an earlier run made of the input with this content.
+    fn resumed(&self, input: &Input, content: &str) -> Result<Option<InputOutcome>, ConvertError> {
+        let found = lock(&self.out).finished(content, &input.path)?;
+        Ok(found.map(|mut outcome| {
             outcome.input.path.clone_from(&input.path);
             outcome.input.resumed = true;
             outcome

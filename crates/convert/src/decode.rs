@@ -1,6 +1,8 @@
 //! One source of book updates for every DBN file.
 
 mod ahead;
+mod damage;
+mod foreign;
 mod frames;
 mod framing;
 mod header;
@@ -10,25 +12,27 @@ mod snapshot;
 mod source;
 mod state;
 
-use std::{collections::BTreeMap, io::Read, path::PathBuf};
+use std::{collections::BTreeMap, io::Read};
 
 use dbn::{
-    MboMsg, Mbp10Msg, Metadata, RecordHeader,
+    MboMsg, Mbp10Msg, Metadata, OhlcvMsg, RecordHeader,
     decode::dbn::fsm::{DbnFsm, ProcessResult},
 };
 use lob_book::{Replayer, SnapshotTracker};
 use rustc_hash::FxHashMap;
 
-pub(crate) use frames::{FramesEnd, ZSTD_MAGIC, walk_frames};
+pub(crate) use frames::{FramesEnd, walk_frames};
 pub use header::BookSchema;
 pub(crate) use header::{Header, book_schema, read_header};
-pub(crate) use record::{RecordKind, classify_header, expected_bytes, rtype_name};
-pub(crate) use source::{Source, read_full};
+pub(crate) use record::{RecordKind, RecordLengths, bar_fault, is_companion, rtype_name};
+pub(crate) use source::{Source, is_frames, read_head};
 
 use self::{framing::Framing, snapshot::as_shown};
 use crate::{
-    ConvertError,
+    ConvertError, Progress,
+    input_file::InputFile,
     instruments::{At, Instrument, Instruments},
+    progress::go_on,
 };
 
 /// Decoded bytes held at once; fits the second-level cache.
@@ -50,8 +54,8 @@ pub struct StreamCounts {
 /// Order-book updates of a DBN file, one at a time.
 ///
 /// Reads `.dbn` and `.dbn.zst` (told by content, any number of frames), DBN versions 1 to 3, and
-/// the schemas `mbp-10` and `mbo`; the latter is replayed by [`Replayer`]. A file that ends early
-/// or holds a damaged record is an error, never a clean end.
+/// the schemas `mbp-10` and `mbo`; the latter is replayed by [`Replayer`]. A file that ends early,
+/// holds a damaged record or changes while it is read is an error, never a clean end.
 ///
 /// Updates that show a book being put together, as [`SnapshotTracker`] tells them, bear the flag
 /// `SNAPSHOT`, whether or not their records do. They are no events of the market, and their event
@@ -73,9 +77,10 @@ pub struct StreamCounts {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RecordStream {
-    path: PathBuf,
+    input: InputFile,
     source: Source,
     metadata: Metadata,
+    lengths: RecordLengths,
     instruments: Instruments,
     /// `None` until the first book record of a file whose header names no schema.
     schema: Option<BookSchema>,
@@ -95,7 +100,7 @@ pub struct RecordStream {
 impl std::fmt::Debug for RecordStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordStream")
-            .field("path", &self.path)
+            .field("path", &self.path())
             .field("schema", &self.schema)
             .field("counts", &self.counts)
             .finish_non_exhaustive()
@@ -139,8 +144,21 @@ impl RecordStream {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Option<&Mbp10Msg>, ConvertError> {
+        self.next_unless_stopped(&())
+    }
+
+    /// [`next`](Self::next), which `progress` can stop also where no update comes for long: it is
+    /// asked for each 256 kB.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), and [`ConvertError::Interrupted`].
+    #[inline]
+    pub fn next_unless_stopped(
+        &mut self,
+        progress: &dyn Progress,
+    ) -> Result<Option<&Mbp10Msg>, ConvertError> {
         loop {
-            match self.advance()? {
+            match self.advance(progress)? {
                 Stop::End => return Ok(None),
                 Stop::Mbp10 => {
                     self.counts.updates += 1;
@@ -165,7 +183,20 @@ impl RecordStream {
     /// As [`next`](Self::next).
     #[inline]
     pub fn next_update(&mut self) -> Result<Option<Update<'_>>, ConvertError> {
-        Ok(self.next_located()?.map(|(record, at, instruments)| Update {
+        self.next_update_unless_stopped(&())
+    }
+
+    /// [`next_update`](Self::next_update), which `progress` can stop as
+    /// [`next_unless_stopped`](Self::next_unless_stopped).
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), and [`ConvertError::Interrupted`].
+    #[inline]
+    pub fn next_update_unless_stopped(
+        &mut self,
+        progress: &dyn Progress,
+    ) -> Result<Option<Update<'_>>, ConvertError> {
+        Ok(self.next_located(progress)?.map(|(record, at, instruments)| Update {
             record,
             at,
             instrument: &instruments.seen()[at.index as usize],
@@ -176,9 +207,10 @@ impl RecordStream {
     #[inline]
     pub(crate) fn next_located(
         &mut self,
+        progress: &dyn Progress,
     ) -> Result<Option<(&Mbp10Msg, At, &Instruments)>, ConvertError> {
         let (update, at) = loop {
-            match self.advance()? {
+            match self.advance(progress)? {
                 Stop::End => return Ok(None),
                 Stop::Mbp10 => {
                     // The step has checked kind and length.
@@ -208,14 +240,14 @@ impl RecordStream {
 
     /// Moves to the next book record, counting the others.
     #[inline]
-    fn advance(&mut self) -> Result<Stop, ConvertError> {
+    fn advance(&mut self, progress: &dyn Progress) -> Result<Stop, ConvertError> {
         loop {
-            if !self.fsm.has_buffered_record() && !self.fill()? {
+            if !self.fsm.has_buffered_record() && !self.fill(progress)? {
                 return Ok(Stop::End);
             }
             let Some(record) = self.fsm.next_buffered_record() else { continue };
             let (rtype, bytes) = (record.header().rtype, record.header().record_size());
-            let kind = classify_header(rtype, bytes, self.metadata.ts_out);
+            let kind = self.lengths.classify(rtype, bytes);
             let stop = match (kind, self.schema) {
                 (RecordKind::Mbp10, Some(BookSchema::Mbp10)) => Stop::Mbp10,
                 (RecordKind::Mbo, Some(BookSchema::Mbo)) => Stop::Mbo,
@@ -261,6 +293,10 @@ impl RecordStream {
             _ => return Err(self.bad_record(rtype, bytes)),
         }
         if let Some(record) = self.fsm.last_record() {
+            let bar = record.get::<OhlcvMsg>();
+            if let Some(found) = bar.and_then(|b| bar_fault([b.open, b.high, b.low, b.close])) {
+                return Err(self.bad_field(rtype, &found));
+            }
             let index = self.counts.records;
             self.instruments.increments.note(record, self.metadata.version);
             if let Err(bad) = self.instruments.on_mapping(record.as_ref(), self.metadata.version) {
@@ -288,12 +324,14 @@ impl RecordStream {
                 Ok(Some(at))
             }
             Ok(None) => Ok(None),
-            Err(source) => Err(ConvertError::Book { path: self.path.clone(), source }),
+            Err(source) => {
+                Err(self.or_changed(ConvertError::Book { path: self.path().to_owned(), source }))
+            }
         }
     }
 
     /// Frames the next batch of records, reading more as needed. False at the end of the file.
-    fn fill(&mut self) -> Result<bool, ConvertError> {
+    fn fill(&mut self, progress: &dyn Progress) -> Result<bool, ConvertError> {
         if self.is_done {
             return Ok(false);
         }
@@ -304,6 +342,7 @@ impl RecordStream {
                     if let Some(bad) = self.framing.bad() {
                         return Err(self.bad_record(bad.rtype, bad.bytes));
                     }
+                    go_on(progress)?;
                     let space = self.fsm.space();
                     let n = match self.source.read(space) {
                         Ok(n) => n,
@@ -311,8 +350,7 @@ impl RecordStream {
                         Err(error) => return Err(self.read_error(error)),
                     };
                     if n == 0 {
-                        self.is_done = true;
-                        return self.check_end().map(|()| false);
+                        return self.end().map(|()| false);
                     }
                     let good = self.framing.check(&space[..n]);
                     self.fsm.fill(good);
@@ -324,52 +362,5 @@ impl RecordStream {
                 }
             }
         }
-    }
-
-    /// No bytes may be left over when the file ends.
-    fn check_end(&self) -> Result<(), ConvertError> {
-        if self.filled_bytes == self.counts.decoded_bytes {
-            return Ok(());
-        }
-        Err(ConvertError::Truncated {
-            path: self.path.clone(),
-            what: format!(
-                "the file ends {} bytes into the record",
-                self.filled_bytes - self.counts.decoded_bytes
-            ),
-            byte_offset: self.counts.decoded_bytes,
-            records: Some(self.counts.records),
-        })
-    }
-
-    #[cold]
-    fn bad_record(&self, rtype: u8, bytes: usize) -> ConvertError {
-        let (path, byte_offset) = (self.path.clone(), self.counts.decoded_bytes);
-        let record_index = self.counts.records;
-        // The four bytes `DBN` and a version read as length 272, rtype 66.
-        if rtype == b'B' && bytes == usize::from(b'D') * 4 {
-            return ConvertError::Concatenated { path, byte_offset, records: record_index };
-        }
-        ConvertError::BadRecord {
-            path,
-            record_index,
-            byte_offset,
-            found: format!("rtype `{rtype:#04x}` with {bytes} bytes"),
-            expected: expected_bytes(rtype, self.schema, self.metadata.ts_out),
-        }
-    }
-
-    #[cold]
-    fn read_error(&self, source: std::io::Error) -> ConvertError {
-        let (path, records) = (self.path.clone(), self.counts.records);
-        let byte_offset = self.source.file_bytes();
-        if !self.source.is_compressed() {
-            return ConvertError::Io { path, action: "read", source };
-        }
-        if source.kind() == std::io::ErrorKind::UnexpectedEof {
-            let what = "the file ends inside a Zstandard frame".to_owned();
-            return ConvertError::Truncated { path, what, byte_offset, records: Some(records) };
-        }
-        ConvertError::Decompress { path, byte_offset, records, source }
     }
 }

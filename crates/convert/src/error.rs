@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use lob_book::BookError;
 use lob_depth::DepthError;
+use lob_metrics::shown;
 use lob_store::StoreError;
 
 /// Why an input cannot be read or a store cannot be made.
@@ -11,7 +12,10 @@ use lob_store::StoreError;
 #[non_exhaustive]
 pub enum ConvertError {
     /// The operating system refused an operation.
-    #[error("cannot {action} `{path}`: {source}")]
+    #[error(
+        "cannot {action} `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Io {
         /// File or folder concerned.
         path: PathBuf,
@@ -21,7 +25,10 @@ pub enum ConvertError {
         source: io::Error,
     },
     /// The file does not start like a DBN file.
-    #[error("`{path}` is not a DBN file: {found}; expected `DBN` or a Zstandard frame at byte 0")]
+    #[error(
+        "`{path}` is not a DBN file: {found}; expected `DBN` or a Zstandard frame at byte 0",
+        path = shown(.path.display()), found = shown(.found)
+    )]
     NotDbn {
         /// Input concerned.
         path: PathBuf,
@@ -29,7 +36,10 @@ pub enum ConvertError {
         found: String,
     },
     /// The file has a DBN version this build does not read.
-    #[error("`{path}` is DBN version `{found}`, this build reads 1 to 3")]
+    #[error(
+        "`{path}` is DBN version `{found}`, this build reads 1 to 3",
+        path = shown(.path.display())
+    )]
     Version {
         /// Input concerned.
         path: PathBuf,
@@ -37,16 +47,35 @@ pub enum ConvertError {
         found: u8,
     },
     /// The metadata block contradicts itself.
-    #[error("`{path}` has a damaged DBN header: {source}")]
+    #[error(
+        "`{path}` has a damaged DBN header: {source}",
+        path = shown(.path.display()), source = shown(.source)
+    )]
     Metadata {
         /// Input concerned.
         path: PathBuf,
         /// What the decoder said.
         source: dbn::Error,
     },
+    /// The metadata block is longer than a file of this size may have.
+    #[error(
+        "`{path}` has a DBN header with {length} bytes of metadata in a compressed file of {file_bytes}, at most {most} are accepted there\nhint: if the file is right, decompress it first: `zstd -d`",
+        path = shown(.path.display())
+    )]
+    MetadataLength {
+        /// Input concerned.
+        path: PathBuf,
+        /// Length in the header.
+        length: u64,
+        /// Bytes of the file.
+        file_bytes: u64,
+        /// Longest metadata accepted in such a file.
+        most: u64,
+    },
     /// The file holds no order books.
     #[error(
-        "`{path}` has schema `{found}`, accepted are `mbp-10` and `mbo`\nhint: request the data again with one of these schemas; ten book levels cannot be made from `{found}`"
+        "`{path}` has schema `{found}`, accepted are `mbp-10` and `mbo`\nhint: request the data again with one of these schemas; ten book levels cannot be made from `{found}`",
+        path = shown(.path.display()), found = shown(.found)
     )]
     Schema {
         /// Input concerned.
@@ -55,7 +84,10 @@ pub enum ConvertError {
         found: String,
     },
     /// A file given for its definition records holds something else.
-    #[error("`{path}` has schema `{found}`, expected `definition`")]
+    #[error(
+        "`{path}` has schema `{found}`, expected `definition`",
+        path = shown(.path.display()), found = shown(.found)
+    )]
     NotDefinitions {
         /// File concerned.
         path: PathBuf,
@@ -63,7 +95,10 @@ pub enum ConvertError {
         found: String,
     },
     /// The file ends before its data does.
-    #[error("`{path}` is truncated: {what} at byte {byte_offset}{}\nhint: download or copy the file again; `lob verify` shows what is there", after(*records))]
+    #[error(
+        "`{path}` is truncated: {what} at byte {byte_offset}{}\nhint: download or copy the file again; `lob verify` shows what is there", after(*records),
+        path = shown(.path.display()), what = shown(.what)
+    )]
     Truncated {
         /// Input concerned.
         path: PathBuf,
@@ -76,7 +111,8 @@ pub enum ConvertError {
     },
     /// Bytes follow the last Zstandard frame that are no frame.
     #[error(
-        "`{path}` has {extra} bytes of something else after the Zstandard data, from byte {byte_offset}"
+        "`{path}` has {extra} bytes of something else after the Zstandard data, from byte {byte_offset}",
+        path = shown(.path.display())
     )]
     TrailingBytes {
         /// Input concerned.
@@ -88,7 +124,8 @@ pub enum ConvertError {
     },
     /// The compressed data is damaged.
     #[error(
-        "`{path}` cannot be decompressed after {records} records, near byte {byte_offset} of the file: {source}"
+        "`{path}` cannot be decompressed after {records} records, near byte {byte_offset} of the file: {source}",
+        path = shown(.path.display())
     )]
     Decompress {
         /// Input concerned.
@@ -102,7 +139,8 @@ pub enum ConvertError {
     },
     /// A record that cannot be what it says.
     #[error(
-        "`{path}`: record {record_index} at byte {byte_offset} of the decoded stream is damaged: found {found}, expected {expected}"
+        "`{path}`: record {record_index} at byte {byte_offset} of the decoded stream is damaged: found {found}, expected {expected}",
+        path = shown(.path.display()), found = shown(.found), expected = shown(.expected)
     )]
     BadRecord {
         /// Input concerned.
@@ -116,9 +154,39 @@ pub enum ConvertError {
         /// What a sound header says.
         expected: String,
     },
+    /// The file is not what it was when reading began, so what was read may be of two files.
+    #[error(
+        "`{path}` changed while it was read: {found}\nhint: run again when whatever writes it has ended",
+        path = shown(.path.display()), found = shown(.found)
+    )]
+    Changed {
+        /// Input concerned.
+        path: PathBuf,
+        /// What is different.
+        found: String,
+    },
+    /// A Zstandard frame that needs more memory than is given to one.
+    #[error(
+        "`{path}` is compressed with --long={log}: the frame at byte {byte_offset} needs a window of {} MiB, at most {} MiB are given\nhint: compress it again: `zstd -d --long={log} -c FILE | zstd -o NEW.dbn.zst`",
+        window >> 20, limit >> 20,
+        path = shown(.path.display())
+    )]
+    Window {
+        /// Input concerned.
+        path: PathBuf,
+        /// First byte of the frame.
+        byte_offset: u64,
+        /// Its window in bytes.
+        window: u64,
+        /// Largest window decompressed, in bytes.
+        limit: u64,
+        /// The `--long` of the `zstd` command that makes such a window.
+        log: u32,
+    },
     /// A second DBN file begins inside the stream.
     #[error(
-        "`{path}` holds a second DBN file from byte {byte_offset} of the decoded stream, after {records} records\nhint: convert the files one by one instead of joining them"
+        "`{path}` holds a second DBN file from byte {byte_offset} of the decoded stream, after {records} records\nhint: convert the files one by one instead of joining them",
+        path = shown(.path.display())
     )]
     Concatenated {
         /// Input concerned.
@@ -129,7 +197,10 @@ pub enum ConvertError {
         records: u64,
     },
     /// A market-by-order record cannot be applied to a book.
-    #[error("`{path}`: {source}")]
+    #[error(
+        "`{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Book {
         /// Input concerned.
         path: PathBuf,
@@ -137,7 +208,10 @@ pub enum ConvertError {
         source: BookError,
     },
     /// An update does not fit the bins.
-    #[error("`{path}`: instrument {instrument}: {source}")]
+    #[error(
+        "`{path}`: instrument {instrument}: {source}",
+        path = shown(.path.display()), instrument = shown(.instrument)
+    )]
     Depth {
         /// Input concerned.
         path: PathBuf,
@@ -150,7 +224,10 @@ pub enum ConvertError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A setting that makes no sense.
-    #[error("setting `{setting}`: found `{found}`, expected {expected}")]
+    #[error(
+        "setting `{setting}`: found `{found}`, expected {expected}",
+        found = shown(.found), expected = shown(.expected)
+    )]
     Config {
         /// Name of the setting.
         setting: &'static str,
@@ -160,7 +237,10 @@ pub enum ConvertError {
         expected: String,
     },
     /// Nothing to convert was given or found.
-    #[error("no input: {found}")]
+    #[error(
+        "no input: {found}",
+        found = shown(.found)
+    )]
     NoInput {
         /// What was found instead.
         found: String,
@@ -180,14 +260,18 @@ pub enum ConvertError {
         why: String,
     },
     /// Another run works on the same folder.
-    #[error("`{path}` is in use by another conversion\nhint: wait for it or choose another folder")]
+    #[error(
+        "`{path}` is in use by another conversion\nhint: wait for it or choose another folder",
+        path = shown(.path.display())
+    )]
     Locked {
         /// The output folder.
         path: PathBuf,
     },
     /// The folder holds bins made with other settings.
     #[error(
-        "`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first"
+        "`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first",
+        path = shown(.path.display()), found = shown(.found)
     )]
     OtherSettings {
         /// The output folder.
@@ -197,7 +281,8 @@ pub enum ConvertError {
     },
     /// The file is not the one its batch manifest lists.
     #[error(
-        "`{path}` does not match `manifest.json`: found {found}, expected {expected}\nhint: download the file again"
+        "`{path}` does not match `manifest.json`: found {found}, expected {expected}\nhint: download the file again",
+        path = shown(.path.display()), found = shown(.found), expected = shown(.expected)
     )]
     Manifest {
         /// Input concerned.
@@ -208,7 +293,10 @@ pub enum ConvertError {
         expected: String,
     },
     /// A file beside the inputs or in the store's folder that cannot be understood.
-    #[error("cannot understand `{path}`: {reason}")]
+    #[error(
+        "cannot understand `{path}`: {reason}",
+        path = shown(.path.display()), reason = shown(.reason)
+    )]
     Sidecar {
         /// The file.
         path: PathBuf,
@@ -216,7 +304,10 @@ pub enum ConvertError {
         reason: String,
     },
     /// The conversion would have made an empty store.
-    #[error("no bin came out of {records} records with {updates} book updates: {why}")]
+    #[error(
+        "no bin came out of {records} records with {updates} book updates: {why}",
+        why = shown(.why)
+    )]
     NoBins {
         /// Records read.
         records: u64,
@@ -226,7 +317,7 @@ pub enum ConvertError {
         why: String,
     },
     /// The user stopped the run.
-    #[error("stopped before the end; finished inputs are kept with --resume or --keep-going only")]
+    #[error("stopped before the end")]
     Interrupted,
     /// Some inputs failed while the others were converted.
     #[error("{} of {total} inputs failed:\n{}", failures.len(), list(failures))]

@@ -1,13 +1,9 @@
 //! What the content of a file is known by.
 
-use std::{fs::File, io::Read, path::Path};
-
 use sha2::{Digest, Sha256};
 use twox_hash::XxHash3_128;
 
-use crate::{ConvertError, InputHash};
-
-const READ_BYTES: usize = 1 << 18;
+use crate::InputHash;
 
 /// The hash of some content; at most one of the two is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +18,15 @@ impl ContentHash {
     /// Whichever is there.
     pub(crate) fn any(&self) -> Option<&str> {
         self.sha256.as_deref().or(self.xxh3.as_deref())
+    }
+
+    /// Which of the two is there.
+    pub(crate) fn kind(&self) -> InputHash {
+        match self {
+            Self { sha256: Some(_), .. } => InputHash::Sha256,
+            Self { xxh3: Some(_), .. } => InputHash::Xxh3,
+            _ => InputHash::None,
+        }
     }
 }
 
@@ -72,21 +77,6 @@ impl Hasher {
                 ContentHash { sha256: None, xxh3: Some(format!("{:032x}", hash.finish_128())) }
             }
             Self::None => ContentHash::default(),
-        }
-    }
-}
-
-/// The hash of a file.
-pub(crate) fn hash_file(path: &Path, kind: InputHash) -> Result<ContentHash, ConvertError> {
-    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
-    let mut hash = Hasher::new(kind);
-    let mut buf = vec![0; READ_BYTES];
-    loop {
-        match file.read(&mut buf) {
-            Ok(0) => return Ok(hash.finish()),
-            Ok(n) => hash.update(&buf[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ConvertError::io(path, "read")(error)),
         }
     }
 }

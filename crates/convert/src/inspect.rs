@@ -4,14 +4,11 @@ mod journals;
 
 use std::path::{Path, PathBuf};
 
+use lob_metrics::shown;
 use lob_store::{BinFile, Store, StoreError, TickMeta, read_tick_meta};
 use serde::Serialize;
 
-use crate::{
-    ClassReport, ConvertError, VerifyReport,
-    decode::{Source, read_header},
-    verify,
-};
+use crate::{ClassReport, ConvertError, Progress, VerifyReport, progress::go_on, verify::look};
 
 pub use journals::JournalInspection;
 
@@ -110,9 +107,20 @@ pub struct StoreFileInspection {
 /// # Errors
 /// The path cannot be read, or is neither.
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, ConvertError> {
+    inspect_with(path, &())
+}
+
+/// [`inspect`], which `progress` can stop.
+///
+/// # Errors
+/// As [`inspect`], and [`ConvertError::Interrupted`].
+pub fn inspect_with(
+    path: impl AsRef<Path>,
+    progress: &dyn Progress,
+) -> Result<Inspection, ConvertError> {
     let path = path.as_ref();
     if path.is_dir() || path.extension().is_some_and(|extension| extension == "parquet") {
-        let mut found = inspect_store(path)?;
+        let mut found = inspect_store(path, progress)?;
         if path.is_dir() {
             let (journals, health) = journals::read(path)?;
             found.journals = journals;
@@ -120,25 +128,26 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, ConvertError> {
         }
         return Ok(Inspection::Store(Box::new(found)));
     }
-    let mut source = Source::open_unchecked(path)?;
-    let metadata = read_header(path, &mut source)?.metadata;
+    let (report, metadata) = look(path, progress)?;
+    let metadata = metadata?;
     Ok(Inspection::Dbn(Box::new(DbnInspection {
         symbols: metadata.symbols,
         partial: metadata.partial,
         not_found: metadata.not_found,
         requested: (metadata.start, metadata.end.map(std::num::NonZeroU64::get)),
         limit: metadata.limit.map(std::num::NonZeroU64::get),
-        report: verify(path)?,
+        report,
     })))
 }
 
-fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
-    if let Some(found) = inspect_ticks(path)? {
+fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection, ConvertError> {
+    if let Some(found) = inspect_ticks(path, progress)? {
         return Ok(found);
     }
     let store = Store::open(path)?;
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
     for file in store.files() {
+        go_on(progress)?;
         let mut seen = FileLabels::default();
         // A damaged page is a finding, not the end of the inspection.
         if let Err(error) = seen.read(file) {
@@ -178,14 +187,18 @@ fn inspect_store(path: &Path) -> Result<StoreInspection, ConvertError> {
 }
 
 /// A store in the layout of ticks, told by its first file; `None` for any other.
-fn inspect_ticks(path: &Path) -> Result<Option<StoreInspection>, ConvertError> {
+fn inspect_ticks(
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<StoreInspection>, ConvertError> {
     let paths = store_files(path)?;
     let Some(Ok(Some(_))) = paths.first().map(read_tick_meta) else { return Ok(None) };
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
     for path in paths {
+        go_on(progress)?;
         match read_tick_meta(&path) {
             Ok(Some(meta)) => all.add_ticks(path, meta),
-            Ok(None) => all.health.push(format!("`{}` is no file of ticks", path.display())),
+            Ok(None) => all.health.push(format!("`{}` is no file of ticks", shown(path.display()))),
             Err(error) => all.health.push(error.to_string()),
         }
     }

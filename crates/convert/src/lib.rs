@@ -24,6 +24,7 @@ mod decode;
 mod error;
 mod hash;
 mod increments;
+mod input_file;
 mod inputs;
 mod inspect;
 mod instruments;
@@ -46,6 +47,7 @@ pub use decode::{BookSchema, RecordStream, StreamCounts, Update};
 pub use error::ConvertError;
 pub use inspect::{
     DbnInspection, Inspection, JournalInspection, StoreFileInspection, StoreInspection, inspect,
+    inspect_with,
 };
 pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};
@@ -53,4 +55,6 @@ pub use overlap::{DuplicateKind, DuplicateSummary};
 pub use pipeline::Breaks;
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
-pub use verify::{Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify};
+pub use verify::{
+    Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify, verify_with,
+};

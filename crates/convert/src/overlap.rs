@@ -298,7 +298,7 @@ impl Sorter<'_> {
                     break;
                 }
                 let outcome = &earlier[gone.at];
-                if earlier::is_same_file(input, outcome)? {
+                if earlier::is_same_file(input, outcome, self.progress)? {
                     let (of, why) = (Winner::Gone(gone.at), DuplicateKind::Copy);
                     self.losers.push(Loser { at, of, why });
                     continue;

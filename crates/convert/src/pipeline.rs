@@ -10,7 +10,6 @@ mod write;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -28,7 +27,8 @@ use self::{
 };
 use crate::{
     Clock, ConvertConfig, ConvertError, Instrument, Layout, Progress, RecordStream,
-    increments::Increments, inputs::Input, instruments::Instruments, summary::InputOutcome,
+    increments::Increments, inputs::Input, instruments::Instruments, progress::go_on,
+    summary::InputOutcome,
 };
 
 /// Updates of all instruments together that may wait for a price step: 32 MiB of records.
@@ -60,11 +60,15 @@ pub(crate) fn convert_input(
     let _scope = lob_profiler::scope("convert_input");
     let Shared { config, progress, .. } = *shared;
     let path = &*input.path;
-    let bytes = fs::metadata(path).map_err(ConvertError::io(path, "open"))?.len();
-    progress.input_started(path, bytes);
+    progress.input_started(path, input.bytes);
     let mut stream =
         RecordStream::open_with(path, input.hash(config), &|| progress.is_cancelled())?
             .with_batch(input.symbols.clone());
+    let bytes = stream.input_bytes();
+    if bytes != input.bytes {
+        let found = format!("it had {} bytes when it was found, now {bytes}", input.bytes);
+        return Err(ConvertError::Changed { path: path.to_owned(), found });
+    }
     let is_helped = shared.is_helped && config.read_ahead && bytes >= READ_AHEAD_BYTES_MIN;
     if is_helped {
         stream = stream.read_ahead()?;
@@ -162,7 +166,7 @@ impl Pipeline<'_> {
         let mut clock = Clock::new(self.stream.metadata());
         let (mut filtered, mut snapshots) = (0_u64, 0_u64);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
-        while let Some((record, at, instruments)) = self.stream.next_located()? {
+        while let Some((record, at, instruments)) = self.stream.next_located(progress)? {
             let Some(ts) = clock.place(record) else {
                 clock.note_place(self.stream.position());
                 continue;
@@ -303,10 +307,6 @@ impl Reporter<'_> {
     }
 }
 
-fn go_on(progress: &dyn Progress) -> Result<(), ConvertError> {
-    if progress.is_cancelled() { Err(ConvertError::Interrupted) } else { Ok(()) }
-}
-
 /// Decides what becomes of an instrument at its first update, at `ts`.
 #[cold]
 fn open_lane(
@@ -322,37 +322,15 @@ fn open_lane(
     }
     let instrument = &instruments.seen()[index];
     lanes[index] = if config.wants(instrument) {
-        let id = instrument.instrument_id;
-        let increment = increment(instrument, ts, instruments, more);
+        let (publisher_id, id) = (instrument.publisher_id, instrument.instrument_id);
+        let own = instruments.increments.get(publisher_id, id, ts);
+        let increment = own.or_else(|| more.get(publisher_id, id, ts));
         let given = config.given_step(instrument.symbol.as_deref(), id);
         Lane::Open(Box::new(Track::new(instrument.clone(), config, given, increment)?))
     } else {
         Lane::Filtered
     };
     Ok(())
-}
-
-/// The price increment of an instrument in the definitions of its id: those under its own symbol, or
-/// else under a symbol that the id has not had, as a request may name instruments in another way
-/// than definitions do. What the id meant before defines nothing.
-fn increment(
-    instrument: &Instrument,
-    ts: u64,
-    instruments: &Instruments,
-    more: &Increments,
-) -> Option<i64> {
-    let key = (instrument.publisher_id, instrument.instrument_id);
-    let is_own = |symbol: &str| instrument.symbol.as_deref() == Some(symbol);
-    let is_open = |symbol: &str| {
-        let mut of_id = instruments.seen().iter();
-        !of_id.any(|other| {
-            (other.publisher_id, other.instrument_id) == key
-                && other.symbol.as_deref() == Some(symbol)
-        })
-    };
-    let all = [&instruments.increments, more];
-    let own = all.iter().find_map(|increments| increments.get(key, ts, is_own));
-    own.or_else(|| all.iter().find_map(|increments| increments.get(key, ts, is_open)))
 }
 
 /// Adds counts that are not 0.

@@ -33,7 +33,8 @@ pub trait Progress: Sync {
     fn warned(&self, warning: &str) {
         let _ = warning;
     }
-    /// Asked every few thousand records and before each instrument's files; true stops the run with
+    /// Asked every few thousand records, for each piece of an input that is read, and before each
+    /// instrument's files; true stops the run with
     /// [`ConvertError::Interrupted`](crate::ConvertError::Interrupted).
     fn is_cancelled(&self) -> bool {
         false
@@ -41,3 +42,8 @@ pub trait Progress: Sync {
 }
 
 impl Progress for () {}
+
+/// Whether nobody has asked to stop.
+pub(crate) fn go_on(progress: &dyn Progress) -> Result<(), crate::ConvertError> {
+    if progress.is_cancelled() { Err(crate::ConvertError::Interrupted) } else { Ok(()) }
+}

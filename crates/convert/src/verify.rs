@@ -2,21 +2,22 @@
 
 mod resync;
 mod scan;
+mod window;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
 };
 
+use dbn::Metadata;
 use serde::Serialize;
 
 use crate::{
-    ConvertError, InputHash,
+    ConvertError, InputHash, Progress,
     decode::{
-        FramesEnd, Header, Source, ZSTD_MAGIC, book_schema, read_full, read_header, walk_frames,
+        FramesEnd, Header, Source, book_schema, is_frames, read_head, read_header, walk_frames,
     },
-    hash::hash_file,
+    input_file::InputFile,
     inputs::{SYMBOLOGY, folder_symbols},
     instruments::Instruments,
     symbols::of_header,
@@ -109,6 +110,14 @@ pub struct Oddities {
     pub bad_ts_recv: u64,
     /// Records that empty the book.
     pub clears: u64,
+    /// Cancels of orders that no record added. Usual where a file begins in mid session.
+    pub unknown_cancels: u64,
+    /// Modifies of orders that no record added.
+    pub unknown_modifies: u64,
+    /// Adds of orders that rest already.
+    pub duplicate_adds: u64,
+    /// Cancels of more than is left of an order.
+    pub oversized_cancels: u64,
 }
 
 /// The records of one instrument: an id that gets another symbol is another one from there on.
@@ -197,38 +206,75 @@ impl VerifyReport {
 /// behind a damaged record where it can.
 ///
 /// # Errors
-/// The file cannot be read at all; whatever is wrong with its content stands in the report.
+/// The file cannot be read at all, needs more memory to be decompressed than is given to it, or
+/// changes while it is read; whatever is wrong with its content stands in the report.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, ConvertError> {
-    let path = path.as_ref();
-    let sha256 = hash_file(path, InputHash::Sha256)?.sha256.unwrap_or_default();
-    let mut report = VerifyReport { path: path.to_owned(), sha256, ..VerifyReport::default() };
-    let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
-    report.bytes = file.metadata().map_err(ConvertError::io(path, "open"))?.len();
-    let mut magic = [0; 4];
-    let n = read_full(&mut file, &mut magic).map_err(ConvertError::io(path, "read"))?;
-    if magic[..n] == ZSTD_MAGIC {
-        check_frames(path, &mut file, &mut report)?;
+    verify_with(path, &())
+}
+
+/// [`verify`], which `progress` can stop.
+///
+/// # Errors
+/// As [`verify`], and [`ConvertError::Interrupted`].
+pub fn verify_with(
+    path: impl AsRef<Path>,
+    progress: &dyn Progress,
+) -> Result<VerifyReport, ConvertError> {
+    Ok(look(path.as_ref(), progress)?.0)
+}
+
+/// The report of a file, and its header or why there is none.
+pub(crate) fn look(
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<(VerifyReport, Result<Metadata, ConvertError>), ConvertError> {
+    let input = InputFile::open(path)?;
+    let hash = input.hash(InputHash::Sha256, &|| progress.is_cancelled())?;
+    let mut report = VerifyReport {
+        path: path.to_owned(),
+        bytes: input.bytes(),
+        sha256: hash.sha256.clone().unwrap_or_default(),
+        ..VerifyReport::default()
+    };
+    let metadata = match check_all(&input, &mut report, progress) {
+        Err(
+            error @ (ConvertError::Io { .. }
+            | ConvertError::Window { .. }
+            | ConvertError::Interrupted),
+        ) => return Err(error),
+        Err(error) => {
+            header_defect(&mut report, &error);
+            Err(error)
+        }
+        found => found,
+    };
+    // Hash, frames and records are of one file only if it has stayed the same.
+    input.check_read(&hash)?;
+    Ok((report, metadata))
+}
+
+/// Frames, header and records; an error is one of the header.
+fn check_all(
+    input: &InputFile,
+    report: &mut VerifyReport,
+    progress: &dyn Progress,
+) -> Result<Metadata, ConvertError> {
+    if is_frames(&read_head(input)?) {
+        check_frames(input, report)?;
     }
-    let opened = Source::open_unchecked(path);
-    let mut source = match opened {
-        Ok(source) => source,
-        Err(error) => return header_defect(report, error),
-    };
-    let header = match read_header(path, &mut source) {
-        Ok(header) => header,
-        Err(error) => return header_defect(report, error),
-    };
+    let mut source = Source::unchecked(input)?;
+    let header = read_header(input, &mut source)?;
     report.dbn_version = Some(header.metadata.version);
     report.dataset = Some(header.metadata.dataset.clone());
     report.schema = header.metadata.schema.map(|schema| schema.as_str().to_owned());
-    match book_schema(path, &header.metadata) {
+    match book_schema(input.path(), &header.metadata) {
         Ok(schema) => {
-            let instruments = instruments_of(path, &header, &mut report)?;
-            scan::scan_records(&mut source, &header, schema, instruments, &mut report);
+            let instruments = instruments_of(input.path(), &header, report, progress)?;
+            scan::scan_records(&mut source, &header, schema, instruments, report, progress)?;
         }
         Err(error) => report.frame_defect(DefectKind::Schema, 0, error.to_string(), true),
     }
-    Ok(report)
+    Ok(header.metadata)
 }
 
 /// What header and batch folder say about instruments; what of it cannot be used is a defect.
@@ -236,11 +282,13 @@ fn instruments_of(
     path: &Path,
     header: &Header,
     report: &mut VerifyReport,
+    progress: &dyn Progress,
 ) -> Result<Instruments, ConvertError> {
-    let symbols = of_header(&header.metadata, &|| false)?;
+    let symbols = of_header(&header.metadata, &|| progress.is_cancelled())?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (batch, reason) = match folder_symbols(folder, &|| false) {
+    let (batch, reason) = match folder_symbols(folder, &|| progress.is_cancelled()) {
         Ok(batch) => (batch, None),
+        Err(ConvertError::Interrupted) => return Err(ConvertError::Interrupted),
         Err(error) => (None, Some(error.to_string())),
     };
     let of_batch = batch.iter().flat_map(|map| map.faults.lines(|_| true));
@@ -258,13 +306,9 @@ fn instruments_of(
     Ok(Instruments::new(symbols, batch))
 }
 
-/// An error of the header as a defect, unless the file could not be read.
-fn header_defect(
-    mut report: VerifyReport,
-    error: ConvertError,
-) -> Result<VerifyReport, ConvertError> {
-    let (kind, at) = match &error {
-        ConvertError::Io { .. } => return Err(error),
+/// Notes an error of the header as a defect.
+fn header_defect(report: &mut VerifyReport, error: &ConvertError) {
+    let (kind, at) = match error {
         ConvertError::Truncated { byte_offset, .. } => (DefectKind::RecordTruncated, *byte_offset),
         ConvertError::Decompress { .. } => (DefectKind::FrameDamaged, 0),
         _ => (DefectKind::Header, 0),
@@ -275,15 +319,10 @@ fn header_defect(
     if !is_known {
         report.frame_defect(kind, at, error.to_string(), true);
     }
-    Ok(report)
 }
 
-fn check_frames(
-    path: &Path,
-    file: &mut File,
-    report: &mut VerifyReport,
-) -> Result<(), ConvertError> {
-    let frames = walk_frames(file).map_err(ConvertError::io(path, "read"))?;
+fn check_frames(input: &InputFile, report: &mut VerifyReport) -> Result<(), ConvertError> {
+    let frames = walk_frames(input.reader()?).map_err(ConvertError::io(input.path(), "read"))?;
     report.frames = Some(frames.whole);
     match frames.end {
         FramesEnd::Whole => {}
@@ -302,7 +341,9 @@ fn check_frames(
             report.frame_defect(DefectKind::TrailingBytes, byte_offset, message, true);
         }
         FramesEnd::Damaged { frame_offset } => {
-            let message = "a block of the frame that starts here has a reserved type".to_owned();
+            let message =
+                "the frame that starts here has a window or a type of block that no frame has"
+                    .to_owned();
             report.frame_defect(DefectKind::FrameDamaged, frame_offset, message, true);
         }
     }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use lob_metrics::shown;
+
 /// What can go wrong while loading windows.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -8,7 +10,10 @@ pub enum LoaderError {
     #[error(transparent)]
     Store(#[from] lob_store::StoreError),
     /// One sample could not be loaded.
-    #[error("cannot load the window at row `{row}` of `{path}`: {source}")]
+    #[error(
+        "cannot load the window at row `{row}` of `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Sample {
         /// Store file.
         path: PathBuf,
@@ -18,7 +23,10 @@ pub enum LoaderError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A worker thread panicked while it loaded a sample.
-    #[error("a loader worker panicked at row `{row}` of `{path}`: {message}")]
+    #[error(
+        "a loader worker panicked at row `{row}` of `{path}`: {message}",
+        path = shown(.path.display()), message = shown(.message)
+    )]
     WorkerPanic {
         /// Store file.
         path: PathBuf,
@@ -29,7 +37,8 @@ pub enum LoaderError {
     },
     /// The store has no window of the length asked for.
     #[error(
-        "`{path}` has no window of `{n_bins}` bins: its longest run has `{longest}`\nhint: ask for at most `{longest}` bins, or convert with fewer updates per bin"
+        "`{path}` has no window of `{n_bins}` bins: its longest run has `{longest}`\nhint: ask for at most `{longest}` bins, or convert with fewer updates per bin",
+        path = shown(.path.display())
     )]
     NoWindow {
         /// Store.
@@ -40,7 +49,10 @@ pub enum LoaderError {
         longest: u64,
     },
     /// An option is out of range.
-    #[error("option `{option}` is `{found}`, expected {expected}")]
+    #[error(
+        "option `{option}` is `{found}`, expected {expected}",
+        found = shown(.found), expected = shown(.expected)
+    )]
     Config {
         /// Name of the option.
         option: &'static str,

@@ -25,6 +25,7 @@ mod run;
 mod sample;
 mod schema;
 mod settings;
+mod shown;
 pub mod stats;
 mod summary;
 mod target;
@@ -49,6 +50,7 @@ pub use run::{
 };
 pub use schema::run_schema;
 pub use settings::{SETTINGS_VERSION, SettingsVersion};
+pub use shown::{Shown, is_hidden, shown};
 pub use summary::{OUTLIER_Z, Summary};
 pub use target::{Target, TargetResult, Verdict, judge_all};
 pub use unit::{Scale, Unit};

@@ -1,11 +1,16 @@
 //! What can go wrong beyond a missing sensor.
 
+use lob_metrics::shown;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfilerError {
     /// A program to be profiled could not be started.
-    #[error("cannot start `{program}`: check its name and that it may be run")]
+    #[error(
+        "cannot start `{program}`: check its name and that it may be run",
+        program = shown(.program)
+    )]
     Start {
         /// The program as given.
         program: String,
@@ -13,7 +18,10 @@ pub enum ProfilerError {
         source: std::io::Error,
     },
     /// A program was started but its end could not be awaited.
-    #[error("cannot wait for `{program}`: its figures are lost, run it again")]
+    #[error(
+        "cannot wait for `{program}`: its figures are lost, run it again",
+        program = shown(.program)
+    )]
     Wait {
         /// The program as given.
         program: String,
@@ -21,7 +29,10 @@ pub enum ProfilerError {
         source: std::io::Error,
     },
     /// A log of JSON lines could not be opened or written.
-    #[error("cannot write the log `{path}`")]
+    #[error(
+        "cannot write the log `{path}`",
+        path = shown(.path.display())
+    )]
     Log {
         /// The file.
         path: std::path::PathBuf,
@@ -37,7 +48,10 @@ pub enum ProfilerError {
         source: std::io::Error,
     },
     /// A metrics endpoint did not answer as it should.
-    #[error("cannot read `http://{address}{path}`: {reason}")]
+    #[error(
+        "cannot read `http://{address}{path}`: {reason}",
+        address = shown(.address), path = shown(.path), reason = shown(.reason)
+    )]
     Scrape {
         /// The address as given.
         address: String,
@@ -47,7 +61,10 @@ pub enum ProfilerError {
         reason: String,
     },
     /// A text that is no Prometheus exposition.
-    #[error("line {line} is no Prometheus text: {reason}")]
+    #[error(
+        "line {line} is no Prometheus text: {reason}",
+        reason = shown(.reason)
+    )]
     Exposition {
         /// Line, from 1.
         line: usize,
@@ -61,7 +78,10 @@ pub enum ProfilerError {
         reason: String,
     },
     /// A trace could not be sent to a collector.
-    #[error("cannot export to `{endpoint}`: {reason}")]
+    #[error(
+        "cannot export to `{endpoint}`: {reason}",
+        endpoint = shown(.endpoint), reason = shown(.reason)
+    )]
     Export {
         /// The endpoint.
         endpoint: String,

@@ -1,6 +1,9 @@
 //! Escaping of strings that come from outside: file names, host facts, settings.
 
-/// Text or attribute value of HTML and XML. Control characters XML 1.0 forbids become U+FFFD.
+use lob_metrics::{is_hidden, shown};
+
+/// Text or attribute value of HTML and XML. Control characters XML 1.0 forbids and marks of direction
+/// become U+FFFD.
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -11,7 +14,7 @@ pub(crate) fn html(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\t' | '\n' | '\r' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c if is_hidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -21,7 +24,7 @@ pub(crate) fn html(text: &str) -> String {
 /// One cell or line of Markdown: no markup, no line breaks, no HTML.
 pub(crate) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in line(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -30,7 +33,6 @@ pub(crate) fn markdown(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }
@@ -53,21 +55,12 @@ pub(crate) fn markdown_ticked(text: &str) -> String {
 
 /// Text inside backticks of a Markdown table.
 pub(crate) fn code(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '`' => '\'',
-            '|' => '¦',
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect();
-    format!("`{clean}`")
+    format!("`{}`", line(text).replace('`', "'").replace('|', "¦"))
 }
 
 /// One line of plain text.
 pub(crate) fn line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    shown(text.replace(['\n', '\t'], " ")).to_string()
 }
 
 /// A file name of lower-case letters, digits and underscores.
@@ -94,6 +87,10 @@ mod tests {
         assert_eq!(markdown_ticked("use `a|b` <c>"), "use `a¦b` &lt;c&gt;");
         assert_eq!(markdown_ticked("odd ` one"), "odd \\` one");
         assert_eq!(line("a\nb"), "a b");
+        assert_eq!(line("a\u{1b}[2J\u{202e}b"), r"a\u{1b}[2J\u{202e}b");
+        assert_eq!(markdown("\u{9b}|"), r"\\u{9b}\|");
+        assert_eq!(code("\u{7}`"), r"`\u{7}'`");
+        assert_eq!(html("\u{202e}\u{85}\n"), "\u{fffd}\u{fffd}\n");
     }
 
     #[test]

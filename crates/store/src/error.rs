@@ -1,11 +1,16 @@
 use std::{io, ops::Range, path::PathBuf};
 
+use lob_metrics::shown;
+
 /// What can go wrong while writing or reading a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused an operation.
-    #[error("cannot {action} `{path}`: {source}")]
+    #[error(
+        "cannot {action} `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Io {
         /// File or folder concerned.
         path: PathBuf,
@@ -15,7 +20,10 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The file is not Parquet at all.
-    #[error("`{path}` is not a Parquet file: expected {expected}, found {found}")]
+    #[error(
+        "`{path}` is not a Parquet file: expected {expected}, found {found}",
+        path = shown(.path.display()), found = shown(.found)
+    )]
     NotParquet {
         /// File concerned.
         path: PathBuf,
@@ -26,7 +34,8 @@ pub enum StoreError {
     },
     /// The file is Parquet, but was not written by this crate.
     #[error(
-        "`{path}` is not a loblab store file: {found}\nhint: make one from DBN files with `lob convert`"
+        "`{path}` is not a loblab store file: {found}\nhint: make one from DBN files with `lob convert`",
+        path = shown(.path.display()), found = shown(.found)
     )]
     Foreign {
         /// File concerned.
@@ -36,7 +45,8 @@ pub enum StoreError {
     },
     /// The file was written by a format version this build does not know.
     #[error(
-        "`{path}` has store format version `{found}`, this build reads `{supported}`\nhint: update loblab or convert the inputs again"
+        "`{path}` has store format version `{found}`, this build reads `{supported}`\nhint: update loblab or convert the inputs again",
+        path = shown(.path.display())
     )]
     Version {
         /// File concerned.
@@ -47,7 +57,10 @@ pub enum StoreError {
         supported: u32,
     },
     /// The file is ours, but its content contradicts itself.
-    #[error("`{path}` is damaged: {what}: expected {expected}, found {found}")]
+    #[error(
+        "`{path}` is damaged: {what}: expected {expected}, found {found}",
+        path = shown(.path.display()), what = shown(.what), expected = shown(.expected), found = shown(.found)
+    )]
     Damaged {
         /// File concerned.
         path: PathBuf,
@@ -60,7 +73,8 @@ pub enum StoreError {
     },
     /// The file changed after it was opened.
     #[error(
-        "`{path}` changed while it was open: expected {expected}, found {found}\nhint: open the store again"
+        "`{path}` changed while it was open: expected {expected}, found {found}\nhint: open the store again",
+        path = shown(.path.display()), expected = shown(.expected), found = shown(.found)
     )]
     Changed {
         /// File concerned.
@@ -71,7 +85,10 @@ pub enum StoreError {
         found: String,
     },
     /// Rows outside the file were asked for.
-    #[error("rows `{}..{}` asked of `{path}`, which has `{rows}`", range.start, range.end)]
+    #[error(
+        "rows `{}..{}` asked of `{path}`, which has `{rows}`", range.start, range.end,
+        path = shown(.path.display())
+    )]
     OutOfRange {
         /// File concerned.
         path: PathBuf,
@@ -81,7 +98,10 @@ pub enum StoreError {
         rows: u64,
     },
     /// The folder holds no store file.
-    #[error("no store under `{path}`: {found}\nhint: make one with `lob convert`")]
+    #[error(
+        "no store under `{path}`: {found}\nhint: make one with `lob convert`",
+        path = shown(.path.display()), found = shown(.found)
+    )]
     NoStore {
         /// Folder concerned.
         path: PathBuf,
@@ -89,7 +109,10 @@ pub enum StoreError {
         found: String,
     },
     /// The rows or options given to the writer contradict the format.
-    #[error("cannot write row `{row}` of `{path}`: {reason}")]
+    #[error(
+        "cannot write row `{row}` of `{path}`: {reason}",
+        path = shown(.path.display()), reason = shown(.reason)
+    )]
     Invalid {
         /// File being written.
         path: PathBuf,
@@ -99,7 +122,10 @@ pub enum StoreError {
         reason: String,
     },
     /// The Parquet encoder failed.
-    #[error("cannot encode `{path}`: {source}")]
+    #[error(
+        "cannot encode `{path}`: {source}",
+        path = shown(.path.display())
+    )]
     Encode {
         /// File being written.
         path: PathBuf,

@@ -1,5 +1,7 @@
 use std::{io, path::PathBuf};
 
+use lob_metrics::shown;
+
 /// Why a market was not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,7 +17,7 @@ pub enum SynthError {
         rule: &'static str,
     },
     /// The file system refused.
-    #[error("could not {verb} `{}`", path.display())]
+    #[error("could not {verb} `{}`", shown(path.display()))]
     Io {
         /// What was tried.
         verb: &'static str,

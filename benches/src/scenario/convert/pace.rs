@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use lob_convert::{ConvertConfig, InputHash, Layout, RecordStream, convert};
-use lob_metrics::{Direction, Measurement, Unit};
+use lob_metrics::{Direction, Measurement, Unit, shown};
 
 use super::ZSTD_MAGIC;
 use crate::scenario::{Bench, recorder::Limit};
@@ -57,7 +57,8 @@ pub(super) fn measure(bench: &mut Bench<'_>, config: &ConvertConfig) -> Result<(
         }
     }
     for path in raw {
-        std::fs::remove_file(&path).with_context(|| format!("remove `{}`", path.display()))?;
+        std::fs::remove_file(&path)
+            .with_context(|| format!("remove `{}`", shown(path.display())))?;
     }
     let ceiling = lob_metrics::Summary::of(&decode).map(|summary| summary.median);
     for (rates, what) in rates.iter().zip([BINS, TICKS].into_iter().chain(RAW)) {
@@ -136,7 +137,7 @@ fn convert_all(
         ..config.clone()
     };
     let summary = convert(inputs, &config, &())?;
-    std::fs::remove_dir_all(&out).with_context(|| format!("remove `{}`", out.display()))?;
+    std::fs::remove_dir_all(&out).with_context(|| format!("remove `{}`", shown(out.display())))?;
     Ok(summary.records)
 }
 
@@ -147,7 +148,7 @@ fn raw_part(inputs: &[PathBuf], work: &Path) -> Result<Option<PathBuf>> {
     if RecordStream::open_unhashed(input)?.schema() != Some(lob_convert::BookSchema::Mbp10) {
         return Ok(None);
     }
-    let context = || format!("read `{}`", input.display());
+    let context = || format!("read `{}`", shown(input.display()));
     let mut file = File::open(input).with_context(context)?;
     let mut magic = [0; ZSTD_MAGIC.len()];
     file.read_exact(&mut magic).with_context(context)?;
@@ -158,7 +159,8 @@ fn raw_part(inputs: &[PathBuf], work: &Path) -> Result<Option<PathBuf>> {
     reader.read_exact(&mut prelude).with_context(context)?;
     let header = u32::from_le_bytes([prelude[4], prelude[5], prelude[6], prelude[7]]);
     let path = work.join("raw.mbp-10.dbn");
-    let mut raw = File::create(&path).with_context(|| format!("create `{}`", path.display()))?;
+    let mut raw =
+        File::create(&path).with_context(|| format!("create `{}`", shown(path.display())))?;
     raw.write_all(&prelude)?;
     let bytes = u64::from(header) + RAW_RECORDS * RECORD_BYTES;
     std::io::copy(&mut reader.take(bytes), &mut raw).with_context(context)?;

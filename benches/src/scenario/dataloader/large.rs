@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use lob_dataloader::{Dataset, Loader, LoaderConfig, WindowSpec};
 use lob_depth::{Bin, BinRule, LEVELS, RenderSpec, SLOTS, SizeAggregate};
 use lob_metrics::stats::{SplitMix64, largest};
-use lob_metrics::{Direction, Measurement, Severity, Unit};
+use lob_metrics::{Direction, Measurement, Severity, Unit, shown};
 use lob_profiler::{LeakConfig, LeakVerdict, leak_report};
 use lob_store::{BinWriter, LabelMeta, StoreMeta, StoredBin, WriterOptions, partition_path};
 
@@ -169,7 +169,7 @@ fn link(file: &Path, store: &Path) -> Result<()> {
         let folder = path.parent().context("a partition lies in a folder")?;
         std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::hard_link(file, &path))
-            .with_context(|| format!("cannot link `{}`", path.display()))?;
+            .with_context(|| format!("cannot link `{}`", shown(path.display())))?;
     }
     Ok(())
 }

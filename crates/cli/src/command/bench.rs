@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use lob_bench::{Device, Options, Selection};
+use lob_metrics::shown;
 
 use crate::{interrupt, output, version};
 use lines::Lines;
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         append_summary(path, &outcome.run, baseline.as_ref())?;
     }
     for file in outcome.files.iter().filter(|f| **f == args.out.join("report.html")) {
-        output::print_line(&file.display().to_string())?;
+        output::print_line(&shown(file.display()).to_string())?;
     }
     if outcome.interrupted {
         eprintln!("interrupted: the reports hold what was done by then");

@@ -1,11 +1,11 @@
 //! `lob compare`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use lob_bench::read_run;
-use lob_metrics::{Change, ChangeVerdict, CompareConfig, Run, Status, compare};
+use lob_metrics::{Change, ChangeVerdict, CompareConfig, Run, Status, compare, shown};
 
 use super::bench::append_summary;
 use crate::output;
@@ -86,17 +86,13 @@ fn promote(args: &Args, current: &Run) -> Result<ExitCode> {
     if let Some(why) = unfit(current).filter(|_| !args.force) {
         bail!(
             "`{}` is no baseline: {why}\nhint: --force promotes it all the same",
-            args.current.display()
+            shown(args.current.display())
         );
     }
     let bytes = current.to_json()?.into_bytes();
     lob_bench::write_file(&args.base, &bytes)?;
-    eprintln!("promoted: `{}` is now run {}", shown(&args.base), current.id);
+    eprintln!("promoted: `{}` is now run {}", shown(args.base.display()), shown(&current.id));
     Ok(ExitCode::SUCCESS)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// Why later runs should not be held against this one.
@@ -132,7 +128,7 @@ fn print(base: &Run, current: &Run, changes: &[Change]) -> Result<()> {
         eprintln!("warning: the runs come from different machines, speeds do not compare");
     }
     for change in changes.iter().filter(|c| c.verdict != ChangeVerdict::NotComparable) {
-        output::print_line(&line(change))?;
+        output::print_line(&shown(line(change)).to_string())?;
     }
     let count = |verdict| changes.iter().filter(|c| c.verdict == verdict).count();
     let beyond = |rule: f64| changes.iter().filter(|c| broken_rules(c).contains(&rule)).count();

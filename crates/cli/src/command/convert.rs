@@ -8,11 +8,11 @@ mod steps;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use lob_convert::{ConvertError, ConvertSummary, DayStart, InputHash, Layout, Shard};
 use lob_depth::SizeAggregate;
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 
 use self::steps::StepArg;
 use crate::{interrupt, output};
@@ -184,18 +184,21 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         Err(ConvertError::SomeFailed { total, failures, done }) => {
             print(args, quiet, &done)?;
             for failure in &failures {
-                eprintln!("error: {failure}");
+                eprintln!("error: {}", output::in_lines(&failure.to_string()));
             }
             eprintln!("{} of {total} inputs failed", failures.len());
             Ok(ExitCode::from(2))
         }
+        Err(ConvertError::Interrupted) => bail!(
+            "stopped before the end; finished inputs are kept with --resume or --keep-going only"
+        ),
         Err(error) => Err(error.into()),
     }
 }
 
 fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
     for warning in &summary.warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", shown(warning));
     }
     if args.json {
         return output::print_json(summary);
@@ -204,7 +207,7 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
         return Ok(());
     }
     for output in &summary.outputs {
-        output::print_line(&output.path.display().to_string())?;
+        output::print_line(&shown(output.path.display()).to_string())?;
     }
     let rate = summary.records as f64 / summary.elapsed_s;
     eprintln!(
@@ -222,7 +225,7 @@ fn print(args: &Args, quiet: bool, summary: &ConvertSummary) -> Result<()> {
         eprintln!("{classes}");
     }
     for (reason, n) in &summary.skipped {
-        eprintln!("skipped {n}: {reason}");
+        eprintln!("skipped {n}: {}", shown(reason));
     }
     for (reason, n) in &summary.oddities {
         eprintln!("set right {n}: {reason}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use lob_contrastive::{ContrastiveError, Device, Embedder, ModelFile, Origin, Prepared};
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 use lob_store::{Cells, Column, ColumnKind, TableWriter};
 
 use super::windows::{Source, open_for};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let format = match args.out.extension().and_then(|e| e.to_str()) {
         Some("parquet") => Format::Parquet,
         Some("npy") => Format::Npy,
-        _ => bail!("`{}` is neither .parquet nor .npy", args.out.display()),
+        _ => bail!("`{}` is neither .parquet nor .npy", shown(args.out.display())),
     };
     ensure!(args.batch_size > 0, "--batch-size is 0, expected at least 1");
     let model = ModelFile::load(&args.model)?;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             let shape = [rows.origins.len(), rows.dim];
             let bytes = lob_depth::encode_npy(&shape, &rows.values)?;
             lob_store::write_file(&args.out, &bytes)
-                .with_context(|| format!("cannot write `{}`", args.out.display()))?;
+                .with_context(|| format!("cannot write `{}`", shown(args.out.display())))?;
             None
         }
     };
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             rows.dim,
             Unit::SamplesPerSecond.format(n as f64 / elapsed_s),
             rows.n_skipped,
-            args.out.display()
+            shown(args.out.display())
         ))?;
     }
     Ok(ExitCode::SUCCESS)

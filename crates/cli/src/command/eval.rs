@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use lob_contrastive::{
     Device, EvaluateConfig, EvaluationTable, Features, Method, ModelFile, evaluate,
 };
+use lob_metrics::shown;
 
 use super::windows::{Source, open_for};
 use crate::output;
@@ -61,8 +62,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         ensure!(
             other.input == file.input && other.model.encoder == file.model.encoder,
             "`{}` is not of the shape of `{}`: train it with the same settings but the seed",
-            path.display(),
-            args.model.display()
+            shown(path.display()),
+            shown(args.model.display())
         );
         models.push(other.model);
     }

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect};
+use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect_with};
+use lob_metrics::shown;
 
-use crate::output::{self, print_line};
+use crate::{
+    interrupt,
+    output::{self, print_line},
+};
 
 /// Show what is in a DBN file or a store
 #[derive(clap::Args)]
@@ -20,7 +24,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let found = inspect(&args.path)?;
+    interrupt::watch();
+    let found = inspect_with(&args.path, &interrupt::Stop)?;
     if args.json {
         output::print_json(&found)?;
     } else {
@@ -70,26 +75,29 @@ fn print_store(found: &StoreInspection) -> Result<()> {
         let step = file.price_step as f64 / lob_depth::PRICE_SCALE as f64;
         print_line(&format!(
             "  {} {:<12}{:>9} bins ({}), longest run {}, price step {step}, from {}",
-            file.day,
-            file.symbol,
+            shown(&file.day),
+            shown(&file.symbol).to_string(),
             file.rows,
             file.bin_rule,
             file.longest_segment,
-            file.source_schema
+            shown(&file.source_schema)
         ))?;
     }
     for journal in &found.journals {
         print_line(&format!(
             "  journal {}: {} inputs, {} records, {} rows",
-            journal.writer, journal.inputs, journal.records, journal.rows
+            shown(&journal.writer),
+            journal.inputs,
+            journal.records,
+            journal.rows
         ))?;
     }
     for line in &found.health {
-        print_line(&format!("  health: {line}"))?;
+        print_line(&format!("  health: {}", output::in_lines(line)))?;
     }
     Ok(())
 }
 
 fn fact(name: &str, value: &str) -> Result<()> {
-    print_line(&format!("{name:<14}{value}"))
+    print_line(&format!("{name:<14}{}", shown(value)))
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 use lob_profiler::RoofBudget;
 
 use crate::output;
@@ -31,10 +31,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     // Disks are measured with files in it, which go with it whatever ends the command.
     let folder = std::env::temp_dir().join(format!("lob-machine-{}", std::process::id()));
     let (noted, ()) = lob_store::Unfinished::make(&folder, |path| std::fs::create_dir(path))
-        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+        .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
     let outcome = lob_profiler::measure_roof_within(&folder, budget);
     let removed = std::fs::remove_dir_all(&folder);
-    removed.with_context(|| format!("cannot remove `{}`", folder.display()))?;
+    removed.with_context(|| format!("cannot remove `{}`", shown(folder.display())))?;
     drop(noted);
     let host = lob_profiler::host(None);
     if args.json {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use lob_metrics::shown;
 
 /// Write the manual: a page for `lob` and one for each command
 #[derive(clap::Args)]
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, lob: clap::Command) -> Result<ExitCode> {
-    let shown = args.out.display();
+    let shown = shown(args.out.display());
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make `{shown}`"))?;
     clap_mangen::generate_to(lob, &args.out)
         .with_context(|| format!("cannot write the manual to `{shown}`"))?;

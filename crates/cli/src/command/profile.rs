@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 
 use crate::{output, version};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         }
     }
     for file in files.iter().filter(|f| f.file_name().is_some_and(|name| name == "report.html")) {
-        output::print_line(&file.display().to_string())?;
+        output::print_line(&shown(file.display()).to_string())?;
     }
     Ok(if found.status.success() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use lob_convert::PriceStepChoice;
 use lob_dataloader::{Dataset, Scratch, WindowSpec};
 use lob_depth::{Dtype, Feature, Geometry, Normalise, RenderSpec, SizeAggregate};
+use lob_metrics::shown;
 
 use crate::output;
 
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     output::write_file(&args.out, &bytes)?;
     if !quiet {
         let [planes, rows, bins] = spec.shape();
-        eprintln!("wrote {planes} x {rows} x {bins} to {}", args.out.display());
+        eprintln!("wrote {planes} x {rows} x {bins} to {}", shown(args.out.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -139,7 +140,7 @@ impl PictureFormat {
             Some("png") => Ok(Self::Png),
             _ => bail!(
                 "`{}` ends in neither .npy nor .png\nhint: the ending chooses the format",
-                path.display()
+                shown(path.display())
             ),
         }
     }

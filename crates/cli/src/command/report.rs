@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lob_bench::{read_history_file, read_run};
-use lob_metrics::Run;
+use lob_metrics::{Run, shown};
 use lob_report::{Beside, Format, Rendered};
 
 use crate::output;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         let folder = if args.runs.len() == 1 { args.out.clone() } else { args.out.join(&run.id) };
         let beside = Beside { baseline: baseline.as_ref(), history: &history };
         let files = lob_report::render_all_beside(run, &beside, formats)
-            .with_context(|| format!("cannot render `{}`", path.display()))?;
+            .with_context(|| format!("cannot render `{}`", shown(path.display())))?;
         write(&folder, files, quiet)?;
     }
     if runs.len() > 1 {
@@ -58,7 +58,7 @@ fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
         let target = folder.join(&file.file_name);
         lob_bench::write_file(&target, &file.bytes)?;
         if !quiet {
-            output::print_line(&target.display().to_string())?;
+            output::print_line(&shown(target.display()).to_string())?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use lob_metrics::shown;
 use lob_signals::{GateConfig, Study};
 use serde_json::{Value, json};
 
@@ -148,7 +149,7 @@ fn open_sheet(args: &Args, columns: Vec<lob_store::Column>) -> Result<sheet::She
         Some(path) if has_extension(path, "parquet") => sheet::Sheet::to_parquet(path, columns),
         Some(path) => Err(anyhow::anyhow!(
             "`{}` is neither `.csv` nor `.parquet`\nhint: the extension decides the format",
-            path.display()
+            shown(path.display())
         )),
     }
     .context("cannot open the output")

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use lob_metrics::shown;
 use lob_synth::{Mess, MessyFile, Schema, SynthConfig};
 
 use crate::interrupt;
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     });
     let written = write(&config, mess.as_ref(), args)?;
     for (path, records) in written.iter().filter(|_| !quiet) {
-        eprintln!("wrote {records} records to {}", path.display());
+        eprintln!("wrote {records} records to {}", shown(path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -97,7 +98,8 @@ fn write(config: &SynthConfig, mess: Option<&Mess>, args: &Args) -> Result<Vec<(
             None => (out.to_owned(), lob_synth::write_file_until(config, out, &stop)?.records),
         }]);
     }
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make `{}`", out.display()))?;
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("cannot make `{}`", shown(out.display())))?;
     Ok(match mess {
         Some(mess) => {
             let files = lob_synth::write_messy_sessions(config, mess, out, &stop)?;

@@ -14,7 +14,7 @@ use lob_contrastive::{
     CheckpointPlan, Collective, Ended, Metrics, ModelFile, Prepared, RunOptions, StepReport,
     TrainConfig, TrainOutcome, prepare, train_with,
 };
-use lob_metrics::{Summary, Unit};
+use lob_metrics::{Summary, Unit, shown};
 use lob_ranks::TcpRanks;
 
 use super::windows::Source;
@@ -156,7 +156,7 @@ fn fit(
             Unit::Seconds.format(report.eta_s.round())
         ));
         if let Some(metrics) = &report.metrics {
-            let (loss, top1) = (shown(metrics.loss.into()), shown(metrics.top1));
+            let (loss, top1) = (figure(metrics.loss.into()), figure(metrics.top1));
             let alarm = metrics.collapse.as_ref().map(|why| format!("; COLLAPSE: {why}"));
             bar.println(format!(
                 "step {}: {evaluated} loss {loss}, top-1 {top1}, effective rank {:.1}{}",
@@ -273,14 +273,14 @@ fn tail(losses: &[f32], first: bool) -> Option<f64> {
 }
 
 /// A figure, or that there is none.
-fn shown(value: f64) -> String {
+fn figure(value: f64) -> String {
     if value.is_nan() { "not measured".to_owned() } else { format!("{value:.3}") }
 }
 
 /// The figures of the last evaluation. A loss without negatives, or of the windows that were
 /// trained on, is no validation.
 fn evaluation(metrics: &Metrics, has_validation: bool) -> String {
-    let [loss, top1, top5] = [metrics.loss.into(), metrics.top1, metrics.top5].map(shown);
+    let [loss, top1, top5] = [metrics.loss.into(), metrics.top1, metrics.top5].map(figure);
     match (has_validation, metrics.loss.is_nan()) {
         (true, false) => format!("validation {loss}, top-1 {top1}, top-5 {top5}"),
         (true, true) => "validation not measured: no pair of a batch is a negative of another; \
@@ -315,7 +315,7 @@ fn print(outcome: &TrainOutcome, has_validation: bool, path: Option<&PathBuf>) -
         ))?,
     }
     match path {
-        Some(path) => output::print_line(&format!("{}", path.display())),
+        Some(path) => output::print_line(&format!("{}", shown(path.display()))),
         None => output::print_line("not saved: give --checkpoint DIR or --out FILE"),
     }
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lob_convert::VerifyReport;
+use lob_convert::{Defect, DefectKind, VerifyReport};
+use lob_metrics::shown;
 
-use crate::output;
+use crate::{interrupt, output};
 
 /// Look for damage in DBN files: truncation, bad frames, impossible records, odd books
 #[derive(clap::Args)]
@@ -26,10 +27,11 @@ pub(crate) struct Args {
 const INSTRUMENTS_SHOWN: usize = 20;
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    interrupt::watch();
     let mut reports = Vec::new();
     let mut is_sound = true;
     for file in &args.files {
-        let report = lob_convert::verify(file)?;
+        let report = lob_convert::verify_with(file, &interrupt::Stop)?;
         is_sound &= report.is_sound();
         if !args.json {
             print(&report)?;
@@ -46,7 +48,7 @@ fn print(report: &VerifyReport) -> Result<()> {
     let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
     output::print_line(&format!(
         "{verdict:<8}{}: {} records, {} book updates, schema {}",
-        report.path.display(),
+        shown(report.path.display()),
         report.records,
         report.updates,
         report.schema.as_deref().unwrap_or("unknown"),
@@ -55,18 +57,22 @@ fn print(report: &VerifyReport) -> Result<()> {
         let record = defect.record_index.map_or(String::new(), |n| format!(", record {n}"));
         output::print_line(&format!(
             "        byte {}{record}: {}",
-            defect.byte_offset, defect.message
+            defect.byte_offset,
+            message(defect)
         ))?;
     }
     if report.defects_unlisted > 0 {
         output::print_line(&format!("        and {} more", report.defects_unlisted))?;
     }
     for count in report.instruments.iter().take(INSTRUMENTS_SHOWN) {
-        output::print_line(&format!("        {count}"))?;
+        output::print_line(&format!("        {}", shown(count)))?;
     }
     if report.instruments.len() > INSTRUMENTS_SHOWN {
         let more = report.instruments.len() - INSTRUMENTS_SHOWN;
         output::print_line(&format!("        and {more} more instruments; --json lists all"))?;
+    }
+    for (kind, n) in &report.skipped {
+        output::print_line(&format!("        skipped {n}: {kind}"))?;
     }
     let o = &report.oddities;
     let odd = [
@@ -80,9 +86,21 @@ fn print(report: &VerifyReport) -> Result<()> {
         ("sequence gaps", o.sequence_gaps),
         ("MAYBE_BAD_BOOK records", o.maybe_bad_book),
         ("BAD_TS_RECV records", o.bad_ts_recv),
+        ("cancels of unknown orders", o.unknown_cancels),
+        ("modifies of unknown orders", o.unknown_modifies),
+        ("adds of orders that rest already", o.duplicate_adds),
+        ("cancels of more than an order has", o.oversized_cancels),
     ];
     for (name, n) in odd.into_iter().filter(|(_, n)| *n > 0) {
         output::print_line(&format!("        {n} {name}"))?;
     }
     Ok(())
+}
+
+/// What is wrong, on one line where it quotes symbols.
+fn message(defect: &Defect) -> String {
+    match defect.kind {
+        DefectKind::Mapping => shown(&defect.message).to_string(),
+        _ => output::in_lines(&defect.message),
+    }
 }

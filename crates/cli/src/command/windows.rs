@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use lob_contrastive::{InputSpec, ModelFile, PrepareOptions, Prepared, SignalKind, prepare};
+use lob_metrics::shown;
 
 /// A store, or signals made on the spot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(crate) fn open_for(model: &ModelFile, source: &Source) -> Result<Prepared> {
         }
         (InputSpec::Signals { .. }, Source::Store(path)) => bail!(
             "the model was trained on generated signals, `{}` is a store\nhint: use generated:KIND",
-            path.display()
+            shown(path.display())
         ),
         (_, Source::Generated(kind)) => {
             bail!("the model was trained on a store, not on signals such as generated:{kind}")

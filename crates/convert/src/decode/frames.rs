@@ -12,6 +12,8 @@ pub(crate) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const SKIPPABLE: u32 = 0x184D_2A50;
 const MAX_HEADER_BYTES: u64 = 14;
 const BUFFER_BYTES: usize = 4096;
+/// The format has room for windows of terabytes; compressors end at `--long=31`.
+const WINDOW_KNOWN_MAX: u64 = 1 << 31;
 
 /// How a file of frames ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,8 @@ pub(crate) enum FramesEnd {
     Cut { frame_offset: u64 },
     /// With bytes from this one on that are no frame.
     Trailing { byte_offset: u64 },
-    /// With a block of the reserved type: the frame that starts here is damaged.
+    /// With a block of the reserved type, or a window that no compressor makes: the frame that
+    /// starts here is damaged.
     Damaged { frame_offset: u64 },
 }
 
@@ -33,6 +36,8 @@ pub(crate) struct Frames {
     pub(crate) whole: u64,
     /// Those of them without a content checksum.
     pub(crate) unchecked: u64,
+    /// The first frame of the widest window: its offset, and the memory decompressing it takes.
+    pub(crate) widest: Option<(u64, u64)>,
     pub(crate) end: FramesEnd,
     /// Length of the file in bytes.
     pub(crate) file_bytes: u64,
@@ -42,12 +47,22 @@ pub(crate) struct Frames {
 pub(crate) fn walk_frames<F: Read + Seek>(mut file: F) -> io::Result<Frames> {
     let file_bytes = file.seek(io::SeekFrom::End(0))?;
     file.rewind()?;
-    let mut walk =
-        Walk { reader: BufReader::with_capacity(BUFFER_BYTES, file), pos: 0, file_bytes };
-    let mut frames = Frames { whole: 0, unchecked: 0, end: FramesEnd::Whole, file_bytes };
+    let mut walk = Walk {
+        reader: BufReader::with_capacity(BUFFER_BYTES, file),
+        pos: 0,
+        file_bytes,
+        window: 0,
+    };
+    let (widest, end) = (None, FramesEnd::Whole);
+    let mut frames = Frames { whole: 0, unchecked: 0, widest, end, file_bytes };
     while walk.pos < file_bytes {
         let frame_offset = walk.pos;
-        match walk.frame()? {
+        let step = walk.frame()?;
+        let window = std::mem::take(&mut walk.window);
+        if window > frames.widest.map_or(0, |(_, widest)| widest) {
+            frames.widest = Some((frame_offset, window));
+        }
+        match step {
             Step::Data { has_checksum } => {
                 frames.whole += 1;
                 frames.unchecked += u64::from(!has_checksum);
@@ -82,6 +97,8 @@ struct Walk<F> {
     reader: BufReader<F>,
     pos: u64,
     file_bytes: u64,
+    /// Of the frame at hand, in bytes; 0 where its header says none.
+    window: u64,
 }
 
 impl<F: Read + Seek> Walk<F> {
@@ -127,7 +144,17 @@ impl<F: Read + Seek> Walk<F> {
             return Ok(Step::Foreign);
         }
         let Some(descriptor) = self.take(1)? else { return Ok(Step::Cut) };
-        if !self.skip(header_bytes(descriptor))? {
+        let mut left = header_bytes(descriptor);
+        if descriptor >> 5 & 1 == 0 {
+            let Some(window) = self.take(1)? else { return Ok(Step::Cut) };
+            self.window = window_bytes(window);
+            left -= 1;
+        }
+        if self.window > WINDOW_KNOWN_MAX {
+            self.window = 0;
+            return Ok(Step::Damaged);
+        }
+        if !self.skip(left)? {
             return Ok(Step::Cut);
         }
         self.blocks(descriptor & 4 != 0)
@@ -152,6 +179,12 @@ impl<F: Read + Seek> Walk<F> {
             }
         }
     }
+}
+
+/// The window that a descriptor stands for: a power of two and some eighths of it.
+fn window_bytes(descriptor: u64) -> u64 {
+    let base = 1 << (10 + (descriptor >> 3));
+    base + base / 8 * (descriptor & 7)
 }
 
 /// Bytes of the frame header after its descriptor: window, dictionary id and content size.
@@ -190,16 +223,36 @@ mod tests {
         let content: Vec<u8> =
             (0..500_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
         let one = frame(&content, true);
-        assert_eq!(
-            walk(&one),
-            Frames { whole: 1, unchecked: 0, end: FramesEnd::Whole, file_bytes: one.len() as u64 }
-        );
+        let frames = walk(&one);
+        assert_eq!((frames.whole, frames.unchecked, frames.end), (1, 0, FramesEnd::Whole));
+        assert_eq!(frames.file_bytes, one.len() as u64);
         // A run of one byte, a skippable frame of three bytes, an empty frame.
         let mut many = [one, frame(&[7; 1 << 20], false)].concat();
         many.extend([0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]);
         many.extend(frame(&[], true));
         let frames = walk(&many);
         assert_eq!((frames.whole, frames.unchecked, frames.end), (3, 1, FramesEnd::Whole));
+    }
+
+    #[test]
+    fn windows_are_those_of_the_compressor() {
+        for log in [10, 17, 27, 28] {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.write_all(b"content").unwrap();
+            let first = frame(b"before", true);
+            let bytes = [first.clone(), encoder.finish().unwrap()].concat();
+            let widest = walk(&bytes).widest.unwrap();
+            let of_first = walk(&first).widest.map_or(0, |(_, window)| window);
+            if 1 << log > of_first {
+                assert_eq!(widest, (first.len() as u64, 1 << log), "--long={log}");
+            }
+        }
+        assert_eq!((window_bytes(21 << 3), window_bytes(7)), (1 << 31, 1024 + 7 * 128));
+        // The largest that the format can say is nobody's.
+        let mut damaged = frame(b"content", true);
+        damaged[5] = 0xFF;
+        assert_eq!(walk(&damaged).end, FramesEnd::Damaged { frame_offset: 0 });
     }
 
     #[test]

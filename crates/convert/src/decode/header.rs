@@ -1,20 +1,32 @@
 //! The DBN header: magic, version, and the metadata block.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use dbn::{
     Metadata, Schema, VersionUpgradePolicy,
     decode::dbn::{MetadataDecoder, fsm::DbnFsm},
+    rtype,
 };
 
-use super::source::read_full;
-use crate::ConvertError;
+use super::{
+    foreign::start_of,
+    source::{Source, read_full},
+};
+use crate::{ConvertError, input_file::InputFile};
 
 /// Magic, version and length of the metadata block.
 const PRELUDE_BYTES: usize = 8;
-/// Longest metadata block read: a day of every symbol of the largest venues needs some 200 MiB
-/// less than this, and a damaged length must not take all memory.
-const MAX_METADATA_BYTES: usize = 1 << 28;
+/// Longest metadata block read: a day of every symbol of the largest venues needs less, and a
+/// damaged length must not take all memory.
+const MAX_METADATA_BYTES: u64 = 1 << 28;
+/// What compressed metadata may grow to: this much, and so many bytes for each one of the file. A
+/// table of symbols shrinks to a tenth or a twentieth; one of zeros to a ten-thousandth.
+const FREE_METADATA_BYTES: u64 = 1 << 23;
+const METADATA_RATIO_MAX: u64 = 64;
+/// Where versions 2 and 3 tell the bytes of a symbol, behind the prelude, and the fewest that any
+/// version has: the memory that a list of symbols takes follows from them.
+const SYMBOL_BYTES_AT: usize = PRELUDE_BYTES + 45;
+const MIN_SYMBOL_BYTES: usize = dbn::v1::SYMBOL_CSTR_LEN;
 const VERSIONS: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// A header, and the number of bytes it took.
@@ -25,7 +37,9 @@ pub(crate) struct Header {
 }
 
 /// Reads the header from the start of the decoded stream.
-pub(crate) fn read_header(path: &Path, reader: &mut impl Read) -> Result<Header, ConvertError> {
+pub(crate) fn read_header(input: &InputFile, reader: &mut Source) -> Result<Header, ConvertError> {
+    let path = input.path();
+    let is_compressed = reader.is_compressed();
     let cut = |at: usize| ConvertError::Truncated {
         path: path.to_owned(),
         what: "the header ends".to_owned(),
@@ -40,24 +54,50 @@ pub(crate) fn read_header(path: &Path, reader: &mut impl Read) -> Result<Header,
     fill(&mut block, 0)?;
     let version = block[3];
     if &block[..3] != b"DBN" {
-        let found = format!("its content starts with `{}`", block.escape_ascii());
+        let found = format!("decompressed, {}", start_of(&block));
         return Err(ConvertError::NotDbn { path: path.to_owned(), found });
     }
     if !VERSIONS.contains(&version) {
         return Err(ConvertError::Version { path: path.to_owned(), found: version });
     }
-    let length = u32::from_le_bytes([block[4], block[5], block[6], block[7]]) as usize;
-    if length > MAX_METADATA_BYTES {
-        let what = format!("metadata of {length} bytes, at most {MAX_METADATA_BYTES} are accepted");
-        let source = dbn::Error::Decode(what);
-        return Err(ConvertError::Metadata { path: path.to_owned(), source });
+    let length = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+    if !is_compressed && u64::from(length) > input.bytes().saturating_sub(PRELUDE_BYTES as u64) {
+        return Err(cut(usize::try_from(input.bytes()).unwrap_or(usize::MAX)));
     }
-    block.resize(PRELUDE_BYTES + length, 0);
+    check_length(path, length.into(), is_compressed.then_some(input.bytes()))?;
+    block.resize(PRELUDE_BYTES + length as usize, 0);
     fill(&mut block[PRELUDE_BYTES..], PRELUDE_BYTES)?;
+    if version > 1
+        && let Some(bytes) = block.get(SYMBOL_BYTES_AT..SYMBOL_BYTES_AT + 2)
+        && usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) < MIN_SYMBOL_BYTES
+    {
+        let found = u16::from_le_bytes([bytes[0], bytes[1]]);
+        let what = format!("symbols of {found} bytes, expected {}", dbn::SYMBOL_CSTR_LEN);
+        return Err(damaged(path, what));
+    }
     let metadata = MetadataDecoder::with_upgrade_policy(&block[..], VersionUpgradePolicy::AsIs)
         .decode()
         .map_err(|source| ConvertError::Metadata { path: path.to_owned(), source })?;
     Ok(Header { metadata, bytes: block.len() as u64 })
+}
+
+/// Whether metadata of this length is read, of a raw file or of a compressed one of `file_bytes`.
+fn check_length(path: &Path, length: u64, file_bytes: Option<u64>) -> Result<(), ConvertError> {
+    if length > MAX_METADATA_BYTES {
+        let what = format!("metadata of {length} bytes, at most {MAX_METADATA_BYTES} are accepted");
+        return Err(damaged(path, what));
+    }
+    let Some(file_bytes) = file_bytes else { return Ok(()) };
+    let most = FREE_METADATA_BYTES.saturating_add(file_bytes.saturating_mul(METADATA_RATIO_MAX));
+    if length > most {
+        let path = path.to_owned();
+        return Err(ConvertError::MetadataLength { path, length, file_bytes, most });
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, what: String) -> ConvertError {
+    ConvertError::Metadata { path: path.to_owned(), source: dbn::Error::Decode(what) }
 }
 
 /// A state machine that frames the records after this header.
@@ -92,6 +132,14 @@ impl BookSchema {
         match self {
             Self::Mbp10 => "mbp-10",
             Self::Mbo => "mbo",
+        }
+    }
+
+    /// The type byte of its records.
+    pub(crate) const fn rtype(self) -> u8 {
+        match self {
+            Self::Mbp10 => rtype::MBP_10,
+            Self::Mbo => rtype::MBO,
         }
     }
 }

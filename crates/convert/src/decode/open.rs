@@ -7,12 +7,13 @@ use lob_book::Replayer;
 use rustc_hash::FxHashMap;
 
 use super::{
-    BUFFER_BYTES, BookSchema, Header, RecordStream, Source, StreamCounts, book_schema,
-    framing::Framing, header::record_fsm, read_header,
+    BUFFER_BYTES, BookSchema, Header, RecordLengths, RecordStream, Source, StreamCounts,
+    book_schema, framing::Framing, header::record_fsm, read_header,
 };
 use crate::{
-    ConvertError, InputHash,
+    ConvertError, InputHash, Progress,
     increments::Increments,
+    input_file::InputFile,
     inputs::folder_symbols,
     instruments::Instruments,
     symbols::{SymbolMap, of_header},
@@ -64,26 +65,41 @@ impl RecordStream {
         hash: InputHash,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, ConvertError> {
-        let mut source = Source::open(path, hash)?;
-        let header = read_header(path, &mut source)?;
+        let input = InputFile::open(path)?;
+        let mut source = Source::new(&input, hash)?;
+        let header = read_header(&input, &mut source)?;
         let schema = book_schema(path, &header.metadata)?;
         let symbols = of_header(&header.metadata, is_cancelled)?;
-        Self::new(path, source, header, schema, symbols)
+        Self::new(input, source, header, schema, symbols)
+    }
+
+    /// The file once more, from its start and without the hash, which must be the same still: for
+    /// readers that need two passes.
+    ///
+    /// # Errors
+    /// As [`open_cancellable`](Self::open_cancellable), and the file is another one than this
+    /// stream's.
+    pub fn open_again(&self, is_cancelled: &dyn Fn() -> bool) -> Result<Self, ConvertError> {
+        let again = Self::open_cancellable(self.path(), is_cancelled)?;
+        again.input.check_same(&self.input)?;
+        Ok(again)
     }
 
     fn new(
-        path: &Path,
+        input: InputFile,
         source: Source,
         header: Header,
         schema: Option<BookSchema>,
         symbols: SymbolMap,
     ) -> Result<Self, ConvertError> {
+        let fsm = record_fsm(input.path(), &header.metadata, BUFFER_BYTES)?;
         Ok(Self {
-            path: path.to_owned(),
+            input,
             source,
+            lengths: RecordLengths::of(&header.metadata),
             instruments: Instruments::new(symbols, None),
             schema,
-            fsm: record_fsm(path, &header.metadata, BUFFER_BYTES)?,
+            fsm,
             framing: Framing::default(),
             replayer: Replayer::new(),
             replayed: Mbp10Msg::default(),
@@ -96,9 +112,13 @@ impl RecordStream {
     }
 
     /// The price increments in a file of definition records, read to its end.
-    pub(crate) fn increments(path: &Path) -> Result<Increments, ConvertError> {
-        let mut source = Source::open(path, InputHash::None)?;
-        let mut header = read_header(path, &mut source)?;
+    pub(crate) fn increments(
+        path: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Increments, ConvertError> {
+        let input = InputFile::open(path)?;
+        let mut source = Source::new(&input, InputHash::None)?;
+        let mut header = read_header(&input, &mut source)?;
         match header.metadata.schema.take() {
             // Without a schema of books, records of any kind are read and counted.
             None | Some(Schema::Definition) => {}
@@ -107,8 +127,8 @@ impl RecordStream {
                 return Err(ConvertError::NotDefinitions { path, found });
             }
         }
-        let mut stream = Self::new(path, source, header, None, SymbolMap::default())?;
-        while stream.next()?.is_some() {}
+        let mut stream = Self::new(input, source, header, None, SymbolMap::default())?;
+        while stream.next_unless_stopped(progress)?.is_some() {}
         Ok(stream.instruments.increments)
     }
 
@@ -124,7 +144,8 @@ impl RecordStream {
     /// # Errors
     /// The system gives no thread.
     pub fn read_ahead(self) -> Result<Self, ConvertError> {
-        let source = self.source.ahead().map_err(ConvertError::io(&self.path, "read ahead in"))?;
+        let source =
+            self.source.ahead().map_err(ConvertError::io(self.input.path(), "read ahead in"))?;
         Ok(Self { source, ..self })
     }
 }

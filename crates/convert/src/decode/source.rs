@@ -2,21 +2,29 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek},
+    io::{self, BufReader, Read},
     path::Path,
+    sync::Arc,
 };
 
 use super::{
     ahead::Ahead,
+    foreign::{foreign_format, start_of},
     frames::{Frames, FramesEnd, ZSTD_MAGIC, walk_frames},
 };
 use crate::{
     ConvertError, InputHash,
     hash::{ContentHash, Hasher},
+    input_file::InputFile,
 };
 
 /// Compressed bytes are read in pieces of this size.
 const READ_BYTES: usize = 1 << 18;
+/// First bytes looked at to tell what a file is.
+const HEAD_BYTES: usize = 64;
+/// Largest window of a frame, the memory that decompressing it takes: that of `zstd --long=28`. A
+/// frame of a few bytes may ask for more than a machine has.
+pub(crate) const WINDOW_MAX: u64 = 1 << 28;
 
 /// Bytes of a file, counted and hashed on their way.
 #[derive(Debug)]
@@ -43,33 +51,35 @@ impl<R: Read> Read for HashRead<R> {
 
 /// The decoded bytes of a DBN file.
 pub(crate) enum Source {
-    Raw(HashRead<File>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<HashRead<File>>>>),
+    Raw(HashRead<Arc<File>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<HashRead<Arc<File>>>>>),
     /// Any of the two, read by another thread.
     Ahead(Box<Ahead>),
 }
 
 impl Source {
-    /// Opens a file and tells its kind by its first bytes, whatever its name.
-    pub(crate) fn open(path: &Path, hash: InputHash) -> Result<Self, ConvertError> {
-        Self::open_checked(path, hash, true)
+    /// Reads a file, whose kind is told by its first bytes, whatever its name.
+    pub(crate) fn new(input: &InputFile, hash: InputHash) -> Result<Self, ConvertError> {
+        Self::checked(input, hash, true)
     }
 
-    /// Opens a file whatever its frames look like, for a reader that reports all there is.
-    pub(crate) fn open_unchecked(path: &Path) -> Result<Self, ConvertError> {
-        Self::open_checked(path, InputHash::None, false)
+    /// Reads a file whatever its frames look like, for a reader that reports all there is.
+    pub(crate) fn unchecked(input: &InputFile) -> Result<Self, ConvertError> {
+        Self::checked(input, InputHash::None, false)
     }
 
-    fn open_checked(path: &Path, hash: InputHash, is_walked: bool) -> Result<Self, ConvertError> {
-        let mut file = File::open(path).map_err(ConvertError::io(path, "open"))?;
-        let mut magic = [0; 4];
-        let n = read_full(&mut file, &mut magic).map_err(ConvertError::io(path, "read"))?;
-        file.rewind().map_err(ConvertError::io(path, "rewind"))?;
-        if magic == ZSTD_MAGIC || is_skippable(magic) {
-            return Self::open_zstd(path, file, hash, is_walked);
+    fn checked(input: &InputFile, hash: InputHash, is_walked: bool) -> Result<Self, ConvertError> {
+        let path = input.path();
+        let head = read_head(input)?;
+        if is_frames(&head) {
+            if let Some(found) = foreign_format(&head) {
+                return Err(ConvertError::NotDbn { path: path.to_owned(), found });
+            }
+            return Self::zstd(input, hash, is_walked);
         }
-        if n < 4 && (magic.starts_with(&ZSTD_MAGIC[..n]) || b"DBN".starts_with(&magic[..n.min(3)]))
-        {
+        let magic = &head[..head.len().min(4)];
+        let n = magic.len();
+        if n < 4 && (ZSTD_MAGIC.starts_with(magic) || b"DBN".starts_with(&magic[..n.min(3)])) {
             let what = if n == 0 { "empty file".to_owned() } else { "header".to_owned() };
             return Err(ConvertError::Truncated {
                 path: path.to_owned(),
@@ -79,29 +89,31 @@ impl Source {
             });
         }
         if !magic.starts_with(b"DBN") {
-            let found = format!("it starts with `{}`", magic[..n].escape_ascii());
-            return Err(ConvertError::NotDbn { path: path.to_owned(), found });
+            return Err(ConvertError::NotDbn { path: path.to_owned(), found: start_of(&head) });
         }
-        Ok(Self::Raw(HashRead::new(file, hash)))
+        Ok(Self::Raw(HashRead::new(input.reader()?, hash)))
     }
 
-    fn open_zstd(
-        path: &Path,
-        mut file: File,
-        hash: InputHash,
-        is_walked: bool,
-    ) -> Result<Self, ConvertError> {
-        if is_walked {
-            let frames = walk_frames(&mut file).map_err(ConvertError::io(path, "read"))?;
-            if let Some(error) = frames_error(path, &frames) {
-                return Err(error);
-            }
+    fn zstd(input: &InputFile, hash: InputHash, is_walked: bool) -> Result<Self, ConvertError> {
+        let path = input.path();
+        let frames = walk_frames(input.reader()?).map_err(ConvertError::io(path, "read"))?;
+        if let Some((byte_offset, window)) = frames.widest.filter(|(_, w)| *w > WINDOW_MAX) {
+            return Err(ConvertError::Window {
+                path: path.to_owned(),
+                byte_offset,
+                window,
+                limit: WINDOW_MAX,
+                log: window.next_power_of_two().ilog2(),
+            });
         }
-        file.rewind().map_err(ConvertError::io(path, "rewind"))?;
-        let hashed = HashRead::new(file, hash);
+        if is_walked && let Some(error) = frames_error(path, &frames) {
+            return Err(error);
+        }
+        let hashed = HashRead::new(input.reader()?, hash);
         let buffered = BufReader::with_capacity(READ_BYTES, hashed);
-        let decoder = zstd::stream::read::Decoder::with_buffer(buffered)
-            .map_err(ConvertError::io(path, "decompress"))?;
+        let decompress = |error| ConvertError::io(path, "decompress")(error);
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(decompress)?;
+        decoder.window_log_max(WINDOW_MAX.ilog2()).map_err(decompress)?;
         Ok(Self::Zstd(Box::new(decoder)))
     }
 
@@ -174,8 +186,18 @@ fn frames_error(path: &Path, frames: &Frames) -> Option<ConvertError> {
     }
 }
 
-fn is_skippable(magic: [u8; 4]) -> bool {
-    matches!(magic, [0x50..=0x5F, 0x2A, 0x4D, 0x18])
+/// The first bytes of a file.
+pub(crate) fn read_head(input: &InputFile) -> Result<Vec<u8>, ConvertError> {
+    let mut head = vec![0; HEAD_BYTES];
+    let n = read_full(&mut input.reader()?, &mut head)
+        .map_err(ConvertError::io(input.path(), "read"))?;
+    head.truncate(n);
+    Ok(head)
+}
+
+/// Whether a file consists of Zstandard frames; the first may be one to be skipped.
+pub(crate) fn is_frames(head: &[u8]) -> bool {
+    head.starts_with(&ZSTD_MAGIC) || matches!(head, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
 }
 
 /// Reads until `buf` is full or the input ends; returns the number of bytes.

@@ -18,7 +18,12 @@ impl RecordStream {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.input.path()
+    }
+
+    /// Bytes of the file when it was opened.
+    pub(crate) fn input_bytes(&self) -> u64 {
+        self.input.bytes()
     }
 
     /// The header's metadata.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use lob_metrics::shown;
 use serde::Serialize;
 
 use crate::{ConvertError, journal, out_dir::journals};
@@ -27,7 +28,10 @@ pub(super) fn read(root: &Path) -> Result<(Vec<JournalInspection>, Vec<String>),
         let lines = match journal::parse(&path, &bytes) {
             Ok((lines, whole_bytes)) => {
                 if whole_bytes < bytes.len() as u64 {
-                    health.push(format!("`{}` ends in half a line: a killed run", path.display()));
+                    health.push(format!(
+                        "`{}` ends in half a line: a killed run",
+                        shown(path.display())
+                    ));
                 }
                 lines
             }

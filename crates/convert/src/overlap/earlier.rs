@@ -8,11 +8,10 @@ use std::{
 use lob_store::{BinFile, read_tick_meta};
 
 use super::{Node, bytes, header::Promise, profile::Profile};
-use crate::InputHash;
 use crate::{
-    ConvertError,
+    ConvertError, InputHash, Progress,
     day::{DAY_NS, days_of_date},
-    hash::hash_file,
+    input_file::InputFile,
     inputs::Input,
     summary::{InputOutcome, OutputSummary},
 };
@@ -87,7 +86,11 @@ fn is_near(output: &OutputSummary, promise: &Promise) -> bool {
 }
 
 /// Whether an input is, byte for byte, the file an earlier run converted.
-pub(super) fn is_same_file(input: &Input, outcome: &InputOutcome) -> Result<bool, ConvertError> {
+pub(super) fn is_same_file(
+    input: &Input,
+    outcome: &InputOutcome,
+    progress: &dyn Progress,
+) -> Result<bool, ConvertError> {
     if input.bytes != outcome.input.bytes {
         return Ok(false);
     }
@@ -96,7 +99,7 @@ pub(super) fn is_same_file(input: &Input, outcome: &InputOutcome) -> Result<bool
         (None, Some(_)) => InputHash::Xxh3,
         (None, None) => return Ok(false),
     };
-    let hash = hash_file(&input.path, kind)?;
+    let hash = InputFile::open(&input.path)?.hash(kind, &|| progress.is_cancelled())?;
     Ok((hash.sha256, hash.xxh3) == (outcome.input.sha256.clone(), outcome.input.xxh3.clone()))
 }
 

@@ -7,6 +7,7 @@ use dbn::{Metadata, SType, Schema};
 use crate::{
     ConvertConfig, InputHash,
     decode::{Source, read_header},
+    input_file::InputFile,
 };
 
 /// Dataset, time and instruments of an input, by its header alone.
@@ -23,8 +24,9 @@ pub(super) struct Promise {
 impl Promise {
     /// Reads the header. `None` for what is no file of books: its conversion says why.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let mut source = Source::open(path, InputHash::None).ok()?;
-        let metadata = read_header(path, &mut source).ok()?.metadata;
+        let input = InputFile::open(path).ok()?;
+        let mut source = Source::new(&input, InputHash::None).ok()?;
+        let metadata = read_header(&input, &mut source).ok()?.metadata;
         matches!(metadata.schema, None | Some(Schema::Mbo | Schema::Mbp10))
             .then(|| Self::of(&metadata))
     }

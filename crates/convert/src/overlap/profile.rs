@@ -16,6 +16,7 @@ use crate::{
     BookSchema, ConvertError, InputHash, Progress,
     day::DAY_NS,
     decode::{Source, read_header},
+    input_file::InputFile,
 };
 
 const READ_BYTES: usize = 1 << 18;
@@ -230,8 +231,9 @@ fn each_record(
     progress: &dyn Progress,
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), ConvertError> {
-    let mut source = Source::open(path, InputHash::None)?;
-    read_header(path, &mut source)?;
+    let input = InputFile::open(path)?;
+    let mut source = Source::new(&input, InputHash::None)?;
+    read_header(&input, &mut source)?;
     let mut buf = vec![0; READ_BYTES];
     let mut filled = 0;
     loop {
@@ -259,6 +261,7 @@ fn each_record(
         buf.copy_within(at..filled, 0);
         filled -= at;
         if n == 0 {
+            input.check()?;
             return if filled == 0 { Ok(()) } else { Err(damaged(path)) };
         }
     }

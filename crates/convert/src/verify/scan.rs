@@ -1,58 +1,25 @@
 //! Record after record, over damaged ones where a sound one can be found behind them.
 
-use std::{collections::HashMap, io::Read};
+use std::collections::HashMap;
 
-use dbn::{Action, FlagSet, MboMsg, RecordHeader, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype};
+use dbn::{
+    Action, FlagSet, HasRType, MboMsg, OhlcvMsg, RecordHeader, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype,
+};
 use lob_book::Replayer;
 
-use super::{Defect, DefectKind, InstrumentCount, OffsetIn, VerifyReport, resync::find_record};
+use super::{
+    Defect, DefectKind, InstrumentCount, OffsetIn, VerifyReport,
+    resync::{CHAIN_BYTES, find_record, near_record},
+    window::Window,
+};
 use crate::decode::{
-    BookSchema, Header, RecordKind, Source, classify_header, expected_bytes, rtype_name,
+    BookSchema, Header, RecordKind, RecordLengths, Source, bar_fault, is_companion, rtype_name,
 };
 use crate::instruments::{At, Instruments};
+use crate::{ConvertError, Progress};
 
-/// Bytes read at once.
-const READ_BYTES: usize = 1 << 18;
-/// How far behind a damaged record the next sound one is looked for; kept buffered.
-pub(super) const LOOKAHEAD_BYTES: usize = 1 << 16;
 /// Length byte, type byte, publisher, instrument, exchange time.
 pub(super) const HEADER_BYTES: usize = 16;
-
-/// The undecoded rest of the stream, with some bytes at hand.
-struct Window<'a> {
-    source: &'a mut Source,
-    buffer: Vec<u8>,
-    start: usize,
-    /// Position of `buffer[start]` in the decoded stream.
-    offset: u64,
-    end: Option<std::io::Result<()>>,
-}
-
-impl Window<'_> {
-    /// At least `LOOKAHEAD_BYTES`, or all there is.
-    fn fill(&mut self) -> &[u8] {
-        while self.end.is_none() && self.buffer.len() - self.start < LOOKAHEAD_BYTES {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            let filled = self.buffer.len();
-            self.buffer.resize(filled + READ_BYTES, 0);
-            let (n, end) = match self.source.read(&mut self.buffer[filled..]) {
-                Ok(0) => (0, Some(Ok(()))),
-                Ok(n) => (n, None),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (0, None),
-                Err(error) => (0, Some(Err(error))),
-            };
-            self.buffer.truncate(filled + n);
-            self.end = end;
-        }
-        &self.buffer[self.start..]
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        self.start += bytes;
-        self.offset += bytes as u64;
-    }
-}
 
 /// What was seen last, to tell what goes backwards.
 #[derive(Default)]
@@ -74,10 +41,14 @@ struct Counts {
 
 struct Scan<'a> {
     report: &'a mut VerifyReport,
+    /// A damaged place behind which no sound record was found yet, and the bytes passed over.
+    lost: Option<(Defect, u64)>,
+    /// Bytes to pass over before the next record.
+    ahead: u64,
     schema: Option<BookSchema>,
     /// Whether the header names the schema, so that others do not belong.
     is_pure: bool,
-    ts_out: bool,
+    lengths: RecordLengths,
     version: u8,
     instruments: Instruments,
     replayer: Replayer,
@@ -91,14 +62,16 @@ pub(super) fn scan_records(
     schema: Option<BookSchema>,
     instruments: Instruments,
     report: &mut VerifyReport,
-) {
-    let mut window =
-        Window { source, buffer: Vec::new(), start: 0, offset: header.bytes, end: None };
+    progress: &dyn Progress,
+) -> Result<(), ConvertError> {
+    let mut window = Window::new(source, header.bytes);
     let mut scan = Scan {
         report,
+        lost: None,
+        ahead: 0,
         schema,
         is_pure: schema.is_some(),
-        ts_out: header.metadata.ts_out,
+        lengths: RecordLengths::of(&header.metadata),
         version: header.metadata.version,
         instruments,
         replayer: Replayer::new(),
@@ -106,13 +79,15 @@ pub(super) fn scan_records(
     };
     loop {
         let offset = window.offset;
-        let bytes = window.fill();
+        let (bytes, is_all) = window.fill(progress)?;
         if bytes.is_empty() {
             break;
         }
-        let step = scan.step(bytes, offset);
+        let step = scan.step(bytes, is_all, offset);
         window.skip(step);
     }
+    scan.settle(None);
+    scan.count_replay();
     scan.report.instruments = scan.counts();
     if let Some(Err(error)) = window.end {
         let at = window.source.file_bytes();
@@ -133,6 +108,7 @@ pub(super) fn scan_records(
             defect.record_index = Some(records);
         }
     }
+    Ok(())
 }
 
 fn report_has(report: &VerifyReport, kind: DefectKind) -> bool {
@@ -157,8 +133,17 @@ impl Scan<'_> {
         counts
     }
 
-    /// Looks at what starts at `bytes[0]` and returns how far to move on.
-    fn step(&mut self, bytes: &[u8], offset: u64) -> usize {
+    /// Looks at what starts at `bytes[0]` and returns how far to move on. `is_all` says that nothing
+    /// follows these bytes.
+    fn step(&mut self, bytes: &[u8], is_all: bool, offset: u64) -> usize {
+        if self.ahead > 0 {
+            let skipped = bytes.len().min(usize::try_from(self.ahead).unwrap_or(usize::MAX));
+            self.ahead -= skipped as u64;
+            return skipped;
+        }
+        if self.lost.is_some() {
+            return self.search(bytes, is_all, 0);
+        }
         let length = usize::from(bytes[0]) * 4;
         if bytes.len() >= 4 && &bytes[..3] == b"DBN" {
             return self.second_file(bytes, offset);
@@ -175,25 +160,37 @@ impl Scan<'_> {
         }
         let rtype = bytes[1];
         let record = &bytes[..length];
-        match (classify_header(rtype, length, self.ts_out), self.schema) {
+        match (self.lengths.classify(rtype, length), self.schema) {
             (RecordKind::Mbp10, None | Some(BookSchema::Mbp10)) => self.mbp10(record),
             (RecordKind::Mbo, None | Some(BookSchema::Mbo)) => self.mbo(record, offset),
             (RecordKind::Other, _) => self.companion(rtype, record, offset),
             (RecordKind::Mbp10 | RecordKind::Mbo | RecordKind::Market, _) if !self.is_pure => {
+                if let Some(found) = bar(record) {
+                    let found = format!("rtype `{rtype:#04x}` with {found}");
+                    return self.damaged(DefectKind::RecordField, found, bytes, offset);
+                }
                 self.skipped(rtype);
             }
-            (kind, _) => {
-                let is_book = matches!(rtype, rtype::MBP_10 | rtype::MBO);
-                let is_length = kind == RecordKind::Damaged && is_book;
-                let expected = expected_bytes(rtype, self.schema, self.ts_out);
+            _ => {
+                let expected = self.lengths.expected(rtype, self.schema);
                 let found =
                     format!("rtype `{rtype:#04x}` with {length} bytes, expected {expected}");
-                let kind =
-                    if is_length { DefectKind::RecordLength } else { DefectKind::RecordType };
-                return self.damaged(kind, found, bytes, offset);
+                return self.damaged(self.kind_of(rtype, length), found, bytes, offset);
             }
         }
         length
+    }
+
+    /// Whether the length or the type of a damaged record is the likelier damage: one that is as
+    /// long as the file's books has a wrong type.
+    fn kind_of(&self, rtype: u8, length: usize) -> DefectKind {
+        let is_book = matches!(rtype, rtype::MBP_10 | rtype::MBO);
+        let is_usual = self.schema.is_some_and(|schema| self.lengths.usual(schema) == length);
+        if is_book || (is_companion(rtype) && !is_usual) {
+            DefectKind::RecordLength
+        } else {
+            DefectKind::RecordType
+        }
     }
 
     fn defect(&mut self, kind: DefectKind, byte_offset: u64, message: String) {
@@ -209,16 +206,52 @@ impl Scan<'_> {
         });
     }
 
-    /// Reports a damaged record and looks for the next sound one.
+    /// Notes a damaged record and looks for the next sound one.
     fn damaged(&mut self, kind: DefectKind, found: String, bytes: &[u8], offset: u64) -> usize {
-        let next = find_record(bytes, self.schema, self.ts_out);
-        let skipped = next.unwrap_or(bytes.len());
-        let then = match next {
-            Some(_) => format!("reading goes on {skipped} bytes further"),
-            None => format!("no sound record follows in the next {skipped} bytes"),
+        let defect = Defect {
+            kind,
+            byte_offset: offset,
+            offset_in: OffsetIn::Decoded,
+            record_index: Some(self.report.records),
+            message: format!("found {found}"),
+            fatal: true,
         };
-        self.defect(kind, offset, format!("found {found}; {then}"));
+        self.lost = Some((defect, 0));
+        let near = near_record(bytes, self.schema, self.lengths);
+        if let Some(skipped) = near {
+            self.settle(Some(skipped));
+            return skipped;
+        }
+        // Whether these bytes are the last is seen when the search goes on.
+        self.search(bytes, false, 1)
+    }
+
+    /// Looks for a sound record from `from` on, behind a damaged place; returns how far to move on.
+    fn search(&mut self, bytes: &[u8], is_all: bool, from: usize) -> usize {
+        let found = find_record(bytes, from, self.schema, self.lengths);
+        // A record that the bytes at hand hold a part of may be sound.
+        let kept = if is_all { 0 } else { CHAIN_BYTES };
+        let skipped = found.unwrap_or(bytes.len().saturating_sub(kept).max(from));
+        match found {
+            Some(_) => self.settle(Some(skipped)),
+            None => {
+                if let Some((_, passed)) = &mut self.lost {
+                    *passed += skipped as u64;
+                }
+            }
+        }
         skipped
+    }
+
+    /// Reports the damaged place; `found` is how much further a sound record starts.
+    fn settle(&mut self, found: Option<usize>) {
+        let Some((mut defect, passed)) = self.lost.take() else { return };
+        let then = match found {
+            Some(more) => format!("reading goes on {} bytes further", passed + more as u64),
+            None => format!("no sound record follows in the {passed} bytes to the end"),
+        };
+        defect.message = format!("{}; {then}", defect.message);
+        self.report.add(defect);
     }
 
     /// A header inside the stream: the records behind it are read on.
@@ -228,10 +261,19 @@ impl Scan<'_> {
             offset,
             "a second DBN file begins here; convert the files one by one".to_owned(),
         );
-        let length = bytes.get(4..8).map_or(0, |length| {
-            length.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte))
-        });
-        (8 + length).min(bytes.len())
+        let length = bytes.get(4..8).map_or(0, |length| u64::from(u32_at(length, 0)));
+        self.ahead = 8 + length;
+        0
+    }
+
+    /// What the replay met that the records alone do not show.
+    fn count_replay(&mut self) {
+        let met = self.replayer.stats();
+        let odd = &mut self.report.oddities;
+        odd.unknown_cancels = met.unknown_cancels;
+        odd.unknown_modifies = met.unknown_modifies;
+        odd.duplicate_adds = met.duplicate_adds;
+        odd.oversized_cancels = met.oversized_cancels;
     }
 
     fn skipped(&mut self, rtype: u8) {
@@ -361,6 +403,13 @@ fn mbo_msg(record: &[u8]) -> MboMsg {
         ts_in_delta: u32_at(record, 48).cast_signed(),
         sequence: u32_at(record, 52),
     }
+}
+
+/// What is wrong with a bar; `None` for a sound one and for other records.
+fn bar(record: &[u8]) -> Option<String> {
+    let is_bar = OhlcvMsg::has_rtype(record[1].into());
+    let price = |n: usize| i64_at(record, HEADER_BYTES + 8 * n);
+    is_bar.then(|| bar_fault([price(0), price(1), price(2), price(3)])).flatten()
 }
 
 fn u32_at(record: &[u8], at: usize) -> u32 {

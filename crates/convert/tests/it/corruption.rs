@@ -210,6 +210,80 @@ fn row_09_unknown_record_type() {
     }
 }
 
+/// Types that may accompany books: fault 1 of the review skipped each of them whatever its length.
+const COMPANIONS: std::ops::RangeInclusive<u8> = 0x12..=0x18;
+
+#[test]
+fn row_09_type_of_a_companion_with_the_length_of_a_book_record() {
+    let folder = tempfile::tempdir().unwrap();
+    for schema in ["mbp-10", "mbo"] {
+        let path = market(folder.path(), &format!("sound.{schema}.dbn"), RECORDS, 1, 1);
+        let raw = std::fs::read(&path).unwrap();
+        let record_bytes = if schema == "mbo" { 56 } else { RECORD_BYTES };
+        let header_bytes = raw.len() - RECORDS as usize * record_bytes;
+        for rtype in COMPANIONS {
+            let mut bytes = raw.clone();
+            bytes[header_bytes + 700 * record_bytes + 1] = rtype;
+            check(
+                &format!("{schema} as {rtype:#04x}"),
+                &bytes,
+                &[(DefectKind::RecordType, Some(700))],
+                RECORDS - 1,
+                &format!("record 700 at byte {}", header_bytes + 700 * record_bytes),
+            );
+        }
+    }
+}
+
+#[test]
+fn row_09_companion_of_the_length_of_another_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let Sound { raw, header_bytes, .. } = sound(folder.path());
+    let at = header_bytes + 700 * RECORD_BYTES;
+    let with = |rtype: u8, length: usize| {
+        let mut companion = vec![0; length];
+        (companion[0], companion[1]) = ((length / 4) as u8, rtype);
+        [&raw[..at], &companion, &raw[at..]].concat()
+    };
+    // The file is of version 3.
+    let sound =
+        [(0x12, 40), (0x13, 520), (0x14, 112), (0x15, 320), (0x16, 176), (0x17, 320), (0x18, 80)];
+    for (rtype, length) in sound {
+        check("companion", &with(rtype, length), &[], RECORDS + 1, "");
+    }
+    let others =
+        [(0x12, 48), (0x13, 400), (0x13, 360), (0x14, 104), (0x15, 80), (0x16, 80), (0x17, 80)];
+    for (rtype, length) in others.into_iter().chain([(0x18, 64), (0x18, 88)]) {
+        check(
+            &format!("{rtype:#04x} with {length}"),
+            &with(rtype, length),
+            &[(DefectKind::RecordLength, Some(700))],
+            RECORDS,
+            "record 700 at byte",
+        );
+    }
+}
+
+/// An order whose type byte lost its highest bit is as long as a bar, and a capture without a
+/// schema may hold bars.
+#[test]
+fn row_09_an_order_that_turned_into_a_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = market(folder.path(), "sound.mbo.dbn", RECORDS, 1, 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header_bytes = bytes.len() - RECORDS as usize * 56;
+    bytes[8 + 16..8 + 18].fill(0xFF);
+    check("no schema", &bytes, &[], RECORDS, "");
+    let at = header_bytes + 700 * 56;
+    bytes[at + 1] ^= 0x80;
+    let field = [(DefectKind::RecordField, Some(700))];
+    check("a bar", &bytes, &field, RECORDS - 1, "which are no bar's prices");
+    // A real one is counted and skipped.
+    let px = |px: i64| px.to_le_bytes();
+    bytes[at + 16..at + 48].copy_from_slice(&[px(3), px(5), px(1), px(4)].concat());
+    check("a sound bar", &bytes, &[], RECORDS, "");
+}
+
 #[test]
 fn row_10_two_files_joined() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
     reason = "tests may cast small numbers and say what they skip"
 )]
 
+mod changes;
 mod convert;
 mod corruption;
 mod duplicates;
@@ -16,6 +17,7 @@ mod evidence;
 mod faults;
 mod formats;
 mod golden;
+mod greedy;
 mod hashes;
 mod hostile;
 mod made;

@@ -84,31 +84,6 @@ fn check_truth(file: &MessyFile, expected: &oracle::Expected, schema: Schema) {
 }
 
 #[test]
-fn every_instrument_has_its_own_step_whoever_had_its_id() {
-    for (schema, name) in SCHEMAS {
-        for mess in [Mess::daily(), Mess::live()] {
-            let folder = tempfile::tempdir().unwrap();
-            let file = messy(folder.path(), 4, schema, &mess);
-            let config = small(folder.path().join("out"));
-            let summary = convert(&[file.path], &config, &()).unwrap();
-            let mut seen = 0;
-            for output in &summary.outputs {
-                let tick = match &*output.symbol {
-                    "6AM4" => 50_000,
-                    "ESM4" => 250_000_000,
-                    "ZTM4" => 3_906_250,
-                    other => panic!("{other}"),
-                };
-                assert_eq!(output.price_step, tick, "{name} {mess:?} {}", output.symbol);
-                seen += usize::from(output.symbol != "ZTM4");
-            }
-            // Two instruments a session, under two ids each where they pass on at noon.
-            assert!(seen >= if mess.deals_at_noon { 8 } else { 4 }, "{name}: {seen}");
-        }
-    }
-}
-
-#[test]
 fn the_oracle_agrees_on_recorded_orders() {
     let folder = tempfile::tempdir().unwrap();
     for (name, symbol) in [

@@ -100,3 +100,29 @@ fn recorded_files_are_found_by_name() {
         assert!(summary.outputs.iter().all(|output| output.symbol == symbol));
     }
 }
+
+/// Fault 1 of the review: an add whose type byte turned into that of a status record left 3,231 of
+/// 43,790 books wrong, and both commands said nothing.
+#[test]
+fn an_order_that_turned_into_a_status_record_is_damage() {
+    const RECORD: usize = 3_000;
+    let Some(real) = real("") else { return };
+    let packed = std::fs::read(real.join("nautilus_esh4-20231225.mbo.dbn.zst")).unwrap();
+    let mut bytes = zstd::decode_all(&packed[..]).unwrap();
+    let at = bytes.len() - (68_792 - RECORD) * 56;
+    assert_eq!(bytes[at..at + 2], [14, 0xA0]);
+    bytes[at + 1] = 0x12;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.mbo.dbn");
+    std::fs::write(&path, bytes).unwrap();
+    let report = verify(&path).unwrap();
+    assert!(!report.is_sound() && report.defects.len() == 1, "{:?}", report.defects);
+    let defect = &report.defects[0];
+    assert_eq!((defect.record_index, defect.byte_offset), (Some(RECORD as u64), at as u64));
+    let config = ConvertConfig::new(folder.path().join("out"));
+    let error = convert(&[path], &config, &()).unwrap_err();
+    let found = format!("{error}");
+    assert!(matches!(error, ConvertError::BadRecord { record_index: 3_000, .. }), "{found}");
+    assert!(found.contains("`0x12` with 56 bytes, expected 40 bytes for `status`"), "{found}");
+    assert!(!config.out.exists());
+}

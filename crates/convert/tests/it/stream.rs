@@ -130,8 +130,8 @@ fn a_header_without_schema_takes_that_of_the_first_book_record() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[8 + 16..8 + 18].copy_from_slice(&u16::MAX.to_le_bytes());
     // A heartbeat between two records.
-    let mut heartbeat = vec![0_u8; 16];
-    (heartbeat[0], heartbeat[1]) = (4, 0x17);
+    let mut heartbeat = vec![0_u8; 320];
+    (heartbeat[0], heartbeat[1]) = (80, 0x17);
     let at = bytes.len() - 368;
     bytes.splice(at..at, heartbeat);
     std::fs::write(&path, &bytes).unwrap();

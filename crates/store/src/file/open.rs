@@ -37,6 +37,7 @@ pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
         .map_err(|found| damaged(path, "footer", "Parquet metadata", found))?;
     let entries = Entries(parquet.file_metadata());
     let meta = store_meta(path, &entries)?;
+    check_meta(path, &meta)?;
     check_schema(path, parquet.file_metadata())?;
     let page_rows = entries.number(path, PAGE_ROWS_KEY)?;
     let (rows, group_rows) = check_rows(path, &parquet, page_rows, &meta)?;
@@ -134,6 +135,42 @@ fn store_meta(path: &Path, entries: &Entries<'_>) -> Result<StoreMeta, StoreErro
         return Err(damaged(path, META_KEY, expected, format!("`{found}`")));
     }
     serde_json::from_str(json).map_err(bad)
+}
+
+/// What a checksum does not say: that the description makes sense. Readers divide by the price step
+/// and make room for the classes.
+fn check_meta(path: &Path, meta: &StoreMeta) -> Result<(), StoreError> {
+    let refuse = |what: &str, expected: &str, found: String| {
+        Err(damaged(path, &format!("{META_KEY}, {what}"), expected, format!("`{found}`")))
+    };
+    if meta.price_step <= 0 {
+        return refuse("price_step", "more than 0", meta.price_step.to_string());
+    }
+    if !is_day(&meta.day) {
+        return refuse("day", "a day such as `2024-01-31`", meta.day.escape_debug().to_string());
+    }
+    let (classes, edges) = (meta.label.classes as usize, &meta.label.edges);
+    if edges.len() != classes.saturating_sub(1) {
+        let expected = format!("the edges of `{classes}` classes, one less than these");
+        return refuse("label", &expected, format!("{} edges", edges.len()));
+    }
+    if !edges.iter().all(|edge| edge.is_finite()) || !edges.is_sorted() {
+        return refuse("label", "ascending numbers as edges", format!("{edges:?}"));
+    }
+    Ok(())
+}
+
+/// Whether this is a date as partitions bear it, `YYYY-MM-DD`.
+fn is_day(text: &str) -> bool {
+    let number = |at: Range<usize>| -> Option<u32> {
+        let digits = text.get(at)?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    };
+    let separators = text.len() == 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
+    separators
+        && number(0..4).is_some()
+        && number(5..7).is_some_and(|month| (1..=12).contains(&month))
+        && number(8..10).is_some_and(|day| (1..=31).contains(&day))
 }
 
 fn check_schema(path: &Path, parquet: &FileMetaData) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 
-use crate::made::{options, rows, write};
+use crate::made::{STEP, options, rows, write};
 
 fn read_all(path: &Path) -> Result<(StoreMeta, BinColumns, LabelColumns), StoreError> {
     let file = BinFile::open(path)?;
@@ -231,43 +231,83 @@ fn announced_rows_are_held_against_the_length_of_the_file() {
         write(&path, &rows(2, 8), options);
         fs::read(&path).unwrap()
     };
-    let crc = |json: &str| crc32fast::hash(json.as_bytes()).to_string();
     for (compression, page_rows, claimed, message) in [
         (Compression::None, 65_536, 1_u64 << 20, "for its rows"),
         (Compression::Zstd(1), 16, 1 << 40, "for its rows"),
         (Compression::Zstd(1), 16, 1 << 62, "for its rows"),
     ] {
-        let sound = written(compression, page_rows);
-        let tail = sound.len() - 8;
-        let len = u32::from_le_bytes(*sound[tail..].first_chunk().unwrap()) as usize;
-        let mut footer = sound[tail - len..tail].to_vec();
-        let meta = ParquetMetaDataReader::decode_metadata(&footer).unwrap();
-        let value = |key| {
-            let pairs = meta.file_metadata().key_value_metadata().unwrap();
-            pairs.iter().find(|pair| pair.key == key).unwrap().value.clone().unwrap()
-        };
-        let json = value("loblab:meta");
-        let claim = json.replace("\"rows\":2", &format!("\"rows\":{claimed}"));
-        assert_ne!(claim, json);
-        // Rows of the file and of its one row group: fields 3, i64.
         let zigzag = |n: u64| varint(n << 1);
-        replace(&mut footer, &[&[0x16][..], &zigzag(2), &[0x19]].concat(), |found| {
-            [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
-        });
-        replace(&mut footer, &[&[0x16][..], &zigzag(2), &[0x26]].concat(), |found| {
-            [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
-        });
-        let text = |text: &str| [varint(text.len() as u64), text.as_bytes().to_vec()].concat();
-        replace(&mut footer, &text(&json), |_| text(&claim));
-        replace(&mut footer, &text(&crc(&json)), |_| text(&crc(&claim)));
-        let mut hostile = sound[..tail - len].to_vec();
-        hostile.extend(&footer);
-        hostile.extend((footer.len() as u32).to_le_bytes());
-        hostile.extend(b"PAR1");
+        let claim = format!("\"rows\":{claimed}");
+        let hostile =
+            resealed(&written(compression, page_rows), ("\"rows\":2", &claim), |footer| {
+                // Rows of the file and of its one row group: fields 3, i64.
+                replace(footer, &[&[0x16][..], &zigzag(2), &[0x19]].concat(), |found| {
+                    [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
+                });
+                replace(footer, &[&[0x16][..], &zigzag(2), &[0x26]].concat(), |found| {
+                    [&[0x16][..], &zigzag(claimed), &found[2..]].concat()
+                });
+            });
         fs::write(&path, &hostile).unwrap();
         let refused = BinFile::open(&path).unwrap_err().to_string();
         assert!(refused.contains(message), "{claimed}: {refused}");
     }
+}
+
+/// A store file whose description says `to` in the place of `from`, under a checksum put right, with
+/// further edits of its footer.
+fn resealed(sound: &[u8], (from, to): (&str, &str), edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let crc = |json: &str| crc32fast::hash(json.as_bytes()).to_string();
+    let tail = sound.len() - 8;
+    let len = u32::from_le_bytes(*sound[tail..].first_chunk().unwrap()) as usize;
+    let mut footer = sound[tail - len..tail].to_vec();
+    let meta = ParquetMetaDataReader::decode_metadata(&footer).unwrap();
+    let pairs = meta.file_metadata().key_value_metadata().unwrap();
+    let json = pairs.iter().find(|pair| pair.key == "loblab:meta").unwrap().value.clone().unwrap();
+    let claim = json.replace(from, to);
+    assert_ne!(claim, json, "`{from}` is not in it");
+    edit(&mut footer);
+    let text = |text: &str| [varint(text.len() as u64), text.as_bytes().to_vec()].concat();
+    replace(&mut footer, &text(&json), |_| text(&claim));
+    replace(&mut footer, &text(&crc(&json)), |_| text(&crc(&claim)));
+    let mut hostile = sound[..tail - len].to_vec();
+    hostile.extend(&footer);
+    hostile.extend((footer.len() as u32).to_le_bytes());
+    hostile.extend(b"PAR1");
+    hostile
+}
+
+/// Fault 13 of the review: anyone can compute the checksum of a description that makes no sense.
+#[test]
+fn a_description_that_makes_no_sense_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write(&path, &rows(2, 8), options(Compression::None));
+    let sound = fs::read(&path).unwrap();
+    let step = format!("\"price_step\":{STEP}");
+    let day = "\"day\":\"2023-11-14\"";
+    let edges = "\"edges\":[-1.0,1.0]";
+    for (from, to, named) in [
+        (&*step, "\"price_step\":0", "price_step: expected more than 0, found `0`"),
+        (&step, "\"price_step\":-1", "price_step: expected more than 0, found `-1`"),
+        (&step, "\"price_step\":-9223372036854775808", "price_step"),
+        (day, "\"day\":\"\"", "day: expected"),
+        (day, "\"day\":\"../../../x\"", "day: expected"),
+        (day, "\"day\":\"2023-13-01\"", "day: expected"),
+        (day, "\"day\":\"2023-1\\n-14\"", r"found `2023-1\n-14`"),
+        (edges, "\"edges\":[1.0,-1.0]", "label: expected ascending numbers"),
+        (edges, "\"edges\":[1.0]", "label: expected the edges of `3` classes"),
+        (edges, "\"edges\":[]", "label: expected the edges of `3` classes"),
+        ("\"classes\":3", "\"classes\":4294967295", "label: expected the edges of `4294967295`"),
+        ("\"classes\":3", "\"classes\":0", "label: expected the edges of `0` classes"),
+        ("\"bin_rule\":\"updates=100\"", "\"bin_rule\":\"updates=0\"", "loblab:meta"),
+    ] {
+        fs::write(&path, resealed(&sound, (from, to), |_| {})).unwrap();
+        let refused = BinFile::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("loblab:meta") && refused.contains(named), "{to}: {refused}");
+    }
+    fs::write(&path, resealed(&sound, (&step, "\"price_step\":7"), |_| {})).unwrap();
+    BinFile::open(&path).unwrap();
 }
 
 fn varint(mut n: u64) -> Vec<u8> {

@@ -4,7 +4,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use lob_metrics::stats::PairedConfig;
-use lob_metrics::{AbMetric, AbResult, AbSamples, Direction, Unit, exact_tolerance, judge_metrics};
+use lob_metrics::{
+    AbMetric, AbResult, AbSamples, Direction, Unit, exact_tolerance, judge_metrics, shown,
+};
 
 /// Counts both commands once and holds the counts against each other.
 pub(super) fn compare(baseline: &str, candidate: &str) -> Result<AbResult> {
@@ -24,7 +26,8 @@ pub(super) fn compare(baseline: &str, candidate: &str) -> Result<AbResult> {
 fn count(command: &str) -> Result<f64> {
     let folder = std::env::temp_dir().join(format!("lob-ab-count-{}", std::process::id()));
     // Removed at the end: not one that somebody else has made.
-    std::fs::create_dir(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    std::fs::create_dir(&folder)
+        .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null"])
         .args(["sh", "-c", command])

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{AbMetric, Direction, Unit, exact_tolerance};
+use lob_metrics::{AbMetric, Direction, Unit, exact_tolerance, shown};
 
 use crate::interrupt;
 
@@ -105,7 +105,8 @@ impl Launch {
 fn clear(folder: &Path) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot clear `{}`", folder.display()))?;
+            .with_context(|| format!("cannot clear `{}`", shown(folder.display())))?;
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make `{}`", shown(folder.display())))
 }

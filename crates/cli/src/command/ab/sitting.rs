@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 use lob_metrics::stats::SplitMix64;
-use lob_metrics::{AbMetric, AbSamples, Sitting};
+use lob_metrics::{AbMetric, AbSamples, Sitting, shown};
 
 use super::Args;
 use super::launch::{Launch, Side};
@@ -36,7 +36,7 @@ impl CommandSitting {
         let folder = std::env::temp_dir().join(format!("lob-ab-{}-{n}", std::process::id()));
         // Removed at the end: not one that somebody else has made.
         std::fs::create_dir(&folder)
-            .with_context(|| format!("cannot make `{}`", folder.display()))?;
+            .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
         let mut sitting = Self {
             baseline: Side::new(&args.baseline, folder.join("baseline")),
             candidate: Side::new(&args.candidate, folder.join("candidate")),

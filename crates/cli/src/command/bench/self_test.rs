@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use lob_bench::{Options, Rates, SelfTestConfig};
+use lob_metrics::shown;
 
 use crate::output;
 
@@ -55,7 +56,7 @@ pub(super) fn run(
         let what = if rates.slow_down > 0.0 { "found too seldom" } else { "too many false alarms" };
         eprintln!("{}, {:.0} % slower: {what}", rates.machine, rates.slow_down * 100.0);
     }
-    output::print_line(&path.display().to_string())?;
+    output::print_line(&shown(path.display()).to_string())?;
     Ok(ExitCode::from(if found.interrupted { 2 } else { u8::from(!found.holds()) }))
 }
 

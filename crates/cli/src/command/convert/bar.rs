@@ -43,11 +43,11 @@ impl Progress for Bar {
         let seconds = self.bar.elapsed().as_secs_f64().max(f64::EPSILON);
         let rate = lob_metrics::Unit::RecordsPerSecond.format(total as f64 / seconds);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        self.bar.set_message(format!("{rate} {name}"));
+        self.bar.set_message(format!("{rate} {}", lob_metrics::shown(name)));
     }
 
     fn warned(&self, warning: &str) {
-        self.bar.suspend(|| eprintln!("warning: {warning}"));
+        self.bar.suspend(|| eprintln!("warning: {}", lob_metrics::shown(warning)));
     }
 
     fn is_cancelled(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use lob_metrics::SettingsVersion;
+use lob_metrics::{SettingsVersion, shown};
 use serde::Deserialize;
 
 use super::{Args, BinBy, StepArg, steps};
@@ -89,7 +89,7 @@ impl PriceStep {
 pub(super) fn merged(args: &Args) -> Result<Args> {
     let mut args = args.clone();
     let Some(path) = args.config.take() else { return Ok(args) };
-    let context = || format!("settings in `{}`", path.display());
+    let context = || format!("settings in `{}`", shown(path.display()));
     let text = std::fs::read_to_string(&path).with_context(context)?;
     let file: Settings = toml::from_str(&text).with_context(context)?;
     apply(file, &mut args).with_context(context)?;

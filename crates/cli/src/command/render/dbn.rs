@@ -9,6 +9,7 @@ use lob_depth::{
     Bin, BinBuilder, BinColumns, BinRule, Geometry, NO_PRICE, PriceStep, RenderSpec, Renderer,
     StepDetector, UNDEF_PRICE, compat_row_bins,
 };
+use lob_metrics::shown;
 
 use super::{Args, Rows};
 
@@ -23,6 +24,8 @@ struct Survey {
     step: PriceStep,
     /// Best prices of the last row, fixed point.
     last: (i64, i64),
+    /// The file, read to its end.
+    stream: RecordStream,
 }
 
 pub(super) fn image(args: &Args, spec: &RenderSpec) -> Result<Vec<f32>> {
@@ -113,13 +116,13 @@ fn survey(args: &Args) -> Result<Survey> {
             last = (best.bid_px, best.ask_px);
         }
     }
-    let path = args.source.display();
+    let path = shown(args.source.display());
     let faults = stream.mapping_faults(|symbol| {
         args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
     });
-    faults.iter().for_each(|fault| eprintln!("warning: `{path}`: {fault}"));
+    faults.iter().for_each(|fault| eprintln!("warning: `{path}`: {}", shown(fault)));
     let (index, instrument) = wanted.with_context(|| match &args.symbol {
-        Some(name) => format!("`{path}` holds no book update of `{name}`"),
+        Some(name) => format!("`{path}` holds no book update of `{}`", shown(name)),
         None => format!("`{path}` holds no book update"),
     })?;
     ensure!(
@@ -138,7 +141,7 @@ fn survey(args: &Args) -> Result<Survey> {
         PriceStepChoice::Fixed(step) => PriceStep::new(step)?,
         PriceStepChoice::Auto => detector.finish().context("hint: give --price-step")?,
     };
-    Ok(Survey { index, rows, step, last })
+    Ok(Survey { index, rows, step, last, stream })
 }
 
 /// An image shows one instrument. Of publishers that differ in nothing else the first is taken.
@@ -168,7 +171,7 @@ fn bin(
 ) -> Result<VecDeque<Bin>> {
     let aggregate = args.size_aggregate.unwrap_or_default();
     let mut builder = BinBuilder::new(BinRule::Updates(per_bin), aggregate, survey.step)?;
-    let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut stream = survey.stream.open_again(&|| false)?;
     let mut bins = VecDeque::with_capacity(n_bins);
     let mut row = 0;
     let mut take = |bin: Bin| {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use lob_metrics::shown;
 use lob_signals::Ticks;
 
 /// Names that mean something to an indicator.
@@ -68,9 +69,10 @@ impl Columns {
     /// may end in CR LF), with or without a byte-order mark. Lines that begin with `#` are
     /// comments; an empty cell is null.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Self::parse(&bytes).with_context(|| format!("`{}` is no table of numbers", path.display()))
+        let bytes = std::fs::read(path)
+            .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
+        Self::parse(&bytes)
+            .with_context(|| format!("`{}` is no table of numbers", shown(path.display())))
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use lob_convert::{Breaks, Clock, ConvertConfig, RecordStream, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
-use lob_metrics::{Summary, Unit};
+use lob_metrics::{Summary, Unit, shown};
 use lob_signals::{FEATURE_NAMES, N_FEATURES, Quote, Signal, Stance, Tick};
 use lob_store::{Column, ColumnKind};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
     let mut latencies: Vec<StageSeconds> = Vec::new();
     let stances = Stances::default();
     let mut n_written = 0_u64;
-    while let Some(update) = stream.next_update()? {
+    while let Some(update) = stream.next_update_unless_stopped(&interrupt::Stop)? {
         ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
         let record = update.record;
         let Some(ts) = clock.place(record) else { continue };
@@ -105,19 +105,20 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         sheet.end_row()?;
         n_written += 1;
     }
-    let path = args.source.display();
+    let path = shown(args.source.display());
     let warnings = stream.mapping_faults(|symbol| {
         args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
     });
-    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {warning}"));
+    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {}", shown(warning)));
     if n_written == 0 {
         let seen = lines.iter().find_map(Lane::name);
         match (&args.symbol, seen) {
             (_, Some(name)) => bail!(
-                "`{path}` holds only a snapshot of the book of `{name}`, and no event of the market \
-                 after it"
+                "`{path}` holds only a snapshot of the book of `{}`, and no event of the market \
+                 after it",
+                shown(name)
             ),
-            (Some(name), None) => bail!("`{path}` holds no book update of `{name}`"),
+            (Some(name), None) => bail!("`{path}` holds no book update of `{}`", shown(name)),
             (None, None) => bail!("`{path}` holds no book update"),
         }
     }

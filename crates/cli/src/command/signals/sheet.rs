@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use lob_metrics::shown;
 use lob_store::{Cells, Column, ColumnKind, TableWriter, Unfinished};
 
 /// Rows kept before they are written.
@@ -58,9 +59,9 @@ impl Sheet {
         // A rename would put a file in the place of a device or a pipe, for everybody.
         let is_special =
             std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        anyhow::ensure!(!is_special, "`{}` is a device or a pipe, no file", path.display());
+        anyhow::ensure!(!is_special, "`{}` is a device or a pipe, no file", shown(path.display()));
         let (_noted, file) = Unfinished::make(&temporary, |path| File::create(path))
-            .with_context(|| format!("cannot write `{}`", temporary.display()))?;
+            .with_context(|| format!("cannot write `{}`", shown(temporary.display())))?;
         let path = path.to_owned();
         let file = BufWriter::new(file);
         Ok(Self::new(columns, Target::Csv { file, temporary, path, _noted }))
@@ -166,7 +167,7 @@ impl Sheet {
                     // The error matters more than a temporary file that cannot be removed either.
                     let _ = std::fs::remove_file(&temporary);
                 }
-                moved.with_context(|| format!("cannot write `{}`", path.display()))?;
+                moved.with_context(|| format!("cannot write `{}`", shown(path.display())))?;
                 let bytes = std::fs::metadata(&path)?.len();
                 Some(OutputFile { path, bytes, sha256: None })
             }

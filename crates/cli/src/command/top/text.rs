@@ -1,6 +1,6 @@
 //! Figures as text for a terminal.
 
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 use lob_profiler::PrometheusSample;
 
 /// The name of a series with its labels.
@@ -15,7 +15,7 @@ pub(super) fn series(sample: &PrometheusSample) -> String {
 }
 
 /// A value in the unit its name says.
-pub(super) fn shown(metric: &str, value: f64) -> String {
+pub(super) fn in_unit(metric: &str, value: f64) -> String {
     let units = [
         ("_ratio", Unit::Fraction),
         ("_bytes_per_second", Unit::BytesPerSecond),
@@ -49,14 +49,9 @@ pub(super) fn ago(seconds: f64) -> String {
     format!("{} ago", Unit::Seconds.format(seconds))
 }
 
-/// Text from elsewhere must not move the cursor or change colours.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 pub(super) fn styled(text: &str, code: &str, colours: bool) -> String {
-    let text = printable(text);
-    if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text }
+    let text = shown(text);
+    if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
 }
 
 /// A line cut to `columns`; escape sequences take no room and stay whole.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Result;
-use lob_metrics::Unit;
+use lob_metrics::{Unit, shown};
 use lob_profiler::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 use serde_json::{Map, Value, json};
 
-use super::text::{ago, number, plain, printable, series, shown, styled};
+use super::text::{ago, in_unit, number, plain, series, styled};
 
 /// One look.
 pub(crate) struct View {
@@ -121,7 +121,7 @@ impl View {
 
     /// Lines for a terminal.
     pub(crate) fn lines(&self, before: Option<&Self>, source: &str, colours: bool) -> Vec<String> {
-        let mut lines = vec![format!("lob top: {source}")];
+        let mut lines = vec![format!("lob top: {}", shown(source))];
         for section in self.sections(before) {
             lines.push(String::new());
             lines.push(styled(&section.title, "1", colours));
@@ -210,7 +210,7 @@ impl View {
             let value = self.value(metric, labels)?;
             Some(Row {
                 alarming: self.is_raised(alert),
-                ..Row::new(name, shown(metric, value)).with_share(metric, value)
+                ..Row::new(name, in_unit(metric, value)).with_share(metric, value)
             })
         };
         Section { title: title.to_owned(), rows: table.iter().filter_map(row).collect() }
@@ -290,7 +290,7 @@ impl View {
                         };
                         self.rate(sample, family, before).map(|rate| unit.format(rate))
                     } else {
-                        Some(shown(metric, sample.value))
+                        Some(in_unit(metric, sample.value))
                     };
                     rows.extend(value.map(|value| Row::new(name, value)));
                 }
@@ -341,7 +341,8 @@ impl Row {
             let filled = (0..BAR).take_while(|n| share * BAR as f64 > *n as f64 + 0.5).count();
             format!(" {}{}", "#".repeat(filled), ".".repeat(BAR - filled))
         });
-        let text = format!("  {:<18} {:>9}{bar}", printable(&self.name), printable(&self.value));
+        let (name, value) = (shown(&self.name).to_string(), shown(&self.value).to_string());
+        let text = format!("  {name:<18} {value:>9}{bar}");
         let text = format!("{text:<38}");
         if self.alarming { styled(&text, "1;31", colours) } else { text }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lob_metrics::shown;
 use lob_ranks::{JoinKey, JoinPlan, TcpRanks};
 
 /// The environment variable that holds the secret of the ranks.
@@ -72,8 +73,8 @@ fn join_key(file: Option<&Path>) -> Result<Option<JoinKey>> {
     let (bytes, from) = match (file, std::env::var_os(KEY_VARIABLE)) {
         (Some(path), _) => {
             let bytes = std::fs::read(path)
-                .with_context(|| format!("cannot read the join key `{}`", path.display()))?;
-            (bytes, format!("`{}`", path.display()))
+                .with_context(|| format!("cannot read the join key `{}`", shown(path.display())))?;
+            (bytes, format!("`{}`", shown(path.display())))
         }
         (None, Some(value)) => (value.into_encoded_bytes(), KEY_VARIABLE.to_owned()),
         (None, None) => return Ok(None),

@@ -12,7 +12,7 @@ use lob_contrastive::{
     Objective, Positives, Precision, PrepareOptions, Prepared, Schedule, SignalSpec, Tcn,
     Temperature, TrainConfig, Trunk,
 };
-use lob_metrics::SettingsVersion;
+use lob_metrics::{SettingsVersion, shown};
 use serde::{Deserialize, Serialize};
 
 use crate::command::windows::Source;
@@ -238,7 +238,7 @@ impl Settings {
             self.within_bounds()?;
             return Ok(self.clone());
         };
-        let context = || format!("settings in `{}`", path.display());
+        let context = || format!("settings in `{}`", shown(path.display()));
         let text = std::fs::read_to_string(path).with_context(context)?;
         let mut file: toml::Table = toml::from_str(&text).with_context(context)?;
         let flags = toml::Table::try_from(self).context("cannot read the flags back")?;
@@ -252,7 +252,7 @@ impl Settings {
         ensure!(
             merged.steps.is_none() || merged.epochs.is_none(),
             "`{}` has both `steps` and `epochs`; keep one",
-            path.display()
+            shown(path.display())
         );
         merged.within_bounds().with_context(context)?;
         Ok(merged)
