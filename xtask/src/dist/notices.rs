@@ -71,6 +71,13 @@ fn licence_texts(package: &Package) -> Result<Vec<String>> {
 
 /// The standard text of a package's licence, with its authors where the licence names them.
 fn standard_text(package: &Package) -> Result<String> {
+    if package.licence == "CC0-1.0" {
+        return Ok(format!(
+            "The authors of {} have waived their rights by CC0 1.0 Universal:\n\
+             https://creativecommons.org/publicdomain/zero/1.0/legalcode",
+            package.name
+        ));
+    }
     let standard = [("MIT", "LICENSE-MIT"), ("Apache-2.0", "LICENSE-APACHE")];
     let known = standard.iter().find(|(spdx, _)| package.licence.contains(spdx));
     let (_, file) = known.with_context(|| {
