@@ -15,7 +15,9 @@ use lob_synth::{
 const SESSIONS: u32 = 2;
 
 fn config(schema: Schema) -> SynthConfig {
-    SynthConfig { records: 6_000, instruments: 2, sessions: SESSIONS, seed: 5, schema }
+    // Most orders of a short market are those of its snapshots.
+    let records = if schema == Schema::Mbo { 30_000 } else { 6_000 };
+    SynthConfig { records, instruments: 2, sessions: SESSIONS, seed: 5, schema }
 }
 
 /// Every record of a file, as far as tests look at it.
