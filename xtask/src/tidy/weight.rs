@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// Most crates of the tree, ours included. It was 254 before burn's parts took the place of burn.
-const MAX_CRATES: usize = 245;
+/// Most crates of the tree, ours included. It was 254 with all of burn; a reader of CSV, HMAC and
+/// clap's manual and completions have come since.
+const MAX_CRATES: usize = 249;
 /// Most crates that the tree holds in more than one version.
 const MAX_DOUBLED: usize = 12;
 
