@@ -10,6 +10,7 @@
 
 mod ab;
 mod bench;
+mod cases;
 mod compare;
 mod convert;
 mod ending;
@@ -21,6 +22,7 @@ mod formats;
 mod golden;
 mod kill;
 mod load;
+mod messy;
 mod names;
 mod profile;
 mod ranks;

@@ -7,6 +7,7 @@
     reason = "tests may cast small numbers and say what they skip"
 )]
 
+mod cases;
 mod changes;
 mod convert;
 mod corruption;
