@@ -6,6 +6,7 @@ mod interrupt;
 mod output;
 mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
@@ -88,19 +89,19 @@ enum Command {
     BenchChild(command::bench::ChildArgs),
 }
 
-/// The arguments of this process. A negative number is the value of the option before it: what is
+/// The arguments taken apart. A negative number is the value of the option before it: what is
 /// wrong with it the option knows better than "unexpected argument".
-fn parse() -> Result<Cli, clap::Error> {
+fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
     let takes_number = |arg: clap::Arg| {
         let is_option = !arg.is_positional() && arg.get_action().takes_values();
         if is_option { arg.allow_negative_numbers(true) } else { arg }
     };
     let command = Cli::command().mut_subcommands(|command| command.mut_args(takes_number));
-    Cli::from_arg_matches(&command.try_get_matches()?)
+    Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
 fn main() -> ExitCode {
-    let cli = match parse() {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error)
             if error.kind() == ErrorKind::DisplayVersion
@@ -112,7 +113,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // What it quotes are arguments, which a pattern may have filled in with names of files.
             let args = std::env::args_os().map(|arg| shown(arg.display()).to_string());
-            let error = Cli::try_parse_from(args).err().unwrap_or(error);
+            let error = parse(args).err().unwrap_or(error);
             // A reader that has gone away (`lob --help | head`) is no failure.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });

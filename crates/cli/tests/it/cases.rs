@@ -153,7 +153,8 @@ fn a_quiet_instrument_does_not_stop_the_others() {
     let both = outputs(&convert(&input, folder.path(), "both", &step));
     assert_eq!(both, expected(&[("2024-04-02", "ESM4", 30), ("2024-04-02", "ZTM4", 1)]));
     // Nobody hears of it who did not ask for it.
-    let args = ["convert", shown(&input), "--out", shown(&folder.path().join("es"))];
+    let out = folder.path().join("es");
+    let args = ["convert", shown(&input), "--out", shown(&out)];
     let output = lob(&[&args[..], &SMALL, &["--symbols", "ESM4"]].concat());
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !stderr.contains("ZTM4"), "{stderr}");
