@@ -1,5 +1,6 @@
 //! Every defect of a DBN file, with its place.
 
+mod damage;
 mod resync;
 mod scan;
 mod window;

@@ -166,21 +166,43 @@ fn the_second_pass_is_over_the_same_file() {
 struct Hook {
     path: PathBuf,
     change: Change,
-    /// Calls of `is_cancelled` before the change; `None` for the start of the input instead.
-    polls: Option<u32>,
-    polled: AtomicU32,
+    when: When,
+    calls: AtomicU32,
+}
+
+/// The call that a change comes with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// The start of an input, before it is opened.
+    Started,
+    /// The first report that records were read.
+    Advanced,
+    /// The question whether to stop, after so many of them.
+    Polled(u32),
 }
 
 impl Hook {
-    fn new(path: &Path, change: Change, polls: Option<u32>) -> Self {
-        Self { path: path.to_owned(), change, polls, polled: AtomicU32::new(0) }
+    fn new(path: &Path, change: Change, when: When) -> Self {
+        Self { path: path.to_owned(), change, when, calls: AtomicU32::new(0) }
+    }
+
+    fn called(&self, nth: u32) {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == nth {
+            self.change.make(&self.path);
+        }
     }
 }
 
 impl Progress for Hook {
     fn input_started(&self, _: &Path, _: u64) {
-        if self.polls.is_none() {
-            self.change.make(&self.path);
+        if self.when == When::Started {
+            self.called(0);
+        }
+    }
+
+    fn advanced(&self, _: &Path, _: u64, _: u64) {
+        if self.when == When::Advanced {
+            self.called(0);
         }
     }
 
@@ -189,8 +211,8 @@ impl Progress for Hook {
     }
 
     fn is_cancelled(&self) -> bool {
-        if Some(self.polled.fetch_add(1, Ordering::Relaxed)) == self.polls {
-            self.change.make(&self.path);
+        if let When::Polled(n) = self.when {
+            self.called(n);
         }
         false
     }
@@ -208,9 +230,7 @@ fn a_conversion_of_a_file_that_changes_leaves_nothing() {
             let path = input(folder.path(), name);
             let out = folder.path().join("out");
             let config = ConvertConfig { layout, read_ahead, ..small(out.clone()) };
-            // The first call comes before the input is opened, the next before its first piece is
-            // read, the third behind it.
-            let hook = Hook::new(&path, change, Some(2));
+            let hook = Hook::new(&path, change, When::Advanced);
             let error = convert(std::slice::from_ref(&path), &config, &hook).unwrap_err();
             check(&format!("{change:?} of {name}"), &error, expected);
             assert!(!out.exists(), "{change:?} of {name}");
@@ -234,7 +254,7 @@ fn what_is_converted_is_what_the_journal_was_asked_about() {
         (Overwritten, "since it was looked up in the journal"),
         (Grown, "bytes when it was found, now"),
     ] {
-        let hook = Hook::new(&path, change, None);
+        let hook = Hook::new(&path, change, When::Started);
         let error = convert(std::slice::from_ref(&path), &config, &hook).unwrap_err();
         check(&format!("{change:?}"), &error, expected);
     }
@@ -252,11 +272,12 @@ fn verification_and_inspection_are_of_one_file() {
                 }
                 let folder = tempfile::tempdir().unwrap();
                 let path = input(folder.path(), name);
-                let error = verify_with(&path, &Hook::new(&path, change, Some(polls))).unwrap_err();
+                let error =
+                    verify_with(&path, &Hook::new(&path, change, When::Polled(polls))).unwrap_err();
                 check(&format!("{change:?} of {name} at {polls}"), &error, expected);
                 let path = input(folder.path(), name);
-                let error =
-                    inspect_with(&path, &Hook::new(&path, change, Some(polls))).unwrap_err();
+                let error = inspect_with(&path, &Hook::new(&path, change, When::Polled(polls)))
+                    .unwrap_err();
                 check(&format!("{change:?} of {name} at {polls}"), &error, expected);
             }
         }

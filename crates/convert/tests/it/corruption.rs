@@ -243,6 +243,11 @@ fn row_09_companion_of_the_length_of_another_version() {
     let with = |rtype: u8, length: usize| {
         let mut companion = vec![0; length];
         (companion[0], companion[1]) = ((length / 4) as u8, rtype);
+        if (rtype, length) == (0x16, 176) {
+            // A mapping without a symbol is another kind of fault.
+            (companion[17], companion[89]) = (b'A', b'A');
+            companion[160..].fill(0xFF);
+        }
         [&raw[..at], &companion, &raw[at..]].concat()
     };
     // The file is of version 3.
