@@ -18,6 +18,7 @@ mod everyday;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
 mod faults;
+mod forged;
 mod formats;
 mod golden;
 mod kill;
