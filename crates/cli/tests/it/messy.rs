@@ -58,7 +58,7 @@ fn every_command_finds_the_instruments_of_a_messy_market() {
     for (schema, messy) in [("mbp-10", "--messy"), ("mbo", "--messy=live")] {
         let input = market(folder, &format!("{schema}.dbn.zst"), schema, messy);
         let report = json(&lob_ok(&["verify", shown(&input), "--json"]));
-        assert!(report["records"].as_u64().unwrap() >= 8_000);
+        assert!(report["files"][0]["records"].as_u64().unwrap() >= 8_000);
         let ticks = folder.join(format!("{schema} ticks"));
         let convert = ["convert", shown(&input), "--json", "--quiet", "--out"];
         let args = [&convert[..], &[shown(&ticks), "--layout", "ticks"], &SMALL].concat();
@@ -100,7 +100,9 @@ fn the_suite_runs_on_a_messy_market() {
     let run = json(&std::fs::read_to_string(out.join("run.json")).unwrap());
     let stderr = String::from_utf8_lossy(&output.stderr);
     for scenario in run["scenarios"].as_array().unwrap() {
-        assert_eq!(scenario["status"], "passed", "{}: {stderr}", scenario["id"]);
+        // Orders are replayed where there are orders.
+        let expected = if scenario["id"] == "convert.replay" { "skipped" } else { "passed" };
+        assert_eq!(scenario["status"], expected, "{}: {stderr}", scenario["id"]);
     }
     // The suite makes such a market itself, too; only said here, as it is a large one.
     let error = lob(&["bench", "--messy", "--input", shown(&input)]);
