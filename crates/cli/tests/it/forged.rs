@@ -113,7 +113,9 @@ fn errors_warnings_and_hints_name_files_without_obeying_them() {
     ] {
         let (_, stderr) = said(&args);
         let is_verified = args[0] == "verify" && stderr.is_empty();
-        assert!(is_verified || stderr.starts_with("error: "), "{args:?}: {stderr}");
-        assert!(!stderr.contains("\nhint: forged"), "{args:?}: {stderr}");
+        let has_error = stderr.lines().any(|line| line.starts_with("error: "));
+        assert!(is_verified || has_error, "{args:?}: {stderr}");
+        let is_forged = stderr.lines().any(|line| line.starts_with("sound   forged"));
+        assert!(!is_forged, "{args:?}: {stderr}");
     }
 }

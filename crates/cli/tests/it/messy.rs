@@ -6,8 +6,21 @@ use crate::{json, lob, lob_ok, shown};
 
 /// A messy market of two sessions in one file.
 fn market(folder: &Path, name: &str, schema: &str, messy: &str) -> std::path::PathBuf {
+    market_of(folder, name, schema, messy, "2")
+}
+
+fn market_of(
+    folder: &Path,
+    name: &str,
+    schema: &str,
+    messy: &str,
+    sessions: &str,
+) -> std::path::PathBuf {
     let path = folder.join(name);
-    let market = ["--records", "8000", "--instruments", "2", "--sessions", "2", "--schema", schema];
+    // Most orders of a short market are those of its snapshots.
+    let records = if schema == "mbo" { "20000" } else { "8000" };
+    let market = ["--records", records, "--instruments", "2", "--sessions", sessions];
+    let market = [&market[..], &["--schema", schema]].concat();
     lob_ok(&[&["synth", messy, "--out", shown(&path), "--quiet"], &market[..]].concat());
     path
 }
@@ -66,6 +79,8 @@ fn every_command_finds_the_instruments_of_a_messy_market() {
         let bins = folder.join(format!("{schema} bins"));
         let summary = json(&lob_ok(&[&convert[..], &[shown(&bins)], &SMALL].concat()));
         assert!(summary["rows"].as_u64().unwrap() > 150, "{}", summary["skipped"]);
+        // In one session of a daily file, each symbol has one id: an image is of one instrument.
+        let one = market_of(folder, &format!("one.{schema}.dbn.zst"), schema, "--messy", "1");
         for symbol in ["6AM4", "ESM4"] {
             let rows: u64 = ticks["outputs"]
                 .as_array()
@@ -80,7 +95,7 @@ fn every_command_finds_the_instruments_of_a_messy_market() {
             let found = json(&lob_ok(&[&args[..], &["--json", "--quiet"]].concat()));
             assert_eq!(found["rows"], rows, "{schema} {symbol}: signals and ticks");
             let png = folder.join("image.png");
-            let args = ["render", shown(&input), "--symbol", symbol, "--ticks-per-bin", "20"];
+            let args = ["render", shown(&one), "--symbol", symbol, "--ticks-per-bin", "20"];
             lob_ok(&[&args[..], &["--bins", "10", "--out", shown(&png), "--quiet"]].concat());
         }
         for source in [&input, &bins] {
