@@ -130,12 +130,7 @@ pub fn convert_on(
         summary.warnings.extend(out.remove_superseded());
     }
     let left = out.close();
-    summary.elapsed_s = start.elapsed().as_secs_f64();
-    summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
-        (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
-        _ => None,
-    };
-    summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
+    note_cost(&mut summary, start, cpu_start_s);
     if let Err(error) = &result
         && !matches!(error, ConvertError::SomeFailed { .. })
     {
@@ -149,6 +144,16 @@ pub fn convert_on(
         }
         Err(error) => Err(error),
     }
+}
+
+/// What the run took, as far as it can be known.
+fn note_cost(summary: &mut ConvertSummary, start: Instant, cpu_start_s: Option<f64>) {
+    summary.elapsed_s = start.elapsed().as_secs_f64();
+    summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
+        (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
+        _ => None,
+    };
+    summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
 }
 
 /// Mappings in files `symbology.json` that cannot be used, of symbols that may be wanted.

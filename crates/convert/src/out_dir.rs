@@ -21,7 +21,7 @@ use crate::{
 };
 use journals::Journals;
 use lock::Locks;
-use place::Left;
+use place::{Left, absolute};
 
 /// Attempts to move a file into a folder that others may remove while it is empty.
 const PUT_ATTEMPTS: u32 = 8;
@@ -381,11 +381,6 @@ impl Drop for OutDir {
         // After a panic; nobody is left to tell.
         self.finish();
     }
-}
-
-/// The path with the working folder before it, to tell whether two mean the same file.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Makes a folder and its parents, noting those that were missing.

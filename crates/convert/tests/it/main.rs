@@ -2,6 +2,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::float_cmp,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "tests may cast small numbers and say what they skip"

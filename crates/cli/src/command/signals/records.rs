@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
-use lob_convert::{Breaks, Clock, ConvertConfig, RecordStream, event_near};
+use anyhow::{Result, anyhow, ensure};
+use lob_convert::{Breaks, Clock, ConvertConfig, Instrument, RecordStream, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit, shown};
@@ -31,6 +31,16 @@ enum Lane {
 }
 
 impl Lane {
+    /// For an instrument at its first update.
+    fn open(args: &Args, instrument: &Instrument) -> Result<Self> {
+        let wanted = args.symbol.as_ref();
+        if wanted.is_none_or(|name| instrument.answers_to(name)) {
+            Ok(Self::Line(Box::new(Line::new(args, instrument)?)))
+        } else {
+            Ok(Self::Unwanted)
+        }
+    }
+
     fn name(&self) -> Option<&str> {
         match self {
             Self::Line(line) => Some(&line.name),
@@ -60,12 +70,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             lines.resize_with(index + 1, || Lane::Unseen);
         }
         if let lane @ Lane::Unseen = &mut lines[index] {
-            let wanted = args.symbol.as_ref();
-            *lane = if wanted.is_none_or(|name| update.instrument.answers_to(name)) {
-                Lane::Line(Box::new(Line::new(args, update.instrument)?))
-            } else {
-                Lane::Unwanted
-            };
+            *lane = Lane::open(args, update.instrument)?;
         }
         let Lane::Line(line) = &mut lines[index] else { continue };
         if begins {
@@ -75,16 +80,9 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             // A book that is put together is no event.
             continue;
         }
-        let best = &record.levels[0];
-        let quote = Quote {
-            bid_px: price(best.bid_px),
-            ask_px: price(best.ask_px),
-            bid_sz: f64::from(best.bid_sz),
-            ask_sz: f64::from(best.ask_sz),
-        };
-        let depths = record.levels.iter().map(|l| (f64::from(l.bid_sz), f64::from(l.ask_sz)));
         let trade = Trade::of(record.action, record.side, record.size, record.price);
-        let tick = tick(quote, depths.fold((0.0, 0.0), |s, l| (s.0 + l.0, s.1 + l.1)), trade);
+        let sizes = record.levels.iter().map(|l| (l.bid_sz, l.ask_sz));
+        let tick = tick(record.levels[0].bid_px, record.levels[0].ask_px, sizes, trade);
         let (row, signal, seconds) = line.update(args, tick.quote)?;
         if latencies.len() < MOST {
             latencies.push(seconds);
@@ -105,22 +103,9 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         sheet.end_row()?;
         n_written += 1;
     }
-    let path = shown(args.source.display());
-    let warnings = stream.mapping_faults(|symbol| {
-        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
-    });
-    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {}", shown(warning)));
+    let warnings = warn_of_mappings(args, &stream);
     if n_written == 0 {
-        let seen = lines.iter().find_map(Lane::name);
-        match (&args.symbol, seen) {
-            (_, Some(name)) => bail!(
-                "`{path}` holds only a snapshot of the book of `{}`, and no event of the market \
-                 after it",
-                shown(name)
-            ),
-            (Some(name), None) => bail!("`{path}` holds no book update of `{}`", shown(name)),
-            (None, None) => bail!("`{path}` holds no book update"),
-        }
+        return Err(nothing_written(args, lines.iter().find_map(Lane::name)));
     }
     let (rows, file) = sheet.finish()?;
     let symbols: BTreeSet<&str> = lines.iter().filter_map(Lane::name).collect();
@@ -137,6 +122,29 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         "warnings": warnings,
     });
     Ok(Written { rows, file, facts, words })
+}
+
+/// Says which mappings of symbols that may be wanted cannot be used.
+fn warn_of_mappings(args: &Args, stream: &RecordStream) -> Vec<String> {
+    let path = shown(args.source.display());
+    let warnings = stream.mapping_faults(|symbol| {
+        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
+    });
+    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {}", shown(warning)));
+    warnings
+}
+
+/// Why no update came out; `seen` is an instrument that the file has and that is wanted.
+fn nothing_written(args: &Args, seen: Option<&str>) -> anyhow::Error {
+    let path = shown(args.source.display());
+    match (&args.symbol, seen) {
+        (_, Some(name)) => anyhow!(
+            "`{path}` holds only a snapshot of the book of `{}`, and no event of the market after it",
+            shown(name)
+        ),
+        (Some(name), None) => anyhow!("`{path}` holds no book update of `{}`", shown(name)),
+        (None, None) => anyhow!("`{path}` holds no book update"),
+    }
 }
 
 fn columns(args: &Args) -> Vec<Column> {
@@ -189,7 +197,19 @@ impl Trade {
 }
 
 /// What indicators may see of a record: the mid as price and one-update bar, the trade as volume.
-fn tick(quote: Quote, (bid_depth_sz, ask_depth_sz): (f64, f64), trade: Trade) -> Tick {
+/// `sizes` are bid and ask of each level, best first.
+fn tick(bid_px: i64, ask_px: i64, sizes: impl Iterator<Item = (u32, u32)>, trade: Trade) -> Tick {
+    let mut quote =
+        Quote { bid_px: price(bid_px), ask_px: price(ask_px), bid_sz: 0.0, ask_sz: 0.0 };
+    let (mut bid_depth_sz, mut ask_depth_sz) = (0.0, 0.0);
+    for (depth, (bid_sz, ask_sz)) in sizes.enumerate() {
+        let (bid_sz, ask_sz) = (f64::from(bid_sz), f64::from(ask_sz));
+        if depth == 0 {
+            (quote.bid_sz, quote.ask_sz) = (bid_sz, ask_sz);
+        }
+        bid_depth_sz += bid_sz;
+        ask_depth_sz += ask_sz;
+    }
     let mid = quote.mid();
     Tick {
         price: mid,
