@@ -38,10 +38,15 @@ impl Instrument {
         }
     }
 
-    /// Whether a user means it by this symbol or instrument id.
+    /// Whether a user means it by this symbol, instrument id, or both as `SYMBOL@ID`: where ids are
+    /// dealt anew, a symbol may have had two ids and each id two symbols.
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
-        self.symbol.as_deref() == Some(name) || name.parse() == Ok(self.instrument_id)
+        let is_symbol = |name| self.symbol.as_deref() == Some(name);
+        let is_id = |name: &str| name.parse() == Ok(self.instrument_id);
+        is_symbol(name)
+            || is_id(name)
+            || name.rsplit_once('@').is_some_and(|(symbol, id)| is_symbol(symbol) && is_id(id))
     }
 }
 

@@ -27,7 +27,7 @@ The .npy has shape (features, 402, bins), C order; row 0 is the highest price.")
 pub(crate) struct Args {
     /// A DBN file, a store, or a file of a store
     source: PathBuf,
-    /// DBN: symbol or instrument id; needed when there are several
+    /// DBN: symbol, instrument id or SYMBOL@ID; needed when there are several
     #[arg(long)]
     symbol: Option<String>,
     /// DBN: book updates of the instrument, counted from 0; all by default

@@ -47,7 +47,7 @@ absent.")]
 pub(crate) struct Args {
     /// DBN file, or a .csv table
     source: PathBuf,
-    /// Only this symbol or instrument id; all by default
+    /// Only this symbol, instrument id or SYMBOL@ID; all by default
     #[arg(long)]
     symbol: Option<String>,
     /// .csv or .parquet file to write; CSV on stdout by default

@@ -105,6 +105,24 @@ fn every_command_finds_the_instruments_of_a_messy_market() {
     }
 }
 
+/// In two sessions a symbol has two ids, and each id two symbols.
+#[test]
+fn an_image_is_chosen_by_symbol_and_id_where_neither_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = market(folder.path(), "a.mbp-10.dbn.zst", "mbp-10", "--messy");
+    let png = folder.path().join("image.png");
+    let rest = ["--ticks-per-bin", "20", "--bins", "10", "--out", shown(&png), "--quiet"];
+    let render =
+        |name: &str| lob(&[&["render", shown(&input), "--symbol", name][..], &rest].concat());
+    let refused = render("6AM4");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let name = said.trim_end().rsplit("--symbol ").next().unwrap();
+    assert!(name.starts_with("6AM4@"), "{said}");
+    assert_eq!(render(name).status.code(), Some(0), "the hint is followed");
+    assert!(png.exists());
+}
+
 #[test]
 fn the_suite_runs_on_a_messy_market() {
     let folder = tempfile::tempdir().unwrap();

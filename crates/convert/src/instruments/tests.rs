@@ -106,6 +106,8 @@ fn an_id_that_gets_another_symbol_is_another_instrument() {
     assert_eq!(all.seen[2].to_string(), "`CLM4` (id 5)");
     assert!(all.seen[2].answers_to("CLM4") && all.seen[2].answers_to("5"));
     assert!(!all.seen[2].answers_to("ESM4") && !all.seen[2].answers_to("05x"));
+    assert!(all.seen[2].answers_to("CLM4@5"));
+    assert!(!all.seen[2].answers_to("ESM4@5") && !all.seen[2].answers_to("CLM4@6"));
 }
 
 #[test]

@@ -154,10 +154,17 @@ fn tell_apart(args: &Args, first: &Instrument, other: &Instrument) -> Result<()>
         );
         return Ok(());
     }
-    let hint = match &args.symbol {
-        None => "choose one with --symbol",
-        Some(_) if first.instrument_id == other.instrument_id => "choose one by its symbol",
-        Some(_) => "choose one by its id, as in --symbol 17077",
+    let hint = match (&args.symbol, &first.symbol) {
+        (None, _) => "choose one with --symbol".to_owned(),
+        (Some(_), _) if first.instrument_id == other.instrument_id => {
+            "choose one by its symbol".to_owned()
+        }
+        (Some(_), Some(symbol)) => format!(
+            "choose one by symbol and id, as in --symbol {}@{}",
+            shown(symbol),
+            first.instrument_id
+        ),
+        (Some(_), None) => "choose one by its id, as in --symbol 17077".to_owned(),
     };
     bail!("`{path}` holds several instruments, such as {first} and {other}\nhint: {hint}")
 }
