@@ -2,7 +2,7 @@
 //! compressed, by one thread each and in turn, so that a slow moment of the machine meets all.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,8 +15,6 @@ use crate::scenario::{Bench, recorder::Limit};
 /// Rounds over all of them.
 const QUICK_ROUNDS: usize = 3;
 const FULL_ROUNDS: usize = 7;
-/// Bytes of an MBP-10 record.
-const RECORD_BYTES: u64 = 368;
 /// Records of the file that is not compressed: 110 MB.
 const RAW_RECORDS: u64 = 300_000;
 
@@ -159,10 +157,39 @@ fn raw_part(inputs: &[PathBuf], work: &Path) -> Result<Option<PathBuf>> {
     reader.read_exact(&mut prelude).with_context(context)?;
     let header = u32::from_le_bytes([prelude[4], prelude[5], prelude[6], prelude[7]]);
     let path = work.join("raw.mbp-10.dbn");
-    let mut raw =
-        File::create(&path).with_context(|| format!("create `{}`", shown(path.display())))?;
+    let raw = File::create(&path).with_context(|| format!("create `{}`", shown(path.display())))?;
+    let mut raw = BufWriter::new(raw);
     raw.write_all(&prelude)?;
-    let bytes = u64::from(header) + RAW_RECORDS * RECORD_BYTES;
-    std::io::copy(&mut reader.take(bytes), &mut raw).with_context(context)?;
+    let mut reader = BufReader::new(reader);
+    std::io::copy(&mut reader.by_ref().take(header.into()), &mut raw).with_context(context)?;
+    copy_records(&mut reader, &mut raw, RAW_RECORDS).with_context(context)?;
+    raw.flush()?;
     Ok(Some(path))
+}
+
+/// Copies whole records. Books have companions of other lengths; each record says its own, in units
+/// of four bytes.
+fn copy_records(reader: &mut impl BufRead, out: &mut impl Write, n: u64) -> std::io::Result<()> {
+    for _ in 0..n {
+        let Some(&length) = reader.fill_buf()?.first() else { break };
+        std::io::copy(&mut reader.by_ref().take(u64::from(length) * 4), out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed setup must stop the test")]
+
+    use super::*;
+
+    #[test]
+    fn records_of_any_length_are_copied_whole() {
+        let records = [vec![2; 8], vec![4; 16], vec![2; 8]].concat();
+        for (n, expected) in [(0, 0), (1, 8), (2, 24), (3, 32), (9, 32)] {
+            let mut out = Vec::new();
+            copy_records(&mut &records[..], &mut out, n).unwrap();
+            assert_eq!(out, records[..expected], "{n}");
+        }
+    }
 }
