@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod man;
+mod mappings;
 pub(crate) mod profile;
 pub(crate) mod render;
 pub(crate) mod report;

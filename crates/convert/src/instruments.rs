@@ -48,6 +48,16 @@ impl Instrument {
             || is_id(name)
             || name.rsplit_once('@').is_some_and(|(symbol, id)| is_symbol(symbol) && is_id(id))
     }
+
+    /// Whether a name, as [`answers_to`](Self::answers_to) takes it, may mean an instrument of this
+    /// symbol whose id is not known.
+    #[must_use]
+    pub fn may_be_named(symbol: &str, name: &str) -> bool {
+        let is_id = |name: &str| name.parse::<u32>().is_ok();
+        name == symbol
+            || is_id(name)
+            || name.rsplit_once('@').is_some_and(|(part, id)| part == symbol && is_id(id))
+    }
 }
 
 impl fmt::Display for Instrument {

@@ -108,6 +108,11 @@ fn an_id_that_gets_another_symbol_is_another_instrument() {
     assert!(!all.seen[2].answers_to("ESM4") && !all.seen[2].answers_to("05x"));
     assert!(all.seen[2].answers_to("CLM4@5"));
     assert!(!all.seen[2].answers_to("ESM4@5") && !all.seen[2].answers_to("CLM4@6"));
+    for (name, expected) in
+        [("CLM4", true), ("5", true), ("CLM4@5", true), ("ESM4", false), ("ESM4@5", false)]
+    {
+        assert_eq!(Instrument::may_be_named("CLM4", name), expected, "{name}");
+    }
 }
 
 #[test]

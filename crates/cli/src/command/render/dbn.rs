@@ -12,6 +12,7 @@ use lob_depth::{
 use lob_metrics::shown;
 
 use super::{Args, Rows};
+use crate::command::mappings;
 
 /// Book updates a bin when none are asked for.
 const DEFAULT_TICKS_PER_BIN: u32 = 100;
@@ -117,10 +118,7 @@ fn survey(args: &Args) -> Result<Survey> {
         }
     }
     let path = shown(args.source.display());
-    let faults = stream.mapping_faults(|symbol| {
-        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
-    });
-    faults.iter().for_each(|fault| eprintln!("warning: `{path}`: {}", shown(fault)));
+    mappings::warn(&stream, &args.source, args.symbol.as_deref());
     let (index, instrument) = wanted.with_context(|| match &args.symbol {
         Some(name) => format!("`{path}` holds no book update of `{}`", shown(name)),
         None => format!("`{path}` holds no book update"),

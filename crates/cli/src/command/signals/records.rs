@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::line::{Line, StageSeconds};
 use super::{Args, Written, open_sheet, sheet::Sheet};
+use crate::command::mappings;
 use crate::interrupt;
 
 /// Latencies kept: enough for a steady tail, bounded whatever the file.
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         sheet.end_row()?;
         n_written += 1;
     }
-    let warnings = warn_of_mappings(args, &stream);
+    let warnings = mappings::warn(&stream, &args.source, args.symbol.as_deref());
     if n_written == 0 {
         return Err(nothing_written(args, lines.iter().find_map(Lane::name)));
     }
@@ -122,16 +123,6 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         "warnings": warnings,
     });
     Ok(Written { rows, file, facts, words })
-}
-
-/// Says which mappings of symbols that may be wanted cannot be used.
-fn warn_of_mappings(args: &Args, stream: &RecordStream) -> Vec<String> {
-    let path = shown(args.source.display());
-    let warnings = stream.mapping_faults(|symbol| {
-        args.symbol.as_deref().is_none_or(|name| name == symbol || name.parse::<u32>().is_ok())
-    });
-    warnings.iter().for_each(|warning| eprintln!("warning: `{path}`: {}", shown(warning)));
-    warnings
 }
 
 /// Why no update came out; `seen` is an instrument that the file has and that is wanted.
