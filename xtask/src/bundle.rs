@@ -1,11 +1,12 @@
 //! `cargo xtask bundle`: one folder with everything a host needs that has neither Rust nor a
 //! network.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::packing::Settings;
 use crate::process;
 
 /// Starts `lob` after looking for what the CUDA backend opens at run time.
@@ -19,44 +20,15 @@ const SAMPLE: &str = include_str!("bundle/train.toml");
 
 /// Builds `lob` with the features asked for and lays the folder out.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let Settings { features, out, binary } = Settings::parse(args)?;
-    let lob = match binary {
-        Some(binary) => binary,
-        None => process::build_lob(&features)?,
-    };
-    let out = out.unwrap_or_else(|| process::root().join("results/bundle"));
-    let written = assemble(&lob, &features, &out)?;
+    let settings = Settings::parse("bundle", args)?;
+    let lob = settings.lob()?;
+    let out = settings.out.unwrap_or_else(|| process::root().join("results/bundle"));
+    let written = assemble(&lob, &settings.features, &out)?;
     println!("{}", out.display());
     for (name, bytes) in written {
         println!("  {bytes:>12}  {name}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-struct Settings {
-    features: Vec<String>,
-    out: Option<PathBuf>,
-    /// A finished build to use instead of building.
-    binary: Option<PathBuf>,
-}
-
-impl Settings {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut settings = Self { features: Vec::new(), out: None, binary: None };
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().with_context(|| format!("`{arg}` needs a value"));
-            match arg.as_str() {
-                "--features" => settings.features.push(value()?.clone()),
-                "--out" => settings.out = Some(PathBuf::from(value()?)),
-                "--binary" => settings.binary = Some(PathBuf::from(value()?)),
-                other => bail!(
-                    "unknown option `{other}`\nhint: `bundle` takes --features, --out and --binary"
-                ),
-            }
-        }
-        Ok(settings)
-    }
 }
 
 /// Writes the folder; names and sizes of its files.
@@ -115,16 +87,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed setup must stop the test")]
 
     use super::*;
-
-    #[test]
-    fn options_are_read() {
-        let args = |list: &[&str]| -> Vec<String> { list.iter().map(|a| (*a).into()).collect() };
-        let settings = Settings::parse(&args(&["--features", "cuda", "--out", "x"])).unwrap();
-        assert_eq!(settings.features, ["cuda"]);
-        assert_eq!(settings.out, Some(PathBuf::from("x")));
-        assert!(Settings::parse(&args(&["--out"])).is_err());
-        assert!(Settings::parse(&args(&["--nonsense"])).is_err());
-    }
 
     /// The run script without a GPU: it must name what is missing and pass the rest on.
     #[test]

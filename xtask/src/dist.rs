@@ -12,9 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use self::packages::Package;
+use crate::packing::Settings;
 use crate::process;
 
 /// Files of the repository that are part of a release as they are.
@@ -25,13 +26,12 @@ const SHELLS: [(&str, &str); 3] = [("bash", "lob.bash"), ("zsh", "_lob"), ("fish
 
 /// Builds `lob` and packs the release.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let Settings { features, out, binary } = Settings::parse(args)?;
-    let lob = match binary {
-        Some(binary) => binary,
-        None => process::build_lob(&features)?,
-    };
-    let out = out.unwrap_or_else(|| process::root().join("results/dist"));
-    let tree = packages::tree(&features)?;
+    let settings = Settings::parse("dist", args)?;
+    let lob = settings.lob()?;
+    let out = settings.out.unwrap_or_else(|| process::root().join("results/dist"));
+    // Programs run in this folder are given names in it.
+    let out = std::path::absolute(out)?;
+    let tree = packages::tree(&settings.features)?;
     let version = &packages::own(&tree)?.version;
     let name = format!("lob-{version}-{}", packages::host_target()?);
     let folder = out.join(&name);
@@ -48,32 +48,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         println!("{:>12}  {}", fs::metadata(path)?.len(), path.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-struct Settings {
-    features: Vec<String>,
-    out: Option<PathBuf>,
-    /// A finished build to pack instead of building.
-    binary: Option<PathBuf>,
-}
-
-impl Settings {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut settings = Self { features: Vec::new(), out: None, binary: None };
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().with_context(|| format!("`{arg}` needs a value"));
-            match arg.as_str() {
-                "--features" => settings.features.push(value()?.clone()),
-                "--out" => settings.out = Some(std::path::absolute(value()?)?),
-                "--binary" => settings.binary = Some(PathBuf::from(value()?)),
-                other => bail!(
-                    "unknown option `{other}`\nhint: `dist` takes --features, --out and --binary"
-                ),
-            }
-        }
-        Ok(settings)
-    }
 }
 
 /// Writes the folder that the archive holds.

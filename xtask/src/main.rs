@@ -9,6 +9,7 @@ mod cluster;
 mod dist;
 mod fixtures;
 mod fuzz;
+mod packing;
 mod peers;
 mod process;
 mod simulate;
