@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
-use lob_convert::{Breaks, Clock, ConvertConfig, Instrument, RecordStream, event_near};
+use lob_convert::{Breaks, Clock, ConvertConfig, Instrument, RecordStream, Update, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit, shown};
@@ -82,8 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             continue;
         }
         let trade = Trade::of(record.action, record.side, record.size, record.price);
-        let sizes = record.levels.iter().map(|l| (l.bid_sz, l.ask_sz));
-        let tick = tick(record.levels[0].bid_px, record.levels[0].ask_px, sizes, trade);
+        let tick = tick(&update, trade);
         let (row, signal, seconds) = line.update(args, tick.quote)?;
         if latencies.len() < MOST {
             latencies.push(seconds);
@@ -188,19 +187,16 @@ impl Trade {
 }
 
 /// What indicators may see of a record: the mid as price and one-update bar, the trade as volume.
-/// `sizes` are bid and ask of each level, best first.
-fn tick(bid_px: i64, ask_px: i64, sizes: impl Iterator<Item = (u32, u32)>, trade: Trade) -> Tick {
-    let mut quote =
-        Quote { bid_px: price(bid_px), ask_px: price(ask_px), bid_sz: 0.0, ask_sz: 0.0 };
-    let (mut bid_depth_sz, mut ask_depth_sz) = (0.0, 0.0);
-    for (depth, (bid_sz, ask_sz)) in sizes.enumerate() {
-        let (bid_sz, ask_sz) = (f64::from(bid_sz), f64::from(ask_sz));
-        if depth == 0 {
-            (quote.bid_sz, quote.ask_sz) = (bid_sz, ask_sz);
-        }
-        bid_depth_sz += bid_sz;
-        ask_depth_sz += ask_sz;
-    }
+fn tick(update: &Update<'_>, trade: Trade) -> Tick {
+    let levels = &update.record.levels;
+    let quote = Quote {
+        bid_px: price(levels[0].bid_px),
+        ask_px: price(levels[0].ask_px),
+        bid_sz: f64::from(levels[0].bid_sz),
+        ask_sz: f64::from(levels[0].ask_sz),
+    };
+    let bid_depth_sz = levels.iter().map(|level| f64::from(level.bid_sz)).sum();
+    let ask_depth_sz = levels.iter().map(|level| f64::from(level.ask_sz)).sum();
     let mid = quote.mid();
     Tick {
         price: mid,
