@@ -28,26 +28,26 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     // The self-test starts hundreds of launches and has its own reference: the baseline.
     let is_listed = state.self_test.is_none();
     let mut reference_s = if is_listed { reference::burst() } else { Vec::new() };
-    let cpu_before = lob_profiler::process_cpu_time_s();
-    lob_profiler::enable(true);
+    let cpu_before = lob_scope::process_cpu_time_s();
+    lob_scope::enable(true);
     let sampler = lob_profiler::Sampler::start(TIMELINE_INTERVAL);
     let started = Instant::now();
     let outcome = {
-        let _scope = lob_profiler::scope(spec.id);
+        let _scope = lob_scope::scope(spec.id);
         (spec.run)(&mut Bench { options: &options, state: &mut state, work, rec: &mut rec })
     };
     let elapsed_s = started.elapsed().as_secs_f64();
     let timeline = sampler.stop();
-    lob_profiler::enable(false);
-    let scopes = lob_profiler::take_scopes();
-    let cpu = lob_profiler::process_cpu_time_s().and_then(|after| Ok(after - cpu_before?));
+    lob_scope::enable(false);
+    let scopes = lob_scope::take_scopes();
+    let cpu = lob_scope::process_cpu_time_s().and_then(|after| Ok(after - cpu_before?));
 
     if rec.skipped.is_none() && is_listed {
         reference_s.extend(reference::burst());
         let metric = format!("{}.{REFERENCE}", spec.id);
         let neutral = Direction::Neutral;
         rec.add(Measurement::measured(&metric, Unit::Seconds, neutral, &reference_s));
-        let peak_rss = lob_profiler::peak_rss_bytes().map(|bytes| bytes as f64);
+        let peak_rss = lob_scope::peak_rss_bytes().map(|bytes| bytes as f64);
         rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss));
         rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));
         rec.latency_value(&format!("{}.elapsed", spec.id), elapsed_s);
@@ -72,7 +72,7 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
         reason,
         elapsed_s,
         measurements: rec.measurements,
-        scopes,
+        scopes: scopes.iter().map(lob_profiler::scope_totals).collect(),
         timeline,
         findings: rec.findings,
         artifacts: rec.artifacts,
@@ -84,7 +84,7 @@ fn process_metric(
     id: &str,
     name: &str,
     unit: Unit,
-    value: Result<f64, lob_profiler::Unavailable>,
+    value: Result<f64, lob_scope::Unavailable>,
 ) -> Measurement {
     let metric = format!("{id}.{name}");
     match value {

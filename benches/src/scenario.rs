@@ -53,7 +53,7 @@ impl Bench<'_> {
 
 /// Cores this process may use; one where that cannot be found out.
 pub(crate) fn cores() -> usize {
-    lob_profiler::cores().map_or(1, |n| n as usize)
+    lob_scope::cores().map_or(1, |n| n as usize)
 }
 
 /// One scenario of the suite.

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use lob_metrics::{Run, Target, judge_all};
-use lob_profiler::ProfilerConfig;
+use lob_watch::ProfilerConfig;
 
 /// The caller brings the command and the reader of targets: as crates they would bring all of
 /// training to the fuzz targets. `convert` takes a settings file and a place for the store, and says

@@ -2,6 +2,7 @@
 //!
 //! Dev-dependencies are free: a test may decode a golden file. Everything that ships is not.
 
+mod face;
 mod graph;
 mod reliability;
 mod source;
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let graph = Graph::from_metadata(&serde_json::from_slice(&output.stdout)?)?;
     let mut violations = graph.violations();
     violations.extend(source::violations(&process::root())?);
+    violations.extend(face::violations(&process::root())?);
     violations.extend(weight::violations()?);
     violations.extend(reliability::violations(&process::root())?);
     if violations.is_empty() {

@@ -81,7 +81,7 @@ fn series_windows(bench: &mut Bench<'_>) -> Result<(SeriesWindows, Vec<f64>)> {
     let store = Store::open(bench.store()?)?;
     let file = store.files().iter().max_by_key(|f| f.len()).context("the store is empty")?;
     let bins = {
-        let _scope = lob_profiler::scope("read_bins");
+        let _scope = lob_scope::scope("read_bins");
         BinSeries::read(std::slice::from_ref(file))?
     };
     let spec = SeriesSpec { window: WINDOW, stride: STRIDE, max_gap: WINDOW };
@@ -125,7 +125,7 @@ fn run(
     bench.rec.config("batch_size", config.batch_size);
     bench.rec.config("windows", source.len());
     let outcome = {
-        let _scope = lob_profiler::scope("train");
+        let _scope = lob_scope::scope("train");
         lob_contrastive::train(source, &config)?
     };
     let n_inputs = source.n_inputs();
@@ -230,7 +230,7 @@ fn embed(
     }
     let begun = Instant::now();
     let embeddings = {
-        let _scope = lob_profiler::scope("embed");
+        let _scope = lob_scope::scope("embed");
         lob_contrastive::embed(&outcome.model, &windows)?
     };
     let rate = chosen.len() as f64 / begun.elapsed().as_secs_f64();

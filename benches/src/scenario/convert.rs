@@ -35,10 +35,10 @@ pub(super) fn decode(bench: &mut Bench<'_>) -> Result<()> {
     for pass in 0..passes {
         updates_of.clear();
         let mut inputs = Vec::new();
-        let (begun, cpu) = (Instant::now(), lob_profiler::process_cpu_time_s());
+        let (begun, cpu) = (Instant::now(), lob_scope::process_cpu_time_s());
         let (mut records, mut bytes) = (0, 0);
         for path in &bench.state.dbn {
-            let _scope = lob_profiler::scope("decode_file");
+            let _scope = lob_scope::scope("decode_file");
             let (input, decoded) = decode_file(path, &mut updates_of)?;
             records += input.records;
             bytes += decoded;
@@ -46,7 +46,7 @@ pub(super) fn decode(bench: &mut Bench<'_>) -> Result<()> {
         }
         ensure!(records > 0, "the inputs hold no records");
         rates.push(records as f64 / begun.elapsed().as_secs_f64());
-        if let (Ok(before), Ok(after)) = (cpu, lob_profiler::process_cpu_time_s()) {
+        if let (Ok(before), Ok(after)) = (cpu, lob_scope::process_cpu_time_s()) {
             cpu_rates.push(records as f64 / (after - before).max(f64::EPSILON));
             byte_rates.push(bytes as f64 / (after - before).max(f64::EPSILON));
         }
@@ -58,7 +58,7 @@ pub(super) fn decode(bench: &mut Bench<'_>) -> Result<()> {
     bench.rec.rate("decode.records_per_s", Unit::RecordsPerSecond, &rates, None);
     let demand = lob_metrics::Summary::of(&byte_rates).map_or(f64::NAN, |s| s.median);
     let ceiling = {
-        let _scope = lob_profiler::scope("decompress_only");
+        let _scope = lob_scope::scope("decompress_only");
         decompression(&bench.state.dbn, passes)?
     };
     if let Some(ceiling) = ceiling {
@@ -87,7 +87,7 @@ fn decompression(inputs: &[PathBuf], passes: usize) -> Result<Option<f64>> {
     let mut best: Option<f64> = None;
     let mut buffer = vec![0; 1 << 20];
     for _ in 0..passes {
-        let (mut bytes, cpu) = (0, lob_profiler::process_cpu_time_s());
+        let (mut bytes, cpu) = (0, lob_scope::process_cpu_time_s());
         for path in inputs {
             let mut file = File::open(path)
                 .with_context(|| format!("cannot open `{}`", shown(path.display())))?;
@@ -104,8 +104,7 @@ fn decompression(inputs: &[PathBuf], passes: usize) -> Result<Option<f64>> {
                 }
             }
         }
-        if let (true, Ok(before), Ok(after)) = (bytes > 0, cpu, lob_profiler::process_cpu_time_s())
-        {
+        if let (true, Ok(before), Ok(after)) = (bytes > 0, cpu, lob_scope::process_cpu_time_s()) {
             let rate = bytes as f64 / (after - before).max(f64::EPSILON);
             best = Some(best.map_or(rate, |b: f64| b.max(rate)));
         }
@@ -201,7 +200,7 @@ pub(super) fn replay(bench: &mut Bench<'_>) -> Result<()> {
 
 fn run(bench: &Bench<'_>, inputs: &[PathBuf], out: &Path, fit: &Fit) -> Result<ConvertSummary> {
     let config = config(bench, out, inputs, fit)?;
-    let _scope = lob_profiler::scope("convert");
+    let _scope = lob_scope::scope("convert");
     Ok(lob_convert::convert(inputs, &config, &())?)
 }
 

@@ -179,7 +179,7 @@ fn single_samples(bench: &mut Bench<'_>, dataset: &Dataset) -> Result<()> {
     for i in 0..reads {
         let index = (i * STRIDE) % dataset.len();
         let begun = Instant::now();
-        let _scope = lob_profiler::scope("single_sample");
+        let _scope = lob_scope::scope("single_sample");
         dataset.get(index, &mut scratch, &mut out)?;
         samples.push(begun.elapsed().as_secs_f64());
     }

@@ -51,7 +51,7 @@ pub(super) fn render(bench: &mut Bench<'_>) -> Result<()> {
         let spec = RenderSpec { features, n_bins: fit.n_bins, ..RenderSpec::default() };
         let mut image = vec![0.0f32; spec.len()];
         let samples = repeat(budget_s, 50, || {
-            let _scope = lob_profiler::scope("render");
+            let _scope = lob_scope::scope("render");
             renderer.render(&spec, slice, &mut image)
         })?;
         bench.rec.latency(&format!("render.{name}"), &samples);

@@ -23,7 +23,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let positives = Positives::Near { max_shift: WINDOW / 2 };
     let options = PrepareOptions { positives, scale: None, volatility_labels: false };
     let mut prepared = {
-        let _scope = lob_profiler::scope("prepare");
+        let _scope = lob_scope::scope("prepare");
         prepare(&input, Some(&bench.store()?), &options)?
     };
     for note in &prepared.notes {
@@ -36,7 +36,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let steps = if quick { 150 } else { 1000 };
     let mut models: Vec<TrainedModel> = Vec::new();
     for seed in 0..SEEDS {
-        let _scope = lob_profiler::scope("train");
+        let _scope = lob_scope::scope("train");
         let config = TrainConfig { device, ..config(bench.options.seed + seed, steps) };
         let outcome = lob_contrastive::train(&mut *prepared.train, &config)?;
         if let Some(why) = &outcome.metrics.collapse {
@@ -48,7 +48,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let settings =
         EvaluateConfig { device, seeds: models.len(), max_train, max_test, ..Default::default() };
     let table = {
-        let _scope = lob_profiler::scope("evaluate");
+        let _scope = lob_scope::scope("evaluate");
         evaluate(&mut *prepared.whole, &prepared.split, &prepared.tasks, &models, &settings)?
     };
     bench.rec.config("window", WINDOW);

@@ -45,7 +45,7 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
         Direction::HigherIsBetter,
         "no scenario of this run used a GPU",
     ));
-    let scope_cost_s = lob_profiler::calibrate_scope_cost();
+    let scope_cost_s = lob_scope::calibrate_scope_cost();
     bench.rec.add(Measurement::measured(
         "machine.profiler_scope",
         Unit::Seconds,

@@ -41,7 +41,7 @@ fn synthesise(bench: &mut Bench<'_>) -> Result<()> {
     for (schema, name, record_bytes, share) in
         [(Schema::Mbp10, "mbp-10", MBP10_BYTES, 1), (Schema::Mbo, "mbo", MBO_BYTES, 2)]
     {
-        let _scope = lob_profiler::scope(if share == 1 { "write_mbp10" } else { "write_mbo" });
+        let _scope = lob_scope::scope(if share == 1 { "write_mbp10" } else { "write_mbo" });
         let config = SynthConfig {
             records: records / share,
             instruments: 2,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use lob_convert::RecordStream;
 use lob_depth::{BinColumns, Feature, RenderSpec, Renderer};
 use lob_metrics::{Direction, Measurement, Unit};
-use lob_profiler::thread_alloc_stats;
+use lob_scope::thread_alloc_stats;
 use lob_signals::{
     FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Quotes, SignalPipeline,
 };

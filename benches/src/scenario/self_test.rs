@@ -91,11 +91,11 @@ impl Work {
             &columns.ask_sz[..n],
         )?;
         self.pipeline.reset();
-        let (begun, cpu) = (Instant::now(), lob_profiler::thread_cpu_time_s());
+        let (begun, cpu) = (Instant::now(), lob_scope::thread_cpu_time_s());
         self.pipeline.calculate_features(quotes, &mut self.features);
         self.pipeline.infer(&self.features, &mut self.probabilities)?;
         self.pipeline.generate_signals(&self.features, &self.probabilities, &mut self.signals)?;
-        let cpu_s = lob_profiler::thread_cpu_time_s().and_then(|after| Ok(after - cpu?));
+        let cpu_s = lob_scope::thread_cpu_time_s().and_then(|after| Ok(after - cpu?));
         // Without a CPU clock the wall clock is the only witness.
         Ok((begun.elapsed().as_secs_f64(), cpu_s.unwrap_or(f64::NAN)))
     }

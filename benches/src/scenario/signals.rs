@@ -19,7 +19,7 @@ const DRAWN: usize = 600;
 pub(super) fn indicators(bench: &mut Bench<'_>) -> Result<()> {
     let (instrument_id, symbol) = quotes::busiest(bench)?;
     let mids = {
-        let _scope = lob_profiler::scope("decode_quotes");
+        let _scope = lob_scope::scope("decode_quotes");
         quotes::of_instrument(bench, instrument_id)?.mids()
     };
     ensure!(!mids.is_empty(), "`{symbol}` has no update with both sides");
@@ -27,7 +27,7 @@ pub(super) fn indicators(bench: &mut Bench<'_>) -> Result<()> {
     bench.rec.config("mids", mids.len());
     // Otherwise glibc gives pages back after some sizes and not after others, and a series costs up
     // to five times as much: the same indicator would seem slow at one length alone.
-    bench.rec.config("keeps_freed_memory", lob_profiler::keep_freed_memory());
+    bench.rec.config("keeps_freed_memory", lob_scope::keep_freed_memory());
     let mut promised = sizes::run(bench, &mids)?;
     for (name, series) in sizes::drawn(&mids)? {
         bench.rec.artifacts.push(line(&symbol, name, &series));

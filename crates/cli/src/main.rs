@@ -15,7 +15,7 @@ use lob_metrics::shown;
 // Counting costs some nanoseconds an allocation, and no hot path makes any; see
 // `memory.allocations`.
 #[global_allocator]
-static ALLOCATOR: lob_profiler::CountingAllocator = lob_profiler::CountingAllocator;
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
 
 /// The performance laboratory for limit-order-book machine learning.
 #[derive(Parser)]

@@ -47,7 +47,7 @@ pub fn train_with(
     config.encoder.validate_for(source.n_inputs())?;
     let resolved = config.device.resolve()?;
     // Every step needs the same buffers again. An allocator that does not take the hint is slower.
-    lob_profiler::keep_freed_memory();
+    lob_scope::keep_freed_memory();
     match resolved.device {
         #[cfg(feature = "cuda")]
         Device::Cuda => {

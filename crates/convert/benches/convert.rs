@@ -46,9 +46,9 @@ fn convert_once(path: &Path, out: &Path, layout: Layout, hash: InputHash) -> u64
 fn cpu_rate(mut work: impl FnMut() -> u64) -> Option<f64> {
     (0..3)
         .map(|_| {
-            let start_s = lob_profiler::process_cpu_time_s().ok()?;
+            let start_s = lob_scope::process_cpu_time_s().ok()?;
             let records = work();
-            let cpu_s = lob_profiler::process_cpu_time_s().ok()? - start_s;
+            let cpu_s = lob_scope::process_cpu_time_s().ok()? - start_s;
             Some(records as f64 / cpu_s / 1e6)
         })
         .collect::<Option<Vec<_>>>()?

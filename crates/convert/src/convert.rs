@@ -75,7 +75,7 @@ pub fn convert_on(
     progress: &dyn Progress,
 ) -> Result<ConvertSummary, ConvertError> {
     let start = Instant::now();
-    let cpu_start_s = lob_profiler::process_cpu_time_s().ok();
+    let cpu_start_s = lob_scope::process_cpu_time_s().ok();
     config.validate()?;
     let Found { inputs, definitions, mut warnings } =
         find_inputs(inputs, &|| progress.is_cancelled())?;
@@ -149,11 +149,11 @@ pub fn convert_on(
 /// What the run took, as far as it can be known.
 fn note_cost(summary: &mut ConvertSummary, start: Instant, cpu_start_s: Option<f64>) {
     summary.elapsed_s = start.elapsed().as_secs_f64();
-    summary.cpu_s = match (cpu_start_s, lob_profiler::process_cpu_time_s()) {
+    summary.cpu_s = match (cpu_start_s, lob_scope::process_cpu_time_s()) {
         (Some(start_s), Ok(end_s)) => Some(end_s - start_s),
         _ => None,
     };
-    summary.peak_rss_bytes = lob_profiler::peak_rss_bytes().ok();
+    summary.peak_rss_bytes = lob_scope::peak_rss_bytes().ok();
 }
 
 /// Mappings in files `symbology.json` that cannot be used, of symbols that may be wanted.

@@ -57,7 +57,7 @@ pub(crate) fn convert_input(
     folder: &Path,
     shared: &Shared<'_>,
 ) -> Result<InputOutcome, ConvertError> {
-    let _scope = lob_profiler::scope("convert_input");
+    let _scope = lob_scope::scope("convert_input");
     let Shared { config, progress, .. } = *shared;
     let path = &*input.path;
     progress.input_started(path, input.bytes);
@@ -161,7 +161,7 @@ struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// Reads all updates and bins them.
     fn read(&mut self, progress: &dyn Progress) -> Result<(), ConvertError> {
-        let _scope = lob_profiler::scope("decode_and_bin");
+        let _scope = lob_scope::scope("decode_and_bin");
         let config = self.config;
         let mut clock = Clock::new(self.stream.metadata());
         let (mut filtered, mut snapshots) = (0_u64, 0_u64);

@@ -262,7 +262,7 @@ impl Dataset {
         #[cfg(test)]
         assert_ne!(self.panic_at, Some(index), "a made-up fault");
         let (file, row) = columns;
-        let _scope = lob_profiler::scope!("render");
+        let _scope = lob_scope::scope!("render");
         let bins = scratch.columns.as_slice(0..self.window.n_bins);
         let rendered = render(&mut scratch.renderer, &self.render, bins);
         rendered.map_err(|source| self.sample_error(file, row, source))?;
@@ -275,7 +275,7 @@ impl Dataset {
     /// # Errors
     /// The index is wrong or a page is damaged; file and row are named.
     pub fn bins(&self, index: u64, bins: &mut BinColumns) -> Result<(usize, u64), LoaderError> {
-        let _scope = lob_profiler::scope!("read_bins");
+        let _scope = lob_scope::scope!("read_bins");
         let (at, row) = self.locate(index)?;
         bins.clear();
         let rows = row..row + self.window.n_bins as u64;

@@ -256,10 +256,10 @@ impl Watch {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     fn tell(&self, depth: usize) {
         let (hits, misses) = self.0.cache_hits_and_misses();
-        lob_profiler::scope_field("queue_depth", depth as f64);
-        lob_profiler::scope_field("cache_hits", hits as f64);
-        lob_profiler::scope_field("cache_misses", misses as f64);
-        lob_profiler::scope_field("bytes_read", self.0.store().bytes_read() as f64);
+        lob_scope::scope_field("queue_depth", depth as f64);
+        lob_scope::scope_field("cache_hits", hits as f64);
+        lob_scope::scope_field("cache_misses", misses as f64);
+        lob_scope::scope_field("bytes_read", self.0.store().bytes_read() as f64);
     }
 }
 
@@ -345,7 +345,7 @@ impl Iterator for Epoch {
         if self.delivered == self.n_batches {
             return None;
         }
-        let _scope = lob_profiler::scope!("wait_for_batch");
+        let _scope = lob_scope::scope!("wait_for_batch");
         let asked = Instant::now();
         while self.delivered < self.n_batches {
             let (mut made, depth) = self.take();

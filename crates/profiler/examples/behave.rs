@@ -1,5 +1,5 @@
 //! A program that behaves badly on request, to try `profile_command` on:
-//! `cargo run --example behave -- leak|spin|sleep|sync|write|pipe|family|names|nvtx|fail`.
+//! `cargo run --example behave -- leak|spin|sleep|sync|write|pipe|family|names|fail`.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "printing is a program's right")]
 
@@ -17,14 +17,13 @@ fn main() -> std::io::Result<ExitCode> {
         Some("sync") => write(1000, 4096, true)?,
         Some("write") => write(8, 1 << 20, false)?,
         Some("pipe") => pipe()?,
-        Some("nvtx") => nvtx(),
         Some("family") => {
             Command::new(std::env::current_exe()?).arg("spin").status()?;
         }
         Some("names") => names(),
         Some("fail") => return Ok(ExitCode::from(3)),
         _ => {
-            eprintln!("say one of leak, spin, sleep, sync, write, pipe, family, names, nvtx, fail");
+            eprintln!("say one of leak, spin, sleep, sync, write, pipe, family, names, fail");
             return Ok(ExitCode::from(2));
         }
     }
@@ -41,7 +40,7 @@ fn leak() {
 
 /// 0.3 s of CPU time, however long they take.
 fn spin() {
-    let used = || lob_profiler::process_cpu_time_s().ok();
+    let used = || lob_scope::process_cpu_time_s().ok();
     let start = Instant::now();
     while used().map_or(start.elapsed().as_secs_f64(), |cpu_s| cpu_s) < 0.3 {
         black_box((0..10_000u64).fold(0, |sum, n| sum ^ black_box(n)));
@@ -50,11 +49,11 @@ fn spin() {
 
 /// More names than the profiler keeps.
 fn names() {
-    lob_profiler::enable(true);
-    (0..1100).for_each(|n| drop(lob_profiler::scope!("request {}", n)));
-    let scopes = lob_profiler::take_scopes();
+    lob_scope::enable(true);
+    (0..1100).for_each(|n| drop(lob_scope::scope!("request {}", n)));
+    let scopes = lob_scope::take_scopes();
     println!("{} scopes", scopes.len());
-    for other in scopes.iter().filter(|s| s.path == lob_profiler::OTHER_NAMES) {
+    for other in scopes.iter().filter(|s| s.path == lob_scope::OTHER_NAMES) {
         println!("{} calls of {}", other.calls, other.path);
     }
     for warning in lob_profiler::profiler_warnings() {
@@ -73,20 +72,6 @@ fn pipe() -> std::io::Result<()> {
     });
     std::io::copy(&mut reader, &mut std::io::sink())?;
     slow.join().unwrap_or(Ok(()))
-}
-
-/// Ranges of its own and ranges of scopes, if anybody listens.
-fn nvtx() {
-    if let Err(missing) = lob_profiler::nvtx_scopes(true) {
-        println!("{missing}");
-    }
-    lob_profiler::enable(true);
-    let _pipeline = lob_profiler::NvtxRange::enter("trading_pipeline");
-    for name in ["features", "model", "signals"] {
-        let _scope = lob_profiler::scope(name);
-    }
-    let long = "\u{e9}".repeat(100);
-    let _long = lob_profiler::NvtxRange::enter(&long);
 }
 
 fn write(blocks: u32, bytes: usize, sync: bool) -> std::io::Result<()> {

@@ -4,7 +4,8 @@
 
 use std::fmt::Debug;
 
-use lob_profiler::{Resource, Unavailable};
+use lob_profiler::Resource;
+use lob_scope::Unavailable;
 
 fn show(name: &str, value: Result<impl Debug, Unavailable>) {
     match value {

@@ -1,5 +1,6 @@
 //! Profiling any program from outside: what it used, what it waited for, whether it leaks.
 
+mod chrome;
 mod tree;
 mod verdict;
 mod wait;
@@ -10,12 +11,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use lob_metrics::{Direction, Measurement, Scenario, Status, Timeline, Unit};
+use lob_scope::{Unavailable, cores, thread_cpu_time_s};
 
 use crate::profile::measurement;
 use crate::stacks::ChildSampler;
 use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
-    Unavailable, cores, leak_report, thread_cpu_time_s,
+    leak_report,
 };
 use tree::{Sample, Tree};
 pub use verdict::Bound;

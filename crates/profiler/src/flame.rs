@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use lob_metrics::{ScopeStat, Unit};
+use lob_metrics::Unit;
+use lob_scope::ScopeStat;
 
 const WIDTH_PX: f64 = 1200.0;
 const ROW_PX: f64 = 18.0;
@@ -18,9 +19,9 @@ const MIN_WIDTH_PX: f64 = 0.2;
 /// microseconds. The format other flame graph tools read.
 ///
 /// ```
-/// lob_profiler::enable(true);
-/// drop(lob_profiler::scope("work"));
-/// let folded = lob_profiler::folded_stacks(&lob_profiler::take_scopes());
+/// lob_scope::enable(true);
+/// drop(lob_scope::scope("work"));
+/// let folded = lob_profiler::folded_stacks(&lob_scope::take_scopes());
 /// assert!(folded.starts_with("work "));
 /// ```
 #[must_use]
@@ -35,7 +36,7 @@ pub fn folded_stacks(scopes: &[ScopeStat]) -> String {
 
 /// A flame graph as an SVG document of its own: a box per scope, as wide as its share of the time,
 /// below the scope it ran in. Hovering over a box shows its figures. Scopes must come parents
-/// first, as [`crate::take_scopes`] returns them.
+/// first, as [`lob_scope::take_scopes`] returns them.
 ///
 /// Where threads worked at once the inner scopes of a path may add up to more than the path
 /// itself; they are then drawn narrower, in proportion.

@@ -3,7 +3,7 @@
 use lob_metrics::Host;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::{cores, procfs};
+use lob_scope::{cores, procfs};
 
 /// Facts about this machine. `compiler` is the compiler that built the caller (`rustc -V`), which
 /// only its build script knows. Facts that cannot be had are `None`.

@@ -26,8 +26,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use lob_metrics::Roof;
+use lob_scope::{Unavailable, procfs};
 
-use crate::{CpuTimes, Unavailable, procfs};
+use crate::CpuTimes;
 
 /// Name in [`Roof::more`] of writing a constant into a recycled buffer of one depth image.
 const FILL_IMAGE: &str = "fill_804kB_bytes_per_s";
@@ -292,7 +293,7 @@ struct Load {
 
 impl Load {
     fn read() -> Self {
-        let (system, own_s) = (crate::cpu_times(), crate::process_cpu_time_s());
+        let (system, own_s) = (crate::cpu_times(), lob_scope::process_cpu_time_s());
         Self { at: Instant::now(), system, own_s }
     }
 
@@ -300,7 +301,7 @@ impl Load {
     fn others_since(self) -> Result<f64, Unavailable> {
         let now = Self::read();
         let passed_s = now.at.duration_since(self.at).as_secs_f64();
-        let capacity_s = passed_s * f64::from(crate::cores()?);
+        let capacity_s = passed_s * f64::from(lob_scope::cores()?);
         let all = now.system?.busy_share_since(&self.system?);
         let all = all.ok_or_else(|| Unavailable::new("no time has passed"))?;
         Ok((all - (now.own_s? - self.own_s?) / capacity_s).clamp(0.0, 1.0))

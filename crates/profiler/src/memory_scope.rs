@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{PageFaults, Unavailable, page_faults, peak_rss_bytes, reset_peak_rss, rss_bytes};
+use lob_scope::{Unavailable, peak_rss_bytes, reset_peak_rss, rss_bytes};
+
+use crate::{PageFaults, page_faults};
 
 /// The stretches open now, with the largest peak each has seen so far. The kernel keeps one peak a
 /// process, so it is shared: whoever resets it first writes it down for all others.

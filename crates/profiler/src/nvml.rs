@@ -3,7 +3,7 @@
 //! Nothing is linked and no build needs the library; a machine without the driver gives the
 //! reason. Names and structures are those of NVIDIA's "NVML API Reference Guide".
 
-use crate::Unavailable;
+use lob_scope::Unavailable;
 
 /// One GPU of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

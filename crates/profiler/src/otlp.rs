@@ -1,39 +1,33 @@
-//! Traces for OpenTelemetry collectors: OTLP/JSON over plain HTTP.
+//! Traces for OpenTelemetry collectors, as OTLP/JSON.
 //!
 //! Names and layout are those of the OpenTelemetry protocol specification 1.x, "JSON Protobuf
-//! Encoding" (identifiers in hexadecimal, 64-bit numbers as strings) and "OTLP/HTTP".
-
-mod post;
+//! Encoding" (identifiers in hexadecimal, 64-bit numbers as strings).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use lob_metrics::stats::SplitMix64;
+use lob_scope::{Trace, TraceKind};
 use serde_json::{Value, json};
 
-use crate::{ProfilerError, Trace, TraceKind, clock};
-use post::Endpoint;
-
-/// Longest wait for the collector, connecting and answering each.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// `SPAN_KIND_INTERNAL`.
 const INTERNAL: u8 = 1;
 
 /// A trace as an OTLP/JSON document (`ExportTraceServiceRequest`): one trace, a span for every
 /// call of a scope, nested as the calls were, with fields as attributes. A flow from one scope to
-/// another is a link of the later one.
+/// another is a link of the later one. A collector takes it over HTTP:
+/// `curl -H 'Content-Type: application/json' -d @trace.json http://localhost:4318/v1/traces`.
 ///
 /// ```
-/// lob_profiler::enable_trace(100);
-/// drop(lob_profiler::scope("work"));
-/// let document = lob_profiler::otlp_json(&lob_profiler::take_trace(), "lob");
+/// lob_scope::enable_trace(100);
+/// drop(lob_scope::scope("work"));
+/// let document = lob_profiler::otlp_json(&lob_scope::take_trace(), "lob");
 /// let document: serde_json::Value = serde_json::from_str(&document).unwrap();
 /// let spans = &document["resourceSpans"][0]["scopeSpans"][0]["spans"];
 /// assert_eq!(spans[0]["name"], "work");
 /// ```
 #[must_use]
 pub fn otlp_json(trace: &Trace, service: &str) -> String {
-    let start_ns = clock::start_unix_ns();
+    let start_ns = trace.start_unix_ns;
     let seed = mix(start_ns ^ u64::from(std::process::id()).rotate_left(48));
     let trace_id = format!("{:016x}{:016x}", seed.max(1), mix(seed));
     let spans = Spans { start_ns, seed, trace_id, trace }.list();
@@ -50,35 +44,6 @@ pub fn otlp_json(trace: &Trace, service: &str) -> String {
         }],
     })
     .to_string()
-}
-
-/// Sends traces to an OpenTelemetry collector.
-///
-/// Plain HTTP only: to a collector on the same machine or in the same network, which is how
-/// collectors are meant to be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtlpExporter {
-    endpoint: Endpoint,
-    service: String,
-}
-
-impl OtlpExporter {
-    /// For an endpoint such as `http://localhost:4318/v1/traces`; without a path, `/v1/traces` is
-    /// taken, and without a port 4318. `service` is the name the traces are filed under.
-    ///
-    /// # Errors
-    /// When the endpoint is no `http://` address.
-    pub fn new(endpoint: &str, service: &str) -> Result<Self, ProfilerError> {
-        Ok(Self { endpoint: Endpoint::parse(endpoint)?, service: service.to_owned() })
-    }
-
-    /// Sends one trace and waits for the answer, five seconds at most for each step.
-    ///
-    /// # Errors
-    /// When the collector cannot be reached, does not answer, or refuses the trace.
-    pub fn export(&self, trace: &Trace) -> Result<(), ProfilerError> {
-        self.endpoint.post(&otlp_json(trace, &self.service), TIMEOUT)
-    }
 }
 
 fn text(key: &str, value: &str) -> Value {
@@ -147,6 +112,8 @@ impl Spans<'_> {
                         }
                     }
                 }
+                // A kind added later is no span.
+                _ => {}
             }
         }
         spans
@@ -199,7 +166,7 @@ impl Spans<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TraceEvent;
+    use lob_scope::TraceEvent;
 
     fn scope(thread: u32, name: &'static str, t_s: f64, duration_s: f64) -> TraceEvent {
         let fields = vec![("rows", 7.0), ("loss", f64::NAN)];
@@ -220,6 +187,7 @@ mod tests {
             ],
             threads: vec!["main".to_owned(), "worker".to_owned()],
             lost: 0,
+            start_unix_ns: 1_700_000_000_000_000_000,
         };
         let document: Value = serde_json::from_str(&otlp_json(&trace, "test")).unwrap();
         let resource = &document["resourceSpans"][0];

@@ -3,7 +3,7 @@
 //!
 //! Constants and layouts are those of the kernel's `include/uapi/linux/perf_event.h`.
 
-use crate::Unavailable;
+use lob_scope::Unavailable;
 
 /// What the CPU counted. Each is a value or the reason for none; virtual machines mostly have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl HardwareCounters {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use crate::Unavailable;
+    use lob_scope::Unavailable;
 
     pub(super) const COUNTERS: [u64; 4] = [0; 4];
 
@@ -107,7 +107,7 @@ pub(crate) mod imp {
     use std::io::{ErrorKind, Read};
     use std::os::fd::{AsRawFd, FromRawFd};
 
-    use crate::Unavailable;
+    use lob_scope::Unavailable;
 
     /// `PERF_COUNT_HW_INSTRUCTIONS`, `_CPU_CYCLES`, `_CACHE_MISSES`, `_BRANCH_MISSES`.
     pub(super) const COUNTERS: [u64; 4] = [1, 0, 3, 5];
@@ -214,7 +214,7 @@ pub(crate) mod imp {
     }
 
     fn refused(error: &std::io::Error) -> Unavailable {
-        let paranoid = crate::procfs::read("/proc/sys/kernel/perf_event_paranoid");
+        let paranoid = lob_scope::procfs::read("/proc/sys/kernel/perf_event_paranoid");
         let level = paranoid.as_deref().map_or("unknown", str::trim);
         let why = match (error.kind(), error.raw_os_error()) {
             (_, Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV)) => {

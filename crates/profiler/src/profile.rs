@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lob_metrics::{
-    Direction, Finding, Measurement, Scenario, ScopeStat, Severity, Status, Timeline, Unit,
+use lob_metrics::{Direction, Finding, Measurement, Scenario, Severity, Status, Timeline, Unit};
+use lob_scope::{
+    OTHER_NAMES, ScopeAllocs, ScopeStat, Unavailable, dynamic_names_refused, enable, is_enabled,
+    process_cpu_time_s, scope_named, scopes_dropped, take_scope_allocs, take_scopes,
+    trace_events_lost,
 };
 
-use crate::scope::trace_lost_total;
 use crate::{
-    HardwareCounters, LeakConfig, LeakVerdict, MemoryScope, OTHER_NAMES, Sampler, ScopeAllocs,
-    ScopeMemory, Unavailable, context_switches, dynamic_names_refused, enable, is_enabled,
-    leak_report, page_faults, process_cpu_time_s, process_io, scope_named, scopes_dropped,
-    take_scope_allocs, take_scopes,
+    HardwareCounters, LeakConfig, LeakVerdict, MemoryScope, Sampler, ScopeMemory, context_switches,
+    leak_report, page_faults, process_io,
 };
 
 /// What [`profile`] found.
@@ -29,7 +29,7 @@ pub struct Profile {
     pub measurements: Vec<Measurement>,
     /// Scopes entered meanwhile in the whole process, parents first.
     pub scopes: Vec<ScopeStat>,
-    /// Allocations per scope, where [`crate::track_scope_allocs`] is on and the program counts
+    /// Allocations per scope, where [`lob_scope::track_scope_allocs`] is on and the program counts
     /// them.
     pub allocs: Vec<ScopeAllocs>,
     /// Memory and CPU over time.
@@ -87,7 +87,7 @@ impl Profile {
             reason: None,
             elapsed_s: self.wall_s,
             measurements: self.measurements,
-            scopes: self.scopes,
+            scopes: self.scopes.iter().map(scope_totals).collect(),
             timeline: self.timeline,
             findings: self.findings,
             artifacts: Vec::new(),
@@ -111,7 +111,7 @@ pub fn profiler_warnings() -> Vec<Finding> {
             "calls were not recorded: a thread held too many different scopes".to_owned(),
         ),
         (
-            trace_lost_total(),
+            trace_events_lost(),
             "trace events were lost; take the trace more often or give it more room".to_owned(),
         ),
     ];
@@ -174,8 +174,24 @@ impl Counters {
     }
 }
 
+/// The figures of a scope as a Run document keeps them.
+#[must_use]
+pub fn scope_totals(scope: &ScopeStat) -> lob_metrics::ScopeStat {
+    lob_metrics::ScopeStat {
+        path: scope.path.clone(),
+        calls: scope.calls,
+        total_s: scope.total_s,
+        self_s: scope.self_s,
+        min_s: scope.min_s,
+        max_s: scope.max_s,
+        p50_s: scope.p50_s,
+        p95_s: scope.p95_s,
+        p99_s: scope.p99_s,
+    }
+}
+
 /// A measurement from a sensor: its value, or its reason.
-pub(crate) fn measurement(
+pub fn measurement(
     name: &str,
     unit: Unit,
     direction: Direction,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lob_metrics::{Timeline, Unit};
 
-use crate::{Unavailable, cores, process_cpu_time_s, procfs};
+use lob_scope::{Unavailable, cores, process_cpu_time_s, procfs};
 
 /// Points kept per series. At this many, every second one is dropped and the interval doubles, so
 /// a run of any length ends with at most this many, evenly spaced.

@@ -9,7 +9,7 @@ mod process;
 mod thermal;
 mod usage;
 
-use crate::{Unavailable, procfs};
+use lob_scope::{Unavailable, procfs};
 
 pub use energy::{EnergyReading, co2_g, energy};
 pub use memory::{SystemMemory, system_memory};

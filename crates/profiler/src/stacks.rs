@@ -36,5 +36,5 @@ mod without;
 use without as sampling;
 
 pub use report::{AllocProfile, AllocSite, HOT_LINE, HotLine, LineProfile, SampledStack};
+pub(crate) use sampling::ChildSampler;
 pub use sampling::{AllocSites, LineProfiler, track_alloc_sites};
-pub(crate) use sampling::{ChildSampler, note_alloc, sites_are_tracked};

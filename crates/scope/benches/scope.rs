@@ -1,4 +1,4 @@
-//! What the profiler itself costs. A slowdown here is a slowdown of everything that is profiled.
+//! What scopes themselves cost. A slowdown here is a slowdown of everything that is profiled.
 //!
 //! The table printed first pairs each subject with its reference in one interleaved run, so that a
 //! busy machine disturbs both alike; the criterion benches follow. One thread, no contention.
@@ -8,13 +8,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group};
-use lob_profiler::{
-    CountingAllocator, LineProfiler, Sampler, ScopeLayer, enable, process_cpu_time_s, rss_bytes,
-    scope, thread_cpu_time_s, track_alloc_sites,
-};
+use lob_scope::{CountingAllocator, ScopeLayer, enable, rss_bytes, scope};
 
 /// Calls per batch: tens of microseconds, well below a time slice.
 const CALLS: u32 = 2000;
@@ -116,10 +113,10 @@ fn layer_batch() -> f64 {
 }
 
 fn traced_batch() -> f64 {
-    lob_profiler::enable_trace(2 * CALLS as usize);
+    lob_scope::enable_trace(2 * CALLS as usize);
     let ns = batch_ns(one_traced);
-    lob_profiler::disable_trace();
-    black_box(lob_profiler::take_trace());
+    lob_scope::disable_trace();
+    black_box(lob_scope::take_trace());
     ns
 }
 
@@ -214,78 +211,19 @@ fn tables() {
         &[
             ("system allocator", || batch_ns(|| malloc_free(&System))),
             ("counting allocator", || batch_ns(|| malloc_free(&CountingAllocator))),
-            ("counting allocator, sites tracked", tracked_batch),
+            ("counting allocator, with a hook", hooked_batch),
         ],
     );
-    sampling();
 }
 
-/// Work of a fixed amount, some tens of milliseconds; returns its CPU seconds on this thread.
-fn fixed_work_s() -> f64 {
-    let now = || thread_cpu_time_s().unwrap_or(f64::NAN);
-    let before = now();
-    black_box((0..20_000_000u64).fold(0u64, |sum, n| sum.rotate_left(5) ^ black_box(n)));
-    now() - before
-}
-
-/// CPU seconds of the other threads alive. The process's clock will not do: while a timer of CPU
-/// time runs, the kernel moves it by whole ticks.
-fn other_threads_s() -> f64 {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
-    let own = std::fs::read_link("/proc/thread-self").unwrap_or_default();
-    let others =
-        tasks.flatten().filter(|task| Some(task.file_name().as_os_str()) != own.file_name());
-    let ran_ns = |task: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    };
-    others.filter_map(ran_ns).sum::<f64>() * 1e-9
-}
-
-/// Prints what sampling adds to a busy program, from interleaved pairs, and what it costs an idle
-/// one.
-fn sampling() {
-    const PAIRS: usize = 40;
-    let share = |mut samples: Vec<f64>| {
-        samples.sort_by(f64::total_cmp);
-        let at = |part: usize| samples[samples.len() * part / 4] * 100.0;
-        (at(1), at(2), at(3))
-    };
-    let line = |name: &str, (low, median, high): (f64, f64, f64)| {
-        println!("  {name:<38} {median:>6.2} %  (quartiles {low:.2} to {high:.2})");
-    };
-    println!("share of one core");
-    let idle = |_| {
-        let sampler = Sampler::start(Duration::from_millis(10));
-        let before = process_cpu_time_s().unwrap_or(f64::NAN);
-        std::thread::sleep(Duration::from_secs(1));
-        let used = process_cpu_time_s().unwrap_or(f64::NAN) - before;
-        black_box(sampler.stop());
-        used
-    };
-    line("10 ms sampler, idle program", share((0..10).map(idle).collect()));
-    for rate_hz in [100, 250] {
-        let paired = |_| {
-            let bare = fixed_work_s();
-            let Ok(profiler) = LineProfiler::start(rate_hz) else { return [f64::NAN; 2] };
-            let others = other_threads_s();
-            let sampled = fixed_work_s();
-            let reader = other_threads_s() - others;
-            drop(profiler);
-            [sampled / bare - 1.0, reader / sampled]
-        };
-        let pairs: Vec<[f64; 2]> = (0..PAIRS).map(paired).collect();
-        let of = |part: usize| share(pairs.iter().map(|pair| pair[part]).collect());
-        line(&format!("line profiler at {rate_hz} Hz, in the program"), of(0));
-        line(&format!("line profiler at {rate_hz} Hz, its own thread"), of(1));
+/// The counting allocator with a hook that does nothing.
+fn hooked_batch() -> f64 {
+    extern "C" fn nothing(bytes: usize) {
+        black_box(bytes);
     }
-}
-
-/// As the allocator hook, with a stack captured every 512 KiB on average.
-fn tracked_batch() -> f64 {
-    let tracked = track_alloc_sites(512 << 10);
+    lob_scope::set_alloc_hook(Some(nothing));
     let ns = batch_ns(|| malloc_free(&CountingAllocator));
-    drop(tracked);
+    lob_scope::set_alloc_hook(None);
     ns
 }
 
@@ -313,7 +251,7 @@ fn sensors(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("rss_open_and_read", |b| b.iter(|| black_box(rss_bytes())));
     group.bench_function("process_cpu_time", |b| {
-        b.iter(|| black_box(lob_profiler::process_cpu_time_s()));
+        b.iter(|| black_box(lob_scope::process_cpu_time_s()));
     });
     group.finish();
 }

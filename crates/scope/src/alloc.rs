@@ -6,9 +6,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::{Unavailable, stacks};
+use crate::Unavailable;
 
 /// Slots in all; 64 KiB of zero pages that cost nothing until used.
 const SLOTS: usize = 1024;
@@ -24,6 +24,8 @@ static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 static NEXT_SLOT: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
+/// An `extern "C" fn(usize)` that is called for every block; null while there is none.
+static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
 thread_local! {
     // Const-initialised and without a destructor: reading it neither allocates nor can fail.
@@ -81,11 +83,11 @@ pub struct AllocStats {
 ///
 /// ```
 /// #[global_allocator]
-/// static ALLOCATOR: lob_profiler::CountingAllocator = lob_profiler::CountingAllocator;
+/// static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
 ///
-/// let before = lob_profiler::alloc_stats();
+/// let before = lob_scope::alloc_stats();
 /// let block = std::hint::black_box(vec![0u8; 1 << 20]);
-/// let after = lob_profiler::alloc_stats();
+/// let after = lob_scope::alloc_stats();
 /// assert!(after.allocated_bytes - before.allocated_bytes >= 1 << 20);
 /// drop(block);
 /// ```
@@ -132,9 +134,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
         // SAFETY: the block came from `System` with this layout, by the caller's contract.
         let moved = unsafe { System.realloc(block, layout, new_size) };
         if !moved.is_null() {
-            if stacks::sites_are_tracked() {
-                stacks::note_alloc(new_size.saturating_sub(layout.size()));
-            }
+            notify(new_size.saturating_sub(layout.size()));
             let (old, new) = (layout.size() as u64, new_size as u64);
             update(|add, slot| {
                 add(&slot.reallocations, 1);
@@ -149,14 +149,40 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
 #[inline]
 fn count_alloc(bytes: usize) {
-    if stacks::sites_are_tracked() {
-        stacks::note_alloc(bytes);
-    }
+    notify(bytes);
     update(|add, slot| {
         add(&slot.allocations, 1);
         add(&slot.allocated, bytes as u64);
         bytes as i64
     });
+}
+
+/// Calls `hook` with the size in bytes of every block that [`CountingAllocator`] allocates, and with
+/// the growth of every block that it reallocates, on the thread that asked for it; `None` ends it.
+/// One hook at a time: a second one takes the place of the first.
+///
+/// The hook runs inside the allocator: it must not allocate, which would call it again, and a panic
+/// in it ends the process, as in every `extern "C"` function. A call may still be under way on
+/// another thread when this returns.
+pub fn set_alloc_hook(hook: Option<extern "C" fn(usize)>) {
+    let hook = hook.map_or(std::ptr::null_mut(), |hook| hook as *mut ());
+    HOOK.store(hook, Ordering::Release);
+}
+
+#[inline]
+fn notify(bytes: usize) {
+    let hook = HOOK.load(Ordering::Acquire);
+    if !hook.is_null() {
+        call(hook, bytes);
+    }
+}
+
+#[cold]
+fn call(hook: *mut (), bytes: usize) {
+    // SAFETY: a pointer that is not null was stored by `set_alloc_hook` and came from an
+    // `extern "C" fn(usize)`; functions are never freed. It cannot unwind.
+    let hook = unsafe { std::mem::transmute::<*mut (), extern "C" fn(usize)>(hook) };
+    hook(bytes);
 }
 
 /// Applies `change`, which returns the change of live bytes, to this thread's slot.
@@ -248,14 +274,16 @@ fn sum(slots: &[Slot]) -> AllocStats {
     total
 }
 
-/// Whether the hook has ever run, which is whether it is the program's global allocator.
-pub(crate) fn is_installed() -> bool {
-    NEXT_SLOT.load(Ordering::Relaxed) > 0
-}
-
-/// Why there are no counts where it is not.
-pub(crate) fn not_installed() -> Unavailable {
-    Unavailable::new("`CountingAllocator` is not the global allocator of this program")
+/// Whether allocations are counted: whether [`CountingAllocator`] is the global allocator.
+///
+/// # Errors
+/// Where it is not.
+pub fn allocations_are_counted() -> Result<(), Unavailable> {
+    // Every program allocates before `main`.
+    if NEXT_SLOT.load(Ordering::Relaxed) > 0 {
+        return Ok(());
+    }
+    Err(Unavailable::new("`CountingAllocator` is not the global allocator of this program"))
 }
 
 /// Blocks allocated, bytes allocated and bytes freed by the calling thread; `None` where it has no

@@ -3,20 +3,25 @@
 
 use std::fmt::Write;
 
-use crate::{CommandProfile, Trace, TraceEvent, TraceKind};
+use crate::{Trace, TraceEvent, TraceKind};
 
 impl Trace {
     /// The trace as one JSON document that `ui.perfetto.dev` and `chrome://tracing` open.
     ///
     /// Scopes are complete events (`X`) with their fields as arguments, flows are `s`, `t` and
     /// `f` events bound to the scope around them, threads carry their names. Times are in
-    /// microseconds with three decimals. Events lost are told in `otherData`.
+    /// microseconds with three decimals. `otherData` holds the number of events
+    /// lost and the wall clock at time 0, as text since it does not fit a JSON number.
     #[must_use]
     pub fn to_chrome_json(&self) -> String {
         let pid = std::process::id();
         let mut out = String::with_capacity(128 * (self.events.len() + self.threads.len() + 1));
-        out.push_str("{\"displayTimeUnit\":\"ns\",\"otherData\":{\"lost_events\":");
-        let _ = write!(out, "{}}},\"traceEvents\":[", self.lost);
+        let _ = write!(
+            out,
+            "{{\"displayTimeUnit\":\"ns\",\"otherData\":{{\"lost_events\":{},\"start_unix_ns\":\"{}\"}},\
+             \"traceEvents\":[",
+            self.lost, self.start_unix_ns
+        );
         let mut separator = "\n";
         for (number, name) in (1u32..).zip(&self.threads) {
             let _ = write!(
@@ -31,45 +36,6 @@ impl Trace {
             out.push_str(separator);
             write_event(&mut out, pid, event);
             separator = ",\n";
-        }
-        out.push_str("\n]}\n");
-        out
-    }
-}
-
-impl CommandProfile {
-    /// The run of the program as a document for the same viewers: the program as one event, its
-    /// series (memory, CPU share, disk traffic, threads) as counters, the findings as marks at its
-    /// end.
-    #[must_use]
-    pub fn to_chrome_json(&self) -> String {
-        let (scenario, name) = (&self.scenario, json_string(&self.scenario.title));
-        let end_us = scenario.elapsed_s * 1e6;
-        let mut out = format!(
-            "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n\
-             {{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":1,\"tid\":1,\"args\":{{\"name\":{name}}}}},\n\
-             {{\"ph\":\"X\",\"name\":{name},\"cat\":\"lob\",\"pid\":1,\"tid\":1,\"ts\":0.000,\
-             \"dur\":{end_us:.3}}}"
-        );
-        for series in &scenario.timeline {
-            let name = json_string(&series.metric);
-            for (t_s, value) in series.t_s.iter().zip(&series.values) {
-                let _ = write!(
-                    out,
-                    ",\n{{\"ph\":\"C\",\"name\":{name},\"pid\":1,\"tid\":1,\"ts\":{:.3},\
-                     \"args\":{{\"value\":{}}}}}",
-                    t_s * 1e6,
-                    json_number(*value)
-                );
-            }
-        }
-        for finding in &scenario.findings {
-            let _ = write!(
-                out,
-                ",\n{{\"ph\":\"i\",\"s\":\"p\",\"name\":{},\"cat\":\"lob\",\"pid\":1,\"tid\":1,\
-                 \"ts\":{end_us:.3}}}",
-                json_string(&finding.text)
-            );
         }
         out.push_str("\n]}\n");
         out
@@ -110,7 +76,7 @@ fn json_number(value: f64) -> String {
 }
 
 /// A JSON string with its quotes (RFC 8259, section 7).
-pub(crate) fn json_string(text: &str) -> String {
+fn json_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -144,9 +110,11 @@ mod tests {
             ],
             threads: vec!["main".to_owned()],
             lost: 3,
+            start_unix_ns: 5,
         };
         let json: serde_json::Value = serde_json::from_str(&trace.to_chrome_json()).unwrap();
         assert_eq!(json["otherData"]["lost_events"], 3);
+        assert_eq!(json["otherData"]["start_unix_ns"], "5");
         let events = json["traceEvents"].as_array().unwrap();
         let phases: Vec<&str> = events.iter().map(|e| e["ph"].as_str().unwrap()).collect();
         assert_eq!(phases, ["M", "X", "s", "t", "f"]);

@@ -48,7 +48,6 @@ pub(crate) fn start_ticks() -> u64 {
 }
 
 /// The wall clock when the clock was started, in nanoseconds since 1970.
-#[cfg(feature = "otlp")]
 pub(crate) fn start_unix_ns() -> u64 {
     start();
     let since = ANCHOR.get().map_or(Duration::ZERO, |anchor| anchor.instant.elapsed());

@@ -1,18 +1,23 @@
-//! Reading and parsing the kernel's text files. Parsers are pure; only [`read`] touches the disk.
+//! Reading and parsing the kernel's text files under `/proc` and `/sys`, for sensors. Parsers are
+//! pure; only [`read`] touches the disk.
 
 use std::path::Path;
 
 use crate::Unavailable;
 
 /// Reads a whole kernel file.
-pub(crate) fn read(path: impl AsRef<Path>) -> Result<String, Unavailable> {
+///
+/// # Errors
+/// Where it cannot be read; the reason names it.
+pub fn read(path: impl AsRef<Path>) -> Result<String, Unavailable> {
     let path = path.as_ref();
     std::fs::read_to_string(path)
         .map_err(|e| Unavailable::new(format!("cannot read `{}`: {e}", path.display())))
 }
 
 /// The text after `key:` on the line that starts with it.
-pub(crate) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+#[must_use]
+pub fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim())
@@ -20,13 +25,15 @@ pub(crate) fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// A `key:   123 kB` line of `text`, in bytes.
-pub(crate) fn kib_field(text: &str, key: &str) -> Option<u64> {
+#[must_use]
+pub fn kib_field(text: &str, key: &str) -> Option<u64> {
     let value = field(text, key)?.strip_suffix("kB")?.trim();
     value.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The first `n` numbers of a line.
-pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
+/// The first `N` numbers of a line.
+#[must_use]
+pub fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
     let mut parts = text.split_ascii_whitespace();
     let mut out = [0; N];
     for slot in &mut out {
@@ -36,14 +43,16 @@ pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
 }
 
 /// Resident and shared pages of a `/proc/PID/statm` line.
-pub(crate) fn resident_and_shared_pages(statm: &str) -> Option<(u64, u64)> {
+#[must_use]
+pub fn resident_and_shared_pages(statm: &str) -> Option<(u64, u64)> {
     let [_size, resident, shared] = numbers(statm)?;
     Some((resident, shared))
 }
 
 /// Bytes in a memory page.
 #[cfg(unix)]
-pub(crate) fn page_bytes() -> u64 {
+#[must_use]
+pub fn page_bytes() -> u64 {
     // SAFETY: sysconf takes no pointer and has no precondition.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     u64::try_from(bytes).unwrap_or(4096)
@@ -51,13 +60,15 @@ pub(crate) fn page_bytes() -> u64 {
 
 /// Bytes in a memory page.
 #[cfg(not(unix))]
-pub(crate) fn page_bytes() -> u64 {
+#[must_use]
+pub fn page_bytes() -> u64 {
     4096
 }
 
 /// Clock ticks in a second of the kernel's accounts.
 #[cfg(unix)]
-pub(crate) fn ticks_per_s() -> f64 {
+#[must_use]
+pub fn ticks_per_s() -> f64 {
     // SAFETY: sysconf takes no pointer and has no precondition.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     if ticks > 0 { ticks as f64 } else { 100.0 }
@@ -65,7 +76,8 @@ pub(crate) fn ticks_per_s() -> f64 {
 
 /// Clock ticks in a second of the kernel's accounts.
 #[cfg(not(unix))]
-pub(crate) fn ticks_per_s() -> f64 {
+#[must_use]
+pub fn ticks_per_s() -> f64 {
     100.0
 }
 

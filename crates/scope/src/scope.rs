@@ -4,12 +4,15 @@
 //! own thread writes. The nodes are never freed: a thread that ends leaves its tree, counts
 //! included, to the next thread that starts, so memory is bounded by the threads alive at once.
 
+mod alloc_cells;
 mod allocs;
 mod collect;
 mod cost;
 mod flow;
 mod future;
 mod names;
+#[cfg(feature = "nvtx")]
+mod nvtx;
 mod ring;
 mod trace;
 mod tree;
@@ -19,13 +22,16 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use allocs::{ScopeAllocs, take_scope_allocs, track_scope_allocs};
-pub use collect::{scope_calls_total, take_scopes};
+pub use collect::{ScopeStat, scope_calls_total, take_scopes};
 pub use cost::calibrate_scope_cost;
 pub use flow::{Flow, scope_field};
 pub use future::ScopedFuture;
 pub use names::{MAX_DYNAMIC_NAMES, OTHER_NAMES, dynamic_names_refused, scope_named};
-pub(crate) use trace::trace_lost_total;
-pub use trace::{Trace, TraceEvent, TraceKind, disable_trace, enable_trace, take_trace};
+#[cfg(feature = "nvtx")]
+pub use nvtx::{NvtxRange, nvtx_scopes};
+pub use trace::{
+    Trace, TraceEvent, TraceKind, disable_trace, enable_trace, take_trace, trace_events_lost,
+};
 pub use tree::{MAX_SCOPES_PER_THREAD, scopes_dropped};
 
 use crate::clock;
@@ -83,11 +89,6 @@ pub(crate) fn is_tracing() -> bool {
     flags() & TRACE != 0
 }
 
-#[cfg(feature = "nvtx")]
-pub(crate) fn set_nvtx(on: bool) {
-    set_flag(NVTX, on);
-}
-
 /// Whether scopes are recorded.
 #[inline]
 #[must_use]
@@ -101,12 +102,12 @@ pub fn is_enabled() -> bool {
 /// entry in [`take_scopes`], whatever thread they ran on. The name may contain `/`.
 ///
 /// ```
-/// lob_profiler::enable(true);
+/// lob_scope::enable(true);
 /// {
-///     let _outer = lob_profiler::scope("convert");
-///     let _inner = lob_profiler::scope("decode");
+///     let _outer = lob_scope::scope("convert");
+///     let _inner = lob_scope::scope("decode");
 /// }
-/// let paths: Vec<String> = lob_profiler::take_scopes().into_iter().map(|s| s.path).collect();
+/// let paths: Vec<String> = lob_scope::take_scopes().into_iter().map(|s| s.path).collect();
 /// assert_eq!(paths, ["convert", "convert/decode"]);
 /// ```
 #[inline]
@@ -122,7 +123,7 @@ pub fn scope(name: &'static str) -> ScopeGuard {
     ScopeGuard::new(open_with_extras(name, flags))
 }
 
-/// Enters a scope: `let _scope = lob_profiler::scope!("render");`.
+/// Enters a scope: `let _scope = lob_scope::scope!("render");`.
 ///
 /// A literal costs nothing extra; with arguments, as in `scope!("request_{id}")`, the name is
 /// formatted and interned as by [`scope_named`](crate::scope_named()), and only while scopes are
@@ -224,7 +225,7 @@ fn open_with_extras(name: &'static str, flags: u32) -> Option<Open> {
     let open = open(name, clock::ticks())?;
     #[cfg(feature = "nvtx")]
     if flags & NVTX != 0 {
-        crate::nvtx::open_scope(name);
+        nvtx::open_scope(name);
     }
     if flags & ALLOCS != 0 {
         open.node.allocs.open();
@@ -241,7 +242,7 @@ fn close_with_extras(open: &Open, flags: u32) {
     close(open, now);
     #[cfg(feature = "nvtx")]
     if flags & NVTX != 0 {
-        crate::nvtx::close_scope();
+        nvtx::close_scope();
     }
     if flags & TRACE != 0 {
         trace::record_scope(open.node, open.start, elapsed(open.start, now));

@@ -48,7 +48,7 @@ impl AtomicSketch {
         Self([const { AtomicU64::new(0) }; BUCKETS])
     }
 
-    /// Counts one value. Only the owning thread may call this: load and store are two steps.
+    /// QuantileSketch one value. Only the owning thread may call this: load and store are two steps.
     #[inline]
     pub(crate) fn record(&self, value: u64) {
         let slot = &self.0[bucket_of(value)];
@@ -62,7 +62,7 @@ impl AtomicSketch {
 
     /// Adds what was counted since `seen` to `into`, moves `seen` on and returns how many values
     /// were new.
-    pub(crate) fn drain(&self, seen: &mut Counts, into: &mut Counts) -> u64 {
+    pub(crate) fn drain(&self, seen: &mut QuantileSketch, into: &mut QuantileSketch) -> u64 {
         let mut new = 0;
         for ((slot, seen), into) in self.0.iter().zip(&mut seen.0).zip(&mut into.0) {
             let now = slot.load(Ordering::Acquire);
@@ -74,32 +74,54 @@ impl AtomicSketch {
     }
 }
 
-/// Plain bucket counts.
+/// Counts of whole numbers, from which quantiles are read: 720 counters, whatever their number.
+///
+/// A quantile is the middle of its bucket, at most 3.2 % away from the value itself; values from
+/// 2^48 on are one bucket.
+///
+/// ```
+/// let mut latencies_ns = lob_scope::QuantileSketch::new();
+/// (1..=1000).for_each(|ns| latencies_ns.record(ns));
+/// let median_ns = latencies_ns.quantile(0.5).unwrap();
+/// assert!((484.0..=516.0).contains(&median_ns));
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Counts(Vec<u64>);
+pub struct QuantileSketch(Vec<u64>);
 
-impl Counts {
-    pub(crate) fn new() -> Self {
+impl Default for QuantileSketch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl QuantileSketch {
+    /// A sketch of nothing.
+    #[must_use]
+    pub fn new() -> Self {
         Self(vec![0; BUCKETS])
     }
 
-    pub(crate) fn record(&mut self, value: u64) {
+    /// Counts one value.
+    pub fn record(&mut self, value: u64) {
         self.0[bucket_of(value)] += 1;
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
         self.0.fill(0);
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds the counts of another sketch.
+    pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine += theirs;
         }
     }
 
     /// The value at rank `ceil(q * n)` (nearest rank), as the middle of its bucket; `None` when
-    /// nothing was counted.
-    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+    /// nothing was counted. `q` is in 0..=1.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
         let n: u64 = self.0.iter().sum();
         if n == 0 {
             return None;
@@ -135,8 +157,9 @@ mod tests {
         assert_eq!(bucket_of(0), 0);
     }
 
-    fn counts_of(values: &[u64]) -> Counts {
-        let (sketch, mut seen, mut counts) = (AtomicSketch::new(), Counts::new(), Counts::new());
+    fn counts_of(values: &[u64]) -> QuantileSketch {
+        let (sketch, mut seen, mut counts) =
+            (AtomicSketch::new(), QuantileSketch::new(), QuantileSketch::new());
         values.iter().for_each(|&v| sketch.record(v));
         sketch.drain(&mut seen, &mut counts);
         counts
@@ -144,10 +167,11 @@ mod tests {
 
     #[test]
     fn draining_twice_counts_once() {
-        let (sketch, mut seen, mut first) = (AtomicSketch::new(), Counts::new(), Counts::new());
+        let (sketch, mut seen, mut first) =
+            (AtomicSketch::new(), QuantileSketch::new(), QuantileSketch::new());
         sketch.record(100);
         sketch.drain(&mut seen, &mut first);
-        let mut second = Counts::new();
+        let mut second = QuantileSketch::new();
         sketch.drain(&mut seen, &mut second);
         assert!(first.quantile(0.5).is_some());
         assert_eq!(second.quantile(0.5), None);

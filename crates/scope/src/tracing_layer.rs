@@ -29,13 +29,13 @@ thread_local! {
 ///
 /// ```
 /// use tracing_subscriber::layer::SubscriberExt;
-/// let subscriber = tracing_subscriber::registry().with(lob_profiler::ScopeLayer::new());
-/// lob_profiler::enable(true);
+/// let subscriber = tracing_subscriber::registry().with(lob_scope::ScopeLayer::new());
+/// lob_scope::enable(true);
 /// tracing::subscriber::with_default(subscriber, || {
 ///     let _outer = tracing::info_span!("request").entered();
 ///     let _inner = tracing::info_span!("parse").entered();
 /// });
-/// let paths: Vec<String> = lob_profiler::take_scopes().into_iter().map(|s| s.path).collect();
+/// let paths: Vec<String> = lob_scope::take_scopes().into_iter().map(|s| s.path).collect();
 /// assert_eq!(paths, ["request", "request/parse"]);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,31 +1,33 @@
 //! Scopes, allocations, hot lines, requests and a trace of a small service:
-//! `cargo run --example tour --features lines -- DIRECTORY`.
+//! `cargo run --release -p lob-watch --example tour -- DIRECTORY`.
 
 #![expect(clippy::print_stdout, reason = "printing is what this example is for")]
 
 use std::{hint::black_box, path::PathBuf, time::Duration};
 
-use lob_profiler::{self as lob, scope};
+use lob_profiler::LineProfiler;
+use lob_scope::scope;
+use lob_watch::ProductionMonitor;
 
 #[global_allocator]
-static ALLOCATOR: lob::CountingAllocator = lob::CountingAllocator;
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".to_owned()));
-    lob::enable_trace(10_000);
-    lob::track_scope_allocs(true);
-    let lines = lob::LineProfiler::start(500);
-    let monitor = lob::ProductionMonitor::new(Duration::from_secs(2));
-    let (_, profile) = lob::profile("tour", Duration::from_millis(5), || {
+    lob_scope::enable_trace(10_000);
+    lob_scope::track_scope_allocs(true);
+    let lines = LineProfiler::start(500);
+    let monitor = ProductionMonitor::new(Duration::from_secs(2));
+    let (_, profile) = lob_profiler::profile("tour", Duration::from_millis(5), || {
         for symbol in ["AUDUSD", "EURUSD", "GBPUSD"].repeat(20) {
             let _request = monitor.request(symbol);
             black_box(embed(&render(200_000)));
         }
     });
     print!("{}", monitor.prometheus_text());
-    std::fs::write(dir.join("trace.json"), lob::take_trace().to_chrome_json())?;
-    std::fs::write(dir.join("flame.svg"), lob::flame_graph_svg(&profile.scopes, "tour"))?;
-    let lines = lines.map(lob::LineProfiler::stop)?;
+    std::fs::write(dir.join("trace.json"), lob_scope::take_trace().to_chrome_json())?;
+    std::fs::write(dir.join("flame.svg"), lob_profiler::flame_graph_svg(&profile.scopes, "tour"))?;
+    let lines = lines.map(LineProfiler::stop)?;
     lines.hot_lines().for_each(|line| println!("# {:.0} % {}", line.share * 100.0, line.place()));
     std::fs::write(dir.join("lines.svg"), lines.flame_graph_svg("tour: CPU time by function"))?;
     Ok(())

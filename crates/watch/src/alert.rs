@@ -94,7 +94,7 @@ pub enum AlertEvent {
 /// One alert: a rule and where it stands.
 ///
 /// ```
-/// use lob_profiler::{Alert, AlertEvent, AlertRule};
+/// use lob_watch::{Alert, AlertEvent, AlertRule};
 /// use std::time::Duration;
 /// let mut alert = Alert::new(AlertRule::above("cpu", 0.9, 0.85));
 /// let at = Duration::from_secs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lob_metrics::SettingsVersion;
 
-use crate::{AlertRule, ProfilerError, Tracked};
+use crate::{AlertRule, Tracked, WatchError};
 
 /// Alerts on shares end this much on the good side of where they begin.
 const HYSTERESIS: f64 = 0.05;
@@ -55,7 +55,7 @@ macro_rules! options {
         const NAMES: &[&str] = &[$(stringify!($name)),+];
 
         impl Options {
-            fn set(&mut self, name: &str, value: &toml::Value) -> Result<(), ProfilerError> {
+            fn set(&mut self, name: &str, value: &toml::Value) -> Result<(), WatchError> {
                 match name {
                     $(stringify!($name) => {
                         self.$name = <$type as Value>::read(value).ok_or_else(|| {
@@ -93,7 +93,7 @@ options! {
     track_gpu: bool = true;
     /// Read the energy counters and, with [`Self::grid_g_per_kwh`], estimate CO2 (default false).
     track_carbon: bool = false;
-    /// Count allocations per scope, where the program installs [`crate::CountingAllocator`], and
+    /// Count allocations per scope, where the program installs [`lob_scope::CountingAllocator`], and
     /// look for leaks (default false).
     detailed_memory: bool = false;
     /// Seconds between two looks at memory (default 0.1).
@@ -104,7 +104,7 @@ options! {
     track_network: bool = false;
     /// Sample where the program is, line by line (default false).
     enable_line_profiling: bool = false;
-    /// Sum up the operations reported by [`crate::count_flops`] (default false).
+    /// Sum up the operations reported by [`lob_profiler::count_flops`] (default false).
     estimate_flops: bool = false;
     /// Watch the system: CPU, memory, pressure, disks (default true).
     track_system: bool = true;
@@ -131,13 +131,13 @@ options! {
 /// A checked configuration of the profiler.
 ///
 /// ```
-/// use lob_profiler::ProfilerConfig;
+/// use lob_watch::ProfilerConfig;
 /// let config = ProfilerConfig::from_toml("track_gpu = false\nmemory_interval = 0.05")?;
 /// let same = ProfilerConfig::builder().track_gpu(false).memory_interval(0.05).build()?;
 /// assert_eq!(config, same);
 /// let error = ProfilerConfig::from_toml("memory_intervall = 1").unwrap_err();
 /// assert!(error.to_string().contains("did you mean `memory_interval`?"));
-/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// # Ok::<(), lob_watch::WatchError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProfilerConfig {
@@ -148,9 +148,9 @@ impl ProfilerConfigBuilder {
     /// Checks the options.
     ///
     /// # Errors
-    /// [`ProfilerError::Config`] for an interval or agreement that is not positive, a share
+    /// [`WatchError::Config`] for an interval or agreement that is not positive, a share
     /// outside 0 to 1, a negative price or factor.
-    pub fn build(self) -> Result<ProfilerConfig, ProfilerError> {
+    pub fn build(self) -> Result<ProfilerConfig, WatchError> {
         let o = &self.options;
         let times = [
             ("memory_interval", o.memory_interval),
@@ -195,9 +195,9 @@ impl ProfilerConfig {
     /// Reads the options from TOML; what is not named keeps its default.
     ///
     /// # Errors
-    /// [`ProfilerError::Config`] for text that is no TOML, an unknown option (with the nearest
+    /// [`WatchError::Config`] for text that is no TOML, an unknown option (with the nearest
     /// known one), a value of the wrong type and what [`ProfilerConfigBuilder::build`] refuses.
-    pub fn from_toml(text: &str) -> Result<Self, ProfilerError> {
+    pub fn from_toml(text: &str) -> Result<Self, WatchError> {
         let table: toml::Table =
             text.parse().map_err(|error: toml::de::Error| refused(error.to_string()))?;
         let mut builder = Self::builder();
@@ -218,11 +218,11 @@ impl ProfilerConfig {
     ///
     /// # Errors
     /// As for [`Self::from_toml`], and where the file cannot be read; both name it.
-    pub fn from_file(path: &Path) -> Result<Self, ProfilerError> {
+    pub fn from_file(path: &Path) -> Result<Self, WatchError> {
         let named = |reason: String| refused(format!("`{}`: {reason}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
         Self::from_toml(&text).map_err(|error| match error {
-            ProfilerError::Config { reason } => named(reason),
+            WatchError::Config { reason } => named(reason),
             other => other,
         })
     }
@@ -331,11 +331,11 @@ impl ProfilerConfig {
     }
 }
 
-fn refused(reason: String) -> ProfilerError {
-    ProfilerError::Config { reason }
+fn refused(reason: String) -> WatchError {
+    WatchError::Config { reason }
 }
 
-fn unknown(name: &str) -> ProfilerError {
+fn unknown(name: &str) -> WatchError {
     let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
     let nearest = NAMES.iter().min_by_key(distance).filter(|known| distance(known) <= 4);
     let hint = match nearest {

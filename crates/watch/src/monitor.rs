@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use lob_scope::{process_cpu_time_s, rss_bytes};
 use serde_json::{Value, json};
 
 use crate::prometheus::Page;
-use crate::{Alert, AlertEvent, AlertRule, process_cpu_time_s, rss_bytes, timestamp};
+use crate::{Alert, AlertEvent, AlertRule, timestamp};
 use window::{Label, SLICE_S, SLICES, Slice};
 
 pub use log::{JsonLinesLog, LogLimits};
@@ -43,7 +44,7 @@ const CLEAR_SHARE: f64 = 0.9;
 ///
 /// ```
 /// use std::time::Duration;
-/// let monitor = lob_profiler::ProductionMonitor::new(Duration::from_secs(2));
+/// let monitor = lob_watch::ProductionMonitor::new(Duration::from_secs(2));
 /// {
 ///     let _request = monitor.request("predict");
 /// }

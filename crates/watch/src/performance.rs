@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lob_metrics::{Direction, Finding, Measurement, Provenance, Severity, Unit};
-
-use crate::profile::measurement;
-use crate::{
-    Diagnosis, LineProfile, LineProfiler, Observed, Profile, ProfilerConfig, RunFigures,
-    SensorValue, ServiceFigures, SystemMonitor, SystemReading, SystemReport, Unavailable, co2_g,
-    diagnose, flops_counted, sensor, take_scope_allocs, track_scope_allocs,
+use lob_profiler::{
+    Diagnosis, LineProfile, LineProfiler, Observed, Profile, RunFigures, ServiceFigures, co2_g,
+    diagnose, flops_counted, measurement,
 };
+use lob_scope::{ScopeStat, Unavailable, take_scope_allocs, track_scope_allocs};
+
+use crate::{ProfilerConfig, SensorValue, SystemMonitor, SystemReading, SystemReport, sensor};
 
 /// Profiles remembered; the oldest goes when one more comes.
 const MAX_PROFILES: usize = 256;
@@ -20,7 +20,7 @@ const LINES_HZ: u32 = 99;
 /// Profiles work by the options of a [`ProfilerConfig`], each of which switches something on.
 ///
 /// ```
-/// use lob_profiler::{PerformanceProfiler, ProfilerConfig};
+/// use lob_watch::{PerformanceProfiler, ProfilerConfig};
 /// let config = ProfilerConfig::builder().track_gpu(false).estimate_flops(true).build()?;
 /// let profiler = PerformanceProfiler::new(config);
 /// let sum: u64 = profiler.profile("sum", || {
@@ -30,7 +30,7 @@ const LINES_HZ: u32 = 99;
 /// assert_eq!(sum, 499_500);
 /// let flops = profiler.value("sum", "flops").unwrap();
 /// assert_eq!(flops, 1000.0);
-/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// # Ok::<(), lob_watch::WatchError>(())
 /// ```
 #[derive(Debug)]
 pub struct PerformanceProfiler {
@@ -121,7 +121,7 @@ impl PerformanceProfiler {
         n_samples: u64,
         work: impl FnOnce() -> R,
     ) -> (R, SampleProfile) {
-        let baseline_bytes = crate::rss_bytes().ok().map(|bytes| bytes as f64);
+        let baseline_bytes = lob_scope::rss_bytes().ok().map(|bytes| bytes as f64);
         let (result, profile) = self.run(name, work);
         let sample_profile = SampleProfile {
             n_samples,
@@ -150,7 +150,7 @@ impl PerformanceProfiler {
     pub fn timing_breakdown(&self, name: Option<&str>) -> Vec<OperationTime> {
         let Some(Done { profile, .. }) = self.latest(name) else { return Vec::new() };
         let total: f64 = profile.scopes.iter().map(|scope| scope.self_s).sum();
-        let part = |scope: &lob_metrics::ScopeStat| OperationTime {
+        let part = |scope: &ScopeStat| OperationTime {
             path: scope.path.clone(),
             self_s: scope.self_s,
             share: if total > 0.0 { scope.self_s / total } else { 0.0 },
@@ -172,7 +172,7 @@ impl PerformanceProfiler {
     /// # Errors
     /// Where the kernel does not tell.
     pub fn current_memory(&self) -> Result<u64, Unavailable> {
-        crate::rss_bytes()
+        lob_scope::rss_bytes()
     }
 
     /// Used bytes and their share of the fullest GPU now.
@@ -184,7 +184,7 @@ impl PerformanceProfiler {
             return Err(Unavailable::new("`track_gpu` is off"));
         }
         let mut fullest: Option<(u64, f64)> = None;
-        for gpu in crate::gpus()? {
+        for gpu in lob_profiler::gpus()? {
             let reading = gpu.read()?;
             let (used, total) = (reading.used_bytes?, reading.total_bytes?);
             let share = used as f64 / total as f64;
@@ -249,7 +249,7 @@ impl PerformanceProfiler {
         let from_s = self.system.as_ref().map_or(0.0, SystemMonitor::elapsed_s);
         let lines = config.enable_line_profiling().then(|| LineProfiler::start(LINES_HZ));
         let (before, flops) = (SystemReading::take(config.tracked()), flops_counted());
-        let (result, mut profile) = crate::profile(name, config.memory_interval(), work);
+        let (result, mut profile) = lob_profiler::profile(name, config.memory_interval(), work);
         let (after, flops) = (SystemReading::take(config.tracked()), flops_counted() - flops);
         self.add_sensors(&mut profile, &before, &after);
         self.add_timeline(&mut profile, from_s);

@@ -5,9 +5,11 @@ mod parse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use lob_metrics::{Measurement, ScopeStat};
+use lob_metrics::Measurement;
+use lob_profiler::Profile;
+use lob_scope::ScopeStat;
 
-use crate::{Alert, ProductionMonitor, Profile, SensorValue, SystemMonitor, Watch};
+use crate::{Alert, ProductionMonitor, SensorValue, SystemMonitor, Watch};
 
 pub use parse::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 
@@ -16,9 +18,9 @@ pub use parse::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 ///
 /// ```
 /// let (_, profile) = lob_profiler::profile("sum", std::time::Duration::from_millis(10), || {
-///     let _scope = lob_profiler::scope("add");
+///     let _scope = lob_scope::scope("add");
 /// });
-/// let text = lob_profiler::prometheus_text(&profile);
+/// let text = lob_watch::prometheus_text(&profile);
 /// assert!(text.contains("lob_scope_calls_total{profile=\"sum\",path=\"sum/add\"} 1"));
 /// ```
 #[must_use]

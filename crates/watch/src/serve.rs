@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::ProfilerError;
+use crate::WatchError;
 
 pub use scrape::scrape;
 
@@ -91,10 +91,10 @@ pub struct ServerCounts {
 /// it through a name of its own (DNS rebinding). Dropping it stops it.
 ///
 /// ```
-/// use lob_profiler::{MetricsServer, Reply, ServerLimits};
+/// use lob_watch::{MetricsServer, Reply, ServerLimits};
 /// let pages = |path: &str| (path == "/metrics").then(|| Reply::prometheus("up 1\n".to_owned()));
 /// let server = MetricsServer::start("127.0.0.1:0".parse()?, ServerLimits::default(), pages)?;
-/// let text = lob_profiler::scrape(&server.address().to_string(), "/metrics")?;
+/// let text = lob_watch::scrape(&server.address().to_string(), "/metrics")?;
 /// assert_eq!(text, "up 1\n");
 /// server.stop();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -138,13 +138,13 @@ impl MetricsServer {
     /// path such as `/metrics`; what it has nothing for is 404, and its panic is 500.
     ///
     /// # Errors
-    /// [`ProfilerError::Listen`] where the address is in use or not ours.
+    /// [`WatchError::Listen`] where the address is in use or not ours.
     pub fn start(
         address: SocketAddr,
         limits: ServerLimits,
         handler: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static,
-    ) -> Result<Self, ProfilerError> {
-        let failed = |source| ProfilerError::Listen { address, source };
+    ) -> Result<Self, WatchError> {
+        let failed = |source| WatchError::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let shared = Arc::new(Shared {

@@ -5,7 +5,7 @@ mod reading;
 
 use lob_metrics::Unit;
 
-use crate::Unavailable;
+use lob_scope::Unavailable;
 
 pub use monitor::{SystemMonitor, SystemReport};
 pub use reading::{SystemReading, Tracked};

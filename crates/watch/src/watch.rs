@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use lob_scope::Unavailable;
 use serde_json::Value;
 
+use crate::JsonLinesTail;
 use crate::prometheus::Page;
-use crate::{JsonLinesTail, Unavailable};
 
 /// Fields told apart; a line with more is no line of metrics.
 const MAX_FIELDS: usize = 256;

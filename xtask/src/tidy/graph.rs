@@ -7,23 +7,25 @@ use serde_json::Value;
 
 /// Every workspace package and the internal packages it may depend on: the map of
 /// docs/ARCHITECTURE.md. A new edge is a decision; write it down there when you add it here.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("lob-metrics", &[]),
     ("lob-depth", &[]),
     ("lob-book", &[]),
     ("lob-signals", &[]),
     ("lob-ranks", &[]),
     ("xtask", &[]),
-    ("lob-profiler", &["lob-metrics"]),
+    ("lob-scope", &[]),
+    ("lob-profiler", &["lob-metrics", "lob-scope"]),
+    ("lob-watch", &["lob-metrics", "lob-profiler", "lob-scope"]),
     ("lob-report", &["lob-metrics"]),
     ("lob-synth", &["lob-book", "lob-metrics"]),
     ("lob-store", &["lob-depth", "lob-metrics"]),
-    ("lob-convert", &["lob-book", "lob-depth", "lob-metrics", "lob-store", "lob-profiler"]),
+    ("lob-convert", &["lob-book", "lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
     ("lob-simulate", &["lob-convert", "lob-depth", "lob-metrics", "lob-store", "lob-synth"]),
-    ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-store", "lob-profiler"]),
+    ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
     (
         "lob-contrastive",
-        &["lob-dataloader", "lob-depth", "lob-metrics", "lob-profiler", "lob-ranks", "lob-store"],
+        &["lob-dataloader", "lob-depth", "lob-metrics", "lob-ranks", "lob-scope", "lob-store"],
     ),
     ("lob-bench", &["*"]),
     ("lob-cli", &["*"]),

@@ -129,15 +129,14 @@ fn curve(
     let (mut points, mut medians) = (Vec::new(), Vec::new());
     for shape in shapes {
         let metric = format!("train.pairs_per_s_{name}_{}", size(shape));
-        let before =
-            lob_profiler::rss_bytes().ok().filter(|_| lob_profiler::reset_peak_rss().is_ok());
+        let before = lob_scope::rss_bytes().ok().filter(|_| lob_scope::reset_peak_rss().is_ok());
         match shape.train(steps, &of) {
             Ok(outcome) => {
                 let step_s = warm(&outcome.step_s);
                 let rates: Vec<f64> = step_s.iter().map(|s| shape.batch_size as f64 / s).collect();
                 bench.rec.rate(&metric, Unit::SamplesPerSecond, &rates, None);
                 let peak = before.and_then(|before| {
-                    let peak = lob_profiler::peak_rss_bytes().ok()?;
+                    let peak = lob_scope::peak_rss_bytes().ok()?;
                     Some(peak.saturating_sub(before) as f64)
                 });
                 medians.push(Summary::of(&step_s).map_or(f64::NAN, |s| s.median));
@@ -185,7 +184,7 @@ pub(super) fn memory_growth(bench: &mut Bench<'_>) {
     let mut source = NoisePairs::new(shape.batch_size, shape.n_inputs, config.seed);
     let (mut first, mut last) = (None, None);
     let mut observe = |report: &lob_contrastive::StepReport| {
-        let now = lob_profiler::anon_rss_bytes().ok();
+        let now = lob_scope::anon_rss_bytes().ok();
         if report.step == 10 {
             first = now;
         }

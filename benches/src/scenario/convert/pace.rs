@@ -96,9 +96,9 @@ pub(super) fn unavailable(bench: &mut Bench<'_>, metric: &str) {
 
 /// Records in a CPU second of this process; `None` where its clock cannot be read.
 fn cpu_rate(mut work: impl FnMut() -> Result<u64>) -> Result<Option<f64>> {
-    let before = lob_profiler::process_cpu_time_s();
+    let before = lob_scope::process_cpu_time_s();
     let records = work()?;
-    let after = lob_profiler::process_cpu_time_s();
+    let after = lob_scope::process_cpu_time_s();
     Ok(match (before, after) {
         (Ok(before), Ok(after)) => Some(records as f64 / (after - before).max(f64::EPSILON)),
         _ => None,
@@ -106,7 +106,7 @@ fn cpu_rate(mut work: impl FnMut() -> Result<u64>) -> Result<Option<f64>> {
 }
 
 fn decode_all(inputs: &[PathBuf]) -> Result<u64> {
-    let _scope = lob_profiler::scope("decode_only");
+    let _scope = lob_scope::scope("decode_only");
     let mut records = 0;
     for path in inputs {
         let mut stream = RecordStream::open_unhashed(path)?;
@@ -124,7 +124,7 @@ fn convert_all(
     work: &Path,
     (_, layout, input_hash): (&str, Layout, InputHash),
 ) -> Result<u64> {
-    let _scope = lob_profiler::scope("convert_again");
+    let _scope = lob_scope::scope("convert_again");
     let out = work.join("again");
     let config = ConvertConfig {
         out: out.clone(),

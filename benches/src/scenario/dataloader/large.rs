@@ -74,8 +74,8 @@ fn serve(bench: &mut Bench<'_>, store: &Path) -> Result<()> {
         for batch in loader.epoch(epoch) {
             drop(batch?);
             x.push(x.len() as f64 / loader.n_batches() as f64);
-            anon.push(lob_profiler::anon_rss_bytes().map_or(f64::NAN, |bytes| bytes as f64));
-            let held = lob_profiler::rss_bytes().map_or(f64::NAN, |bytes| bytes as f64);
+            anon.push(lob_scope::anon_rss_bytes().map_or(f64::NAN, |bytes| bytes as f64));
+            let held = lob_scope::rss_bytes().map_or(f64::NAN, |bytes| bytes as f64);
             rss = largest(rss.into_iter().chain([held]));
         }
     }

@@ -156,7 +156,7 @@ fn sizes(bench: &mut Bench<'_>, dataset: &Arc<Dataset>) -> Result<()> {
         let rate = run(bench, &format!("load.samples_per_s_size_{name}"), dataset, config)?;
         // What an epoch over all of it takes at this rate, and the memory held meanwhile.
         bench.rec.latency_value(&format!("load.epoch_size_{name}"), have as f64 / rate);
-        if let Ok(rss) = lob_profiler::rss_bytes() {
+        if let Ok(rss) = lob_scope::rss_bytes() {
             let metric = format!("load.rss_size_{name}");
             let (unit, direction) = (Unit::Bytes, Direction::LowerIsBetter);
             bench.rec.add(Measurement::measured(&metric, unit, direction, &[rss as f64]));

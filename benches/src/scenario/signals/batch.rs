@@ -31,13 +31,13 @@ pub(super) fn run(bench: &mut Bench<'_>, mids: &[f64]) -> Result<Vec<String>> {
         let study: Study = text.parse()?;
         let mut cpu = Vec::new();
         let on_cpu = repeat(budget_s, 3, || {
-            let _scope = lob_profiler::scope("batch_on_the_cpu");
+            let _scope = lob_scope::scope("batch_on_the_cpu");
             cpu = study.batch(&wide, WINDOWS)?;
             Ok::<(), lob_signals::SignalError>(())
         })?;
         let mut tensors = Vec::new();
         let as_tensors = repeat(budget_s, 3, || {
-            let _scope = lob_profiler::scope("batch_as_tensors");
+            let _scope = lob_scope::scope("batch_as_tensors");
             tensors = windows.run(&study)?;
             Ok::<(), lob_signals::SignalError>(())
         })?;

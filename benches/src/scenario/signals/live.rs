@@ -105,7 +105,7 @@ pub(in super::super) fn live(bench: &mut Bench<'_>) -> Result<()> {
 
 /// The first events of an instrument.
 fn events(bench: &Bench<'_>, instrument_id: u32, most: usize) -> Result<Vec<Event>> {
-    let _scope = lob_profiler::scope("decode_events");
+    let _scope = lob_scope::scope("decode_events");
     let mut events = Vec::new();
     for path in &bench.state.dbn {
         let mut stream = RecordStream::open_unhashed(path)?;
@@ -151,7 +151,7 @@ fn run<M: Model>(
     for event in &events[..WARM_UP] {
         pipeline.update(event.quote())?;
     }
-    let _scope = lob_profiler::scope("live");
+    let _scope = lob_scope::scope("live");
     let mut found = Latencies::default();
     let (mut together, mut arrived) = (Together::default(), Vec::with_capacity(AT_ONCE));
     let mut waiting = events[WARM_UP..].iter().zip(arrivals_s).peekable();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lob_metrics::{Direction, Measurement, Summary, Unit};
-use lob_profiler::thread_alloc_stats;
+use lob_scope::thread_alloc_stats;
 use lob_signals::SignalError;
 
 use super::super::Bench;
@@ -76,7 +76,7 @@ fn one(
     let size = prices.len();
     let budget_s = if bench.options.quick { 0.02 } else { 0.3 };
     let seconds = repeat(budget_s, 5, || {
-        let _scope = lob_profiler::scope(name);
+        let _scope = lob_scope::scope(name);
         indicator(prices).map(drop)
     })?;
     let key = format!("signals.{name}_{size}");

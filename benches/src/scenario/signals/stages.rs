@@ -37,14 +37,14 @@ pub(super) fn whole_series(bench: &mut Bench<'_>, quotes: Quotes<'_>) -> Result<
     let samples = repeat(budget_s, 3, || {
         pipeline.reset();
         {
-            let _scope = lob_profiler::scope("feature_calculation");
+            let _scope = lob_scope::scope("feature_calculation");
             pipeline.calculate_features(quotes, &mut features);
         }
         {
-            let _scope = lob_profiler::scope("model_inference");
+            let _scope = lob_scope::scope("model_inference");
             pipeline.infer(&features, &mut probabilities)?;
         }
-        let _scope = lob_profiler::scope("signal_generation");
+        let _scope = lob_scope::scope("signal_generation");
         pipeline.generate_signals(&features, &probabilities, &mut signals)
     })?;
     let rates: Vec<f64> = samples.iter().map(|s| features.len() as f64 / s).collect();
@@ -104,7 +104,7 @@ pub(super) fn fitted(bench: &mut Bench<'_>, quotes: Quotes<'_>) -> Result<Option
     let steps = if bench.options.quick { 5 } else { 50 };
     let config = FitConfig { steps, seed: bench.options.seed, ..FitConfig::default() };
     bench.rec.config("embedding", format!("medium encoder over {} rows", config.window));
-    let _scope = lob_profiler::scope("fit_model");
+    let _scope = lob_scope::scope("fit_model");
     match fit_embedding(&features, &mids, &config) {
         Ok(model) => Ok(Some(model)),
         Err(error) => {
@@ -166,12 +166,12 @@ fn report_pieces(
 /// What the process holds at the end, and the most it held: the seeds' steady state and peak.
 pub(super) fn memory_at_end(bench: &mut Bench<'_>) {
     bytes(bench, "signals.steady_memory", resident());
-    let peak = lob_profiler::peak_rss_bytes().map(|b| b as f64).map_err(|why| why.to_string());
+    let peak = lob_scope::peak_rss_bytes().map(|b| b as f64).map_err(|why| why.to_string());
     bytes(bench, "signals.peak_memory", peak);
 }
 
 fn resident() -> Result<f64, String> {
-    lob_profiler::rss_bytes().map(|bytes| bytes as f64).map_err(|why| why.to_string())
+    lob_scope::rss_bytes().map(|bytes| bytes as f64).map_err(|why| why.to_string())
 }
 
 /// Growth of the resident memory; memory given back meanwhile makes it 0 at least.

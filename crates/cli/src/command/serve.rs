@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
-use lob_profiler::{MetricsServer, ProfilerConfig, Reply, ServerLimits};
+use lob_watch::{MetricsServer, ProfilerConfig, Reply, ServerLimits};
 
 use crate::{interrupt, output};
 use sources::Sources;

@@ -79,7 +79,7 @@ impl Source {
     fn look(&self) -> Result<View> {
         let text = match self {
             Self::Here(sources) => sources.metrics_page(),
-            Self::There(address) => lob_profiler::scrape(address, "/metrics")?,
+            Self::There(address) => lob_watch::scrape(address, "/metrics")?,
         };
         View::parse(&text).context("the page of metrics cannot be read")
     }

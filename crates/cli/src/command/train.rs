@@ -260,7 +260,7 @@ fn document(
         "model": path,
         "checkpoint": outcome.checkpoint,
         "elapsed_s": begun.elapsed().as_secs_f64(),
-        "peak_rss_bytes": lob_profiler::peak_rss_bytes().ok(),
+        "peak_rss_bytes": lob_scope::peak_rss_bytes().ok(),
     })
 }
 

@@ -99,7 +99,7 @@ fn settings_of_version_1_are_read() {
     for key in ["rows", "samples"] {
         assert_eq!(found[key], expected[key], "{key}");
     }
-    let config = lob_profiler::ProfilerConfig::from_file(&settings.join("profiler.toml")).unwrap();
+    let config = lob_watch::ProfilerConfig::from_file(&settings.join("profiler.toml")).unwrap();
     assert_eq!(config.memory_interval().as_secs_f64(), 0.05);
     let targets = lob_bench::read_targets(&settings.join("targets.toml")).unwrap();
     assert_eq!((targets.len(), targets[0].hard_limit), (5, Some(500.0)));

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use lob_profiler::{
+use lob_watch::{
     JsonLinesLog, LogLimits, ProductionMonitor, PrometheusFamily, parse_prometheus_text, scrape,
 };
 

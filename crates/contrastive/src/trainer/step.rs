@@ -50,7 +50,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let mut clock = Lap::start();
         let mut total: Option<Gradients<A>> = None;
         for part in 0..config.accumulate {
-            let scope = lob_profiler::scope("batch");
+            let scope = lob_scope::scope("batch");
             let mut batch =
                 self.training_batch(source, team.share(config.batch_size), step, part)?;
             let shape = [2 * batch.share.len(), self.n_inputs];
@@ -96,7 +96,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             return Err(diverged(format!("the loss is `{}`", total.loss), step + 1));
         }
         self.n_lone_anchors += total.n_lone_anchors;
-        let scope = lob_profiler::scope("optimiser");
+        let scope = lob_scope::scope("optimiser");
         times.grad_norm = self.update(total.arrays, step);
         drop(scope);
         // With finite gradients the update keeps finite weights finite; without them it has not.

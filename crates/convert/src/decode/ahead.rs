@@ -126,7 +126,7 @@ impl Drop for Ahead {
 
 /// The work of the reading thread: fills buffers until the end, an error, or nobody waits.
 fn read_all(mut source: Source, to: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>) {
-    let _scope = lob_profiler::scope("read_ahead");
+    let _scope = lob_scope::scope("read_ahead");
     loop {
         let mut bytes = empty.try_recv().unwrap_or_default();
         // Only a new buffer is filled with zeros.

@@ -23,7 +23,7 @@ impl Pipeline<'_> {
         bytes: u64,
         progress: &dyn Progress,
     ) -> Result<InputOutcome, ConvertError> {
-        let _scope = lob_profiler::scope("label_and_write");
+        let _scope = lob_scope::scope("label_and_write");
         let lanes = std::mem::take(&mut self.lanes).into_iter();
         let mut tracks: Vec<_> = lanes.filter_map(Lane::into_track).collect();
         tracks.sort_by_key(|track| {

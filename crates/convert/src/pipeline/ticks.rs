@@ -252,7 +252,7 @@ pub(super) fn write_ticks(
     edges: &Edges,
     spool: &mut Spool,
 ) -> Result<OutputSummary, ConvertError> {
-    let _scope = lob_profiler::scope("write");
+    let _scope = lob_scope::scope("write");
     let day = part.day.to_string();
     let ticks = part.ticks;
     let relative = input.file_path("ticks", &day, instrument);

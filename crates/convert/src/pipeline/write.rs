@@ -214,7 +214,7 @@ pub(super) fn write_part(
     edges: &Edges,
     spool: &mut Spool,
 ) -> Result<OutputSummary, ConvertError> {
-    let _scope = lob_profiler::scope("write");
+    let _scope = lob_scope::scope("write");
     let Stepped { instrument, step, step_from } = stepped;
     let symbol = instrument.name();
     let day = part.day.to_string();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::procfs;
+use lob_scope::procfs;
 
 /// What the tree looked like at one moment.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use lob_metrics::{Finding, Severity};
+use lob_scope::Unavailable;
 
 use super::tree::{Doing, Sample};
-use crate::{LeakReport, LeakVerdict, LineProfile, Unavailable};
+use crate::{LeakReport, LeakVerdict, LineProfile};
 
 /// CPU seconds per second from which a program is bound by the CPU; also the share of the time in
 /// which it was ready to run, got its turn or not.

@@ -2,7 +2,9 @@
 
 use std::process::{Child, ExitStatus};
 
-use crate::{ProcessIo, Unavailable};
+use lob_scope::Unavailable;
+
+use crate::ProcessIo;
 
 /// The kernel's accounts of a child that has ended, and of the descendants it had waited for.
 pub(super) struct Usage {
@@ -49,7 +51,7 @@ pub(super) fn reap(child: Child) -> std::io::Result<Usage> {
     use std::os::unix::process::ExitStatusExt;
 
     let path = format!("/proc/{}/io", child.id());
-    let io = crate::procfs::read(&path).and_then(|text| {
+    let io = lob_scope::procfs::read(&path).and_then(|text| {
         crate::sensors::parse_io(&text)
             .ok_or_else(|| Unavailable::new(format!("`{path}` has an unknown layout")))
     });

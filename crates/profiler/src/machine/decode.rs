@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use lob_metrics::stats::SplitMix64;
 
-use crate::Unavailable;
+use lob_scope::Unavailable;
 
 const LEVEL: i32 = 3;
 const RECORD_BYTES: usize = 368;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use crate::Unavailable;
+use lob_scope::Unavailable;
 
 const BLOCK_BYTES: usize = 4096;
 const MIN_WRITES: usize = 5;

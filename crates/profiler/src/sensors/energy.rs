@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use lob_scope::Unavailable;
+
 use super::thermal::{children, number};
-use crate::Unavailable;
 
 /// Energy counters of the processor packages at one moment.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! Memory of the whole system.
 
-use crate::{Unavailable, procfs};
+use lob_scope::{Unavailable, procfs};
 
 /// Memory of the whole system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

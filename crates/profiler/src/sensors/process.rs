@@ -1,7 +1,9 @@
 //! One process, also another one's.
 
+use lob_scope::{Unavailable, procfs};
+
 use super::parse_io;
-use crate::{ProcessIo, Unavailable, procfs};
+use crate::ProcessIo;
 
 /// What the kernel says about a process.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Unavailable, procfs};
+use lob_scope::{Unavailable, procfs};
 
 /// The hottest reading of the machine's own thermometers, in degrees Celsius.
 ///

@@ -1,6 +1,6 @@
 //! What this process has asked of the kernel.
 
-use crate::{Unavailable, procfs};
+use lob_scope::{Unavailable, procfs};
 
 /// Page faults of this process since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lob_metrics::{Finding, ScopeStat, Severity, Unit};
+use lob_metrics::{Finding, Severity, Unit};
+use lob_scope::ScopeStat;
 
 use crate::flame;
 
@@ -12,7 +13,7 @@ pub const HOT_LINE: f64 = 0.10;
 const MIN_FRAME_SHARE: f64 = 0.001;
 /// Where the allocator's hook is written.
 const HOOK_FILES: [&str; 3] = [
-    "profiler/src/alloc.rs",
+    "scope/src/alloc.rs",
     "profiler/src/stacks/sampling/capture.rs",
     "profiler/src/stacks/sampling/sites.rs",
 ];
@@ -400,7 +401,7 @@ mod tests {
 
     #[test]
     fn the_hook_is_not_the_site() {
-        let hook = frame("count_alloc", Some("/p/crates/profiler/src/alloc.rs"), 140);
+        let hook = frame("count_alloc", Some("/p/crates/scope/src/alloc.rs"), 140);
         let caller = frame("app::grow", Some("/home/a/src/work.rs"), 7);
         let stacks = [
             (vec![hook.clone(), caller], [3, 30, 3000]),

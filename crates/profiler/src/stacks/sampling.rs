@@ -14,4 +14,3 @@ mod table;
 pub(crate) use child::ChildSampler;
 pub use signal::LineProfiler;
 pub use sites::{AllocSites, track_alloc_sites};
-pub(crate) use sites::{note_alloc, sites_are_tracked};

@@ -1,7 +1,8 @@
 //! Where nothing can be sampled: the same types, and the reason.
 
+use lob_scope::Unavailable;
+
 use super::{AllocProfile, LineProfile};
-use crate::Unavailable;
 
 fn missing() -> Unavailable {
     Unavailable::new(if cfg!(feature = "lines") {
@@ -50,16 +51,6 @@ impl AllocSites {
         AllocProfile::default()
     }
 }
-
-/// Asked at every allocation; never.
-#[inline]
-pub(crate) const fn sites_are_tracked() -> bool {
-    false
-}
-
-/// Nothing to note.
-#[inline]
-pub(crate) const fn note_alloc(_bytes: usize) {}
 
 /// Sampling of a program's stacks; unavailable in this build.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lob_profiler::{HOT_LINE, LineProfile, LineProfiler, thread_cpu_time_s, track_alloc_sites};
+use lob_profiler::{HOT_LINE, LineProfile, LineProfiler, track_alloc_sites};
+use lob_scope::thread_cpu_time_s;
 
 /// There is one `SIGPROF` and one profiler.
 static ONE: Mutex<()> = Mutex::new(());

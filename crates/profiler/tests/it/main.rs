@@ -4,17 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![allow(clippy::float_cmp, reason = "whole numbers are compared")]
 
-mod allocator;
-mod bridges;
 mod command;
 mod lines;
-mod monitor;
-mod performance;
 mod profile;
-mod scopes;
 mod sensors;
-mod serve;
-mod trace;
 
 /// An example's binary, which `cargo test` has built; with a filter that leaves the examples out
 /// it is built here.
@@ -24,7 +17,7 @@ fn example(name: &str) -> std::path::PathBuf {
     let path = path.with_extension(std::env::consts::EXE_EXTENSION);
     if !path.exists() {
         let status = std::process::Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "lob-profiler", "--example", name])
+            .args(["build", "--quiet", "-p", env!("CARGO_PKG_NAME"), "--example", name])
             .status()
             .unwrap();
         assert!(status.success() && path.exists(), "cannot build {}", path.display());
@@ -33,4 +26,4 @@ fn example(name: &str) -> std::path::PathBuf {
 }
 
 #[global_allocator]
-static ALLOCATOR: lob_profiler::CountingAllocator = lob_profiler::CountingAllocator;
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;

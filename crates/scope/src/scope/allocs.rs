@@ -1,15 +1,11 @@
 //! Allocations charged to scopes, where the program counts them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::collect::path_of;
 use super::tree::{Entry, Node, registry};
 use super::{ALLOCS, set_flag};
 use crate::{Unavailable, alloc};
-
-/// "Not open, or opened before the switch."
-const CLOSED: u64 = u64::MAX;
 
 /// Allocations made inside one scope, on the scope's own thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +36,7 @@ pub fn track_scope_allocs(on: bool) {
 /// # Errors
 /// Where [`crate::CountingAllocator`] is not the program's global allocator.
 pub fn take_scope_allocs() -> Result<Vec<ScopeAllocs>, Unavailable> {
-    if !alloc::is_installed() {
-        return Err(alloc::not_installed());
-    }
+    alloc::allocations_are_counted()?;
     let mut merged: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
     for entry in &mut registry().trees {
         for (node, sums) in news(entry) {
@@ -99,42 +93,4 @@ fn news(entry: &mut Entry) -> Vec<(&'static Node, Sums)> {
         }
     }
     found
-}
-
-/// A node's share of its thread's allocator counts; written by the owning thread alone.
-pub(super) struct AllocCells {
-    start: [AtomicU64; 3],
-    sums: [AtomicU64; 3],
-}
-
-impl AllocCells {
-    pub(super) const fn new() -> Self {
-        Self {
-            start: [const { AtomicU64::new(CLOSED) }; 3],
-            sums: [const { AtomicU64::new(0) }; 3],
-        }
-    }
-
-    pub(super) fn open(&self) {
-        if let Some(now) = alloc::thread_counts() {
-            (0..3).for_each(|i| self.start[i].store(now[i], Ordering::Relaxed));
-        }
-    }
-
-    pub(super) fn close(&self) {
-        if self.start[0].load(Ordering::Relaxed) == CLOSED {
-            return;
-        }
-        if let Some(now) = alloc::thread_counts() {
-            for ((sum, start), now) in self.sums.iter().zip(&self.start).zip(now) {
-                let grown = now.wrapping_sub(start.load(Ordering::Relaxed));
-                sum.store(sum.load(Ordering::Relaxed).wrapping_add(grown), Ordering::Relaxed);
-            }
-        }
-        self.start[0].store(CLOSED, Ordering::Relaxed);
-    }
-
-    fn sums(&self) -> [u64; 3] {
-        std::array::from_fn(|i| self.sums[i].load(Ordering::Relaxed))
-    }
 }

@@ -3,11 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use lob_metrics::ScopeStat;
-
 use super::tree::{Entry, Node, Reported, registry};
 use crate::clock;
-use crate::sketch::Counts;
+use crate::sketch::QuantileSketch;
+
+/// Time spent in one scope, over all its calls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScopeStat {
+    /// Names from the outermost scope, joined by `/`.
+    pub path: String,
+    /// Number of calls.
+    pub calls: u64,
+    /// Wall time over all calls in seconds.
+    pub total_s: f64,
+    /// Wall time without the time of nested scopes, in seconds.
+    pub self_s: f64,
+    /// Shortest call in seconds.
+    pub min_s: f64,
+    /// Longest call in seconds.
+    pub max_s: f64,
+    /// Median call in seconds.
+    pub p50_s: f64,
+    /// 95th percentile in seconds.
+    pub p95_s: f64,
+    /// 99th percentile in seconds.
+    pub p99_s: f64,
+}
 
 /// Everything recorded since the last call, merged over all threads, also ended ones.
 ///
@@ -49,7 +70,7 @@ struct Gathered {
     own: u64,
     min: u64,
     max: u64,
-    counts: Counts,
+    counts: QuantileSketch,
 }
 
 impl Gathered {
@@ -92,7 +113,12 @@ fn gather(entry: &mut Entry, now: u64, sink: &mut impl FnMut(&[String], Gathered
     let reported = &mut entry.reported;
     entry.root.walk(&mut |node| {
         while reported.len() <= node.id as usize {
-            reported.push(Reported { finished: 0, calls: 0, total: 0, buckets: Counts::new() });
+            reported.push(Reported {
+                finished: 0,
+                calls: 0,
+                total: 0,
+                buckets: QuantileSketch::new(),
+            });
         }
         by_id.insert(node.id, found.len());
         found.push((node, look(node, &mut reported[node.id as usize], now)));
@@ -114,7 +140,7 @@ fn gather(entry: &mut Entry, now: u64, sink: &mut impl FnMut(&[String], Gathered
 /// Reads a node once. Cumulative figures never fall below what was reported, see
 /// [`Node::close`].
 fn look(node: &Node, reported: &mut Reported, now: u64) -> Gathered {
-    let mut counts = Counts::new();
+    let mut counts = QuantileSketch::new();
     reported.finished += node.sketch.drain(&mut reported.buckets, &mut counts);
     let total = node.total.load(Ordering::Acquire);
     let open_since = node.open_since.load(Ordering::Relaxed);

@@ -11,18 +11,18 @@ use super::{TRACE, flags};
 /// Send the value along with the work. Each call belongs to the scope open around it.
 ///
 /// ```
-/// lob_profiler::enable_trace(1000);
+/// lob_scope::enable_trace(1000);
 /// let flow = {
-///     let _produce = lob_profiler::scope("produce");
-///     lob_profiler::Flow::start("batch")
+///     let _produce = lob_scope::scope("produce");
+///     lob_scope::Flow::start("batch")
 /// };
 /// std::thread::spawn(move || {
-///     let _consume = lob_profiler::scope("consume");
+///     let _consume = lob_scope::scope("consume");
 ///     flow.end();
 /// })
 /// .join()
 /// .unwrap();
-/// assert_eq!(lob_profiler::take_trace().events.len(), 4);
+/// assert_eq!(lob_scope::take_trace().events.len(), 4);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a flow that nobody ends leads nowhere"]

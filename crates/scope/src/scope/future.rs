@@ -14,11 +14,11 @@ use super::{Flow, scope};
 /// ```
 /// use std::pin::pin;
 /// use std::task::{Context, Waker};
-/// lob_profiler::enable(true);
-/// let mut task = pin!(lob_profiler::ScopedFuture::new("answer", async { 42 }));
+/// lob_scope::enable(true);
+/// let mut task = pin!(lob_scope::ScopedFuture::new("answer", async { 42 }));
 /// let poll = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
 /// assert_eq!(poll, std::task::Poll::Ready(42));
-/// assert_eq!(lob_profiler::take_scopes()[0].calls, 1);
+/// assert_eq!(lob_scope::take_scopes()[0].calls, 1);
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]

@@ -35,11 +35,11 @@ thread_local! {
 /// the other; beyond some dozens the search costs more than the clock.
 ///
 /// ```
-/// lob_profiler::enable(true);
+/// lob_scope::enable(true);
 /// for batch_size in [16, 32] {
-///     let _scope = lob_profiler::scope!("batch_size_{}", batch_size);
+///     let _scope = lob_scope::scope!("batch_size_{}", batch_size);
 /// }
-/// let paths: Vec<String> = lob_profiler::take_scopes().into_iter().map(|s| s.path).collect();
+/// let paths: Vec<String> = lob_scope::take_scopes().into_iter().map(|s| s.path).collect();
 /// assert_eq!(paths, ["batch_size_16", "batch_size_32"]);
 /// ```
 pub fn scope_named(name: &str) -> ScopeGuard {

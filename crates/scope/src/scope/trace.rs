@@ -44,6 +44,8 @@ pub struct Trace {
     pub threads: Vec<String>,
     /// Events lost since the trace before, because a thread's ring was full.
     pub lost: u64,
+    /// The wall clock at `t_s` 0, in nanoseconds since 1970.
+    pub start_unix_ns: u64,
 }
 
 /// One event of a thread.
@@ -106,7 +108,12 @@ pub fn take_trace() -> Trace {
     events
         .sort_by(|a, b| a.t_s.total_cmp(&b.t_s).then_with(|| duration(b).total_cmp(&duration(a))));
     let before = LOST_REPORTED.swap(lost, Ordering::Relaxed);
-    Trace { events, threads: registry.threads.clone(), lost: lost.saturating_sub(before) }
+    Trace {
+        events,
+        threads: registry.threads.clone(),
+        lost: lost.saturating_sub(before),
+        start_unix_ns: clock::start_unix_ns(),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -192,7 +199,8 @@ fn record(node: &'static Node, kind: u64, [time, value, key]: [u64; 3]) {
     ring.push([packed, time, value, key]);
 }
 
-/// Events lost since the process began.
-pub(crate) fn trace_lost_total() -> u64 {
+/// Events lost since the process began, because a thread's ring was full.
+#[must_use]
+pub fn trace_events_lost() -> u64 {
     registry().trees.iter().filter_map(|entry| entry.root.ring()).map(ring::Ring::lost).sum()
 }

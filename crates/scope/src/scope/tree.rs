@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::CURRENT;
-use super::allocs::AllocCells;
+use super::alloc_cells::AllocCells;
 use super::ring::Ring;
-use crate::sketch::{AtomicSketch, Counts};
+use crate::sketch::{AtomicSketch, QuantileSketch};
 
 /// Distinct scopes (paths) one thread may hold. Further ones are not recorded but counted by
 /// [`scopes_dropped`]; their time stays with the scope around them.
@@ -220,7 +220,7 @@ pub(super) struct Reported {
     /// Calls handed out, the one open at the time included.
     pub(super) calls: u64,
     pub(super) total: u64,
-    pub(super) buckets: Counts,
+    pub(super) buckets: QuantileSketch,
 }
 
 pub(super) struct Entry {

@@ -1,8 +1,9 @@
 //! The counting allocator, which is this binary's global one.
 
+use std::cell::Cell;
 use std::hint::black_box;
 
-use lob_profiler::{alloc_stats, reset_alloc_peak, thread_alloc_stats};
+use lob_scope::{alloc_stats, reset_alloc_peak, set_alloc_hook, thread_alloc_stats};
 
 #[test]
 fn a_block_is_counted_exactly_on_its_thread() {
@@ -68,32 +69,32 @@ fn the_peak_outlives_the_block() {
 fn scopes_do_not_allocate_once_they_are_known() {
     let _alone = crate::scopes::alone();
     let work = || {
-        let _outer = lob_profiler::scope!("steady");
-        let _inner = lob_profiler::scope!("steady inner");
+        let _outer = lob_scope::scope!("steady");
+        let _inner = lob_scope::scope!("steady inner");
     };
     work();
     let before = thread_alloc_stats();
     (0..1000).for_each(|_| work());
     assert_eq!(
         thread_alloc_stats(),
-        lob_profiler::AllocStats { peak_bytes: thread_alloc_stats().peak_bytes, ..before }
+        lob_scope::AllocStats { peak_bytes: thread_alloc_stats().peak_bytes, ..before }
     );
 }
 
 #[test]
 fn allocations_are_charged_to_the_scope_that_made_them() {
     let _alone = crate::scopes::alone();
-    lob_profiler::track_scope_allocs(true);
-    let _ = lob_profiler::take_scope_allocs().unwrap();
+    lob_scope::track_scope_allocs(true);
+    let _ = lob_scope::take_scope_allocs().unwrap();
     let mut kept = Vec::with_capacity(2);
     for _ in 0..2 {
-        let _outer = lob_profiler::scope("charged");
+        let _outer = lob_scope::scope("charged");
         kept.push(black_box(vec![1u8; 1000]));
-        let _inner = lob_profiler::scope("inner");
+        let _inner = lob_scope::scope("inner");
         drop(black_box(vec![1u8; 500]));
     }
-    let allocs = lob_profiler::take_scope_allocs().unwrap();
-    lob_profiler::track_scope_allocs(false);
+    let allocs = lob_scope::take_scope_allocs().unwrap();
+    lob_scope::track_scope_allocs(false);
     let of = |path: &str| allocs.iter().find(|a| a.path == path).unwrap();
     // The first look at a scope makes its node, which is charged to the scope around it.
     let inner = of("charged/inner");
@@ -102,7 +103,7 @@ fn allocations_are_charged_to_the_scope_that_made_them() {
     let outer = of("charged");
     assert!(outer.allocated_bytes >= 3000 && outer.net_bytes >= 2000, "{outer:?}");
     assert_eq!(outer.self_allocated_bytes, outer.allocated_bytes - 1000);
-    assert!(lob_profiler::take_scope_allocs().unwrap().iter().all(|a| a.path != "charged"));
+    assert!(lob_scope::take_scope_allocs().unwrap().iter().all(|a| a.path != "charged"));
 }
 
 /// Blocks made on one thread and freed on any other, as channels do it: each is counted where it is
@@ -139,4 +140,24 @@ fn blocks_that_wander_between_threads_balance_exactly() {
     });
     let left: usize = slots.iter().map(|slot| slot.lock().unwrap().capacity()).sum();
     assert_eq!(live, left as i64);
+}
+
+thread_local! {
+    static HOOKED_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+extern "C" fn add_bytes(bytes: usize) {
+    let _ = HOOKED_BYTES.try_with(|sum| sum.set(sum.get() + bytes));
+}
+
+#[test]
+fn the_hook_is_called_for_what_is_allocated_until_it_is_taken_away() {
+    set_alloc_hook(Some(add_bytes));
+    let mut block = black_box(Vec::<u8>::with_capacity(1000));
+    block.reserve_exact(3000);
+    set_alloc_hook(None);
+    drop(black_box(vec![1u8; 5000]));
+    // 1000 at first, grown by 2000; what came after the hook was taken away is not counted.
+    assert_eq!(HOOKED_BYTES.get(), 3000);
+    drop(block);
 }

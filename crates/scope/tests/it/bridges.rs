@@ -1,14 +1,10 @@
-//! Spans of `tracing`, NVTX ranges and OTLP: what other tools send and what they receive.
+//! Spans of `tracing` and NVTX ranges: what other tools send and what they receive.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use lob_profiler::{
-    OtlpExporter, ScopeLayer, TraceKind, disable_trace, enable_trace, scope, take_trace,
-};
+use lob_scope::{ScopeLayer, TraceKind, disable_trace, enable_trace, scope, take_trace};
 use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -85,7 +81,7 @@ fn an_instrumented_future_counts_its_polls_and_spans_survive_panics() {
     });
     drop(scope("after the spans"));
     let all: BTreeMap<String, u64> =
-        lob_profiler::take_scopes().into_iter().map(|s| (s.path, s.calls)).collect();
+        lob_scope::take_scopes().into_iter().map(|s| (s.path, s.calls)).collect();
     // The last poll, and the drop of the finished future, which `tracing` enters the span for.
     assert!((3..=4).contains(&all["span task"]), "{all:?}");
     assert_eq!((all["between polls"], all["span panics"], all["after the spans"]), (2, 1, 1));
@@ -113,63 +109,6 @@ fn numbers_among_the_fields_of_a_span_are_in_the_trace() {
     let event = trace.events.iter().find(|e| e.name == "span fields").unwrap();
     let TraceKind::Scope { fields, .. } = &event.kind else { panic!("{event:?}") };
     assert_eq!(fields, &[("rows", 7.0), ("share", 0.5), ("ok", 1.0), ("late", -3.0)]);
-}
-
-/// A collector that takes one request and answers with `status`; returns what it received.
-fn collector(status: &'static str) -> (u16, std::thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let serve = move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (mut received, mut buffer) = (Vec::new(), [0u8; 4096]);
-        loop {
-            let text = String::from_utf8_lossy(&received).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|l| l.strip_prefix("Content-Length: "));
-                if body.len() >= length.unwrap().parse::<usize>().unwrap() {
-                    break;
-                }
-            }
-            let n = stream.read(&mut buffer).unwrap();
-            assert!(n > 0, "the request ended early");
-            received.extend(&buffer[..n]);
-        }
-        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 7\r\n\r\nno room").unwrap();
-        String::from_utf8(received).unwrap()
-    };
-    (port, std::thread::spawn(serve))
-}
-
-#[test]
-fn a_collector_receives_the_trace() {
-    let _alone = alone();
-    enable_trace(100);
-    let _ = take_trace();
-    {
-        let _outer = scope("exported");
-        drop(scope("inner"));
-    }
-    disable_trace();
-    let trace = take_trace();
-    let (port, served) = collector("200 OK");
-    let exporter = OtlpExporter::new(&format!("http://127.0.0.1:{port}"), "lob-test").unwrap();
-    exporter.export(&trace).unwrap();
-    let request = served.join().unwrap();
-    let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
-    assert!(head.contains("Content-Type: application/json"), "{head}");
-    let document: serde_json::Value = serde_json::from_str(body).unwrap();
-    let spans = document["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
-    let of = |name: &str| spans.iter().find(|s| s["name"] == name).unwrap();
-    assert_eq!(of("inner")["parentSpanId"], of("exported")["spanId"]);
-
-    let (port, served) = collector("503 Service Unavailable");
-    let exporter = OtlpExporter::new(&format!("http://127.0.0.1:{port}/x"), "lob-test").unwrap();
-    let error = exporter.export(&trace).unwrap_err().to_string();
-    assert!(error.contains("503") && error.contains("no room") && error.contains("/x"), "{error}");
-    served.join().unwrap();
-    // Nobody listens there any more.
-    assert!(exporter.export(&trace).unwrap_err().to_string().contains("cannot export"));
 }
 
 /// A library that listens to NVTX as a profiler does, and writes down what it hears.
@@ -238,8 +177,8 @@ fn a_profiler_of_nvidias_hears_ranges_and_scopes() {
     std::fs::create_dir_all(&dir).unwrap();
     let (library, log) = (compiled(&dir), dir.join("heard.txt"));
     let run = |injection: &Path| {
-        let mut command = Command::new(crate::example("behave"));
-        command.arg("nvtx").env("NVTX_INJECTION64_PATH", injection).env("NVTX_LISTENER_LOG", &log);
+        let mut command = Command::new(crate::example("ranges"));
+        command.env("NVTX_INJECTION64_PATH", injection).env("NVTX_LISTENER_LOG", &log);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()

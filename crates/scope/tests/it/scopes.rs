@@ -7,8 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lob_metrics::ScopeStat;
-use lob_profiler::{enable, scope, take_scopes};
+use lob_scope::{ScopeStat, enable, scope, take_scopes};
 
 static TAKING: Mutex<()> = Mutex::new(());
 
@@ -164,7 +163,7 @@ fn parents_come_first_also_for_names_with_slashes() {
 #[test]
 fn calibration_leaves_no_trace() {
     let _alone = alone();
-    let cost = lob_profiler::calibrate_scope_cost();
+    let cost = lob_scope::calibrate_scope_cost();
     assert!(cost > 0.0 && cost < 1e-4, "{cost}");
     assert!(take_scopes().iter().all(|s| !s.path.contains("calibration")));
 }
@@ -172,7 +171,7 @@ fn calibration_leaves_no_trace() {
 #[test]
 fn calls_in_total_only_grow() {
     let _alone = alone();
-    let before = lob_profiler::scope_calls_total();
+    let before = lob_scope::scope_calls_total();
     (0..10).for_each(|_| drop(scope("counted")));
-    assert!(lob_profiler::scope_calls_total() >= before + 10);
+    assert!(lob_scope::scope_calls_total() >= before + 10);
 }

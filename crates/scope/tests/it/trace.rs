@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::process::Command;
 use std::task::{Context, Poll, Waker};
 
-use lob_profiler::{
-    Flow, OTHER_NAMES, ScopedFuture, TraceKind, disable_trace, enable_trace, scope, scope_field,
-    take_scopes, take_trace, thread_alloc_stats,
+use lob_scope::{
+    Flow, ScopedFuture, TraceKind, disable_trace, enable_trace, scope, scope_field, take_scopes,
+    take_trace, thread_alloc_stats,
 };
 use serde_json::Value;
 
@@ -76,42 +75,6 @@ fn check(document: &str) -> Checked {
         }
     }
     Checked { scopes, flows: flows.len() }
-}
-
-#[test]
-fn the_examples_trace_opens_in_a_viewer() {
-    let dir = std::env::temp_dir().join(format!("lob-example-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let status = Command::new(crate::example("profile_me")).arg(&dir).status().unwrap();
-    assert!(status.success());
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
-    let checked = check(&read("trace.json"));
-    assert_eq!(checked.scopes["render"], 20);
-    assert_eq!(checked.scopes["train"], 20);
-    assert_eq!(checked.flows, 20);
-    let svg = read("flame.svg");
-    assert!(svg.starts_with("<svg") && svg.contains("example/render") && svg.ends_with("</svg>\n"));
-    assert!(read("profile.folded").lines().any(|line| line.starts_with("example;render ")));
-    let families = crate::profile::check_prometheus(&read("metrics.prom"));
-    assert!(families.contains_key("lob_scope_allocated_bytes_total"), "{families:?}");
-    std::fs::remove_dir_all(&dir).unwrap();
-}
-
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[test]
-fn the_tour_writes_a_trace_flame_graphs_and_hot_lines() {
-    let dir = std::env::temp_dir().join(format!("lob-tour-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let output = Command::new(crate::example("tour")).arg(&dir).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
-    let checked = check(&read("trace.json"));
-    assert_eq!((checked.scopes["render"], checked.scopes["embed"]), (60, 60));
-    assert!(read("flame.svg").contains("tour/render"));
-    assert!(read("lines.svg").contains("tour::main"));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("tour.rs:") && said.contains("EURUSD"), "{said}");
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]
@@ -219,24 +182,10 @@ fn names_made_at_run_time_are_limited() {
     {
         let _outer = scope("named");
         for n in 0..5 {
-            let _inner = lob_profiler::scope!("request_{}", n % 2);
+            let _inner = lob_scope::scope!("request_{}", n % 2);
         }
     }
     let paths: Vec<(String, u64)> = taken("named").into_iter().map(|s| (s.path, s.calls)).collect();
     let expected = [("named", 1), ("named/request_0", 3), ("named/request_1", 2)];
     assert_eq!(paths, expected.map(|(path, calls)| (path.to_owned(), calls)));
-}
-
-#[test]
-fn names_past_the_limit_are_recorded_together_and_warned_of_once() {
-    // The limit holds for a whole process, so another one is driven into it.
-    let output = Command::new(crate::example("behave")).arg("names").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    let limit = lob_profiler::MAX_DYNAMIC_NAMES as u64;
-    let refused = 1100 - limit;
-    assert_eq!(lines[0], format!("{} scopes", limit + 1), "{text}");
-    assert_eq!(lines[1], format!("{refused} calls of {OTHER_NAMES}"), "{text}");
-    assert!(lines[2].starts_with(&format!("{refused} calls")), "{text}");
-    assert_eq!(lines.len(), 3, "one warning: {text}");
 }

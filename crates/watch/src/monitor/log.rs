@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::ProfilerError;
+use crate::WatchError;
 
 /// Longest line written or read; what is longer is refused.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
@@ -48,9 +48,9 @@ impl JsonLinesLog {
     /// Opens a log, or begins one, and mends its end.
     ///
     /// # Errors
-    /// [`ProfilerError::Log`] where the file cannot be opened, read or locked.
-    pub fn open(path: &Path, limits: LogLimits) -> Result<Self, ProfilerError> {
-        let failed = |source| ProfilerError::Log { path: path.to_owned(), source };
+    /// [`WatchError::Log`] where the file cannot be opened, read or locked.
+    pub fn open(path: &Path, limits: LogLimits) -> Result<Self, WatchError> {
+        let failed = |source| WatchError::Log { path: path.to_owned(), source };
         let limits =
             LogLimits { max_bytes: limits.max_bytes.max(1), max_files: limits.max_files.max(1) };
         let file = open_locked(path).map_err(failed)?;
@@ -68,11 +68,11 @@ impl JsonLinesLog {
     /// Writes one line.
     ///
     /// # Errors
-    /// [`ProfilerError::Log`] where the disk is full or the file cannot be written or renamed, and
+    /// [`WatchError::Log`] where the disk is full or the file cannot be written or renamed, and
     /// for a document of more than 64 KiB. The log stays usable.
-    pub fn append(&mut self, document: &Value) -> Result<(), ProfilerError> {
+    pub fn append(&mut self, document: &Value) -> Result<(), WatchError> {
         self.try_append(document)
-            .map_err(|source| ProfilerError::Log { path: self.path.clone(), source })
+            .map_err(|source| WatchError::Log { path: self.path.clone(), source })
     }
 
     fn try_append(&mut self, document: &Value) -> io::Result<()> {

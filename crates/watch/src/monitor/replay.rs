@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use lob_scope::Unavailable;
 use serde_json::Value;
 
 use super::{JsonLinesTail, ProductionMonitor};
-use crate::{Unavailable, timestamp};
+use crate::timestamp;
 
 /// A line may be ahead of our clock by this much; more is a mistake of its writer's clock and
 /// would push everything else out of the windows.

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use lob_scope::Unavailable;
+
 use super::log::MAX_LINE_BYTES;
-use crate::Unavailable;
 
 /// Most bytes read at once, and most of an old file read at first.
 const MAX_READ_BYTES: u64 = 8 << 20;

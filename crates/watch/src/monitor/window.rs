@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::sketch::Counts;
+use lob_scope::QuantileSketch;
 
 /// Slices of the rolling hour, so a report over an hour covers 55 to 60 minutes.
 pub(super) const SLICES: usize = 12;
@@ -63,7 +63,7 @@ pub(super) struct Slice {
     /// Which stretch since 1970.
     epoch: u64,
     /// Latencies in nanoseconds.
-    counts: Counts,
+    counts: QuantileSketch,
     requests: u64,
     violations: u64,
     sum_s: f64,
@@ -82,7 +82,7 @@ impl Label {
         }
     }
 
-    /// Counts a request that ended at `at` since 1970. One that is older than everything kept
+    /// QuantileSketch a request that ended at `at` since 1970. One that is older than everything kept
     /// counts in the totals only.
     pub(super) fn record(&mut self, name: &str, at: Duration, latency: Duration, late: bool) {
         self.requests += 1;
@@ -156,7 +156,7 @@ impl Label {
 
 impl Slice {
     pub(super) fn new(epoch: u64) -> Self {
-        let counts = Counts::new();
+        let counts = QuantileSketch::new();
         Self { epoch, counts, requests: 0, violations: 0, sum_s: 0.0, max_s: 0.0 }
     }
 

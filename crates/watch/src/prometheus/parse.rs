@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ProfilerError;
+use crate::WatchError;
 
 /// A metric family: samples of one name with their type.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,22 +36,22 @@ pub struct PrometheusSample {
 ///
 /// ```
 /// let text = "# TYPE up gauge\nup{job=\"a\"} 1\n";
-/// let families = lob_profiler::parse_prometheus_text(text)?;
+/// let families = lob_watch::parse_prometheus_text(text)?;
 /// assert_eq!(families[0].samples[0].value, 1.0);
-/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// # Ok::<(), lob_watch::WatchError>(())
 /// ```
 ///
 /// # Errors
-/// [`ProfilerError::Exposition`] with the line and what is wrong with it.
-pub fn parse_prometheus_text(text: &str) -> Result<Vec<PrometheusFamily>, ProfilerError> {
+/// [`WatchError::Exposition`] with the line and what is wrong with it.
+pub fn parse_prometheus_text(text: &str) -> Result<Vec<PrometheusFamily>, WatchError> {
     let mut reader = Reader::default();
     for (at, line) in text.lines().enumerate() {
-        let failed = |reason| ProfilerError::Exposition { line: at + 1, reason };
+        let failed = |reason| WatchError::Exposition { line: at + 1, reason };
         reader.line(line).map_err(failed)?;
     }
     if !text.is_empty() && !text.ends_with('\n') {
         let reason = "the last line has no line feed".to_owned();
-        return Err(ProfilerError::Exposition { line: text.lines().count(), reason });
+        return Err(WatchError::Exposition { line: text.lines().count(), reason });
     }
     Ok(reader.families)
 }

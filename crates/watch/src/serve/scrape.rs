@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use crate::ProfilerError;
+use crate::WatchError;
 
 const TIME: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 16 << 20;
@@ -13,10 +13,10 @@ const MAX_BYTES: usize = 16 << 20;
 /// and 16 MiB.
 ///
 /// # Errors
-/// [`ProfilerError::Scrape`] where nobody listens, the answer is not 200, is cut short, too long,
+/// [`WatchError::Scrape`] where nobody listens, the answer is not 200, is cut short, too long,
 /// too late or no UTF-8.
-pub fn scrape(address: &str, path: &str) -> Result<String, ProfilerError> {
-    fetch(address, path).map_err(|reason| ProfilerError::Scrape {
+pub fn scrape(address: &str, path: &str) -> Result<String, WatchError> {
+    fetch(address, path).map_err(|reason| WatchError::Scrape {
         address: address.to_owned(),
         path: path.to_owned(),
         reason,

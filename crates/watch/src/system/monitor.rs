@@ -6,12 +6,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lob_metrics::{Timeline, Unit};
+use lob_profiler::co2_g;
+use lob_scope::Unavailable;
 
 use super::{SensorValue, SystemReading, sensor};
 use crate::prometheus::Page;
-use crate::{Alert, AlertEvent, ProfilerConfig, Unavailable, co2_g};
+use crate::{Alert, AlertEvent, ProfilerConfig};
 
-/// Points kept per series; at this many every second one is dropped, as in [`crate::Sampler`].
+/// Points kept per series; at this many every second one is dropped, as in [`lob_profiler::Sampler`].
 const MAX_POINTS: usize = 4096;
 /// The first values are there after this, whatever the interval.
 const FIRST: Duration = Duration::from_millis(200);
@@ -19,12 +21,12 @@ const FIRST: Duration = Duration::from_millis(200);
 /// Looks at the system at an interval until it is stopped or dropped.
 ///
 /// ```
-/// use lob_profiler::{ProfilerConfig, SystemMonitor};
+/// use lob_watch::{ProfilerConfig, SystemMonitor};
 /// let config = ProfilerConfig::builder().system_interval(0.01).track_gpu(false).build()?;
 /// let monitor = SystemMonitor::start(&config);
 /// let values = monitor.wait_for_values();
 /// assert!(values.iter().any(|sensor| sensor.name == "cpu.busy"));
-/// # Ok::<(), lob_profiler::ProfilerError>(())
+/// # Ok::<(), lob_watch::WatchError>(())
 /// ```
 #[derive(Debug)]
 pub struct SystemMonitor {

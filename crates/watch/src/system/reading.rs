@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use lob_metrics::Unit;
+use lob_profiler::{
+    ContextSwitches, CpuTimes, EnergyReading, Gpu, GpuReading, Pressure, ProcessIo, Resource,
+    SystemMemory, Traffic,
+};
+use lob_scope::Unavailable;
 
 use super::SensorValue;
-use crate::{
-    ContextSwitches, CpuTimes, EnergyReading, Gpu, GpuReading, Pressure, ProcessIo, Resource,
-    SystemMemory, Traffic, Unavailable,
-};
 
 /// Which sensors are looked at; the others say that they were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,27 +60,31 @@ impl SystemReading {
     /// Looks at the sensors; some 200 microseconds, and more with a GPU.
     #[must_use]
     pub fn take(tracked: Tracked) -> Self {
-        let gpus = wanted(tracked.gpu, "track_gpu", crate::gpus);
+        let gpus = wanted(tracked.gpu, "track_gpu", lob_profiler::gpus);
         Self {
             at: Instant::now(),
-            cpu: crate::cpu_times(),
-            memory: crate::system_memory(),
-            load: crate::load_average(),
-            pressures: [Resource::Cpu, Resource::Memory, Resource::Io].map(crate::pressure),
-            disk: crate::disk_traffic(),
-            network: wanted(tracked.network, "track_network", crate::network_traffic),
-            switches: crate::system_context_switches(),
+            cpu: lob_profiler::cpu_times(),
+            memory: lob_profiler::system_memory(),
+            load: lob_profiler::load_average(),
+            pressures: [Resource::Cpu, Resource::Memory, Resource::Io].map(lob_profiler::pressure),
+            disk: lob_profiler::disk_traffic(),
+            network: wanted(tracked.network, "track_network", lob_profiler::network_traffic),
+            switches: lob_profiler::system_context_switches(),
             temperature_celsius: wanted(
                 tracked.cpu_temp,
                 "track_cpu_temp",
-                crate::temperature_celsius,
+                lob_profiler::temperature_celsius,
             ),
-            frequency_hz: wanted(tracked.cpu_temp, "track_cpu_temp", crate::cpu_frequency_hz),
-            energy: wanted(tracked.energy, "track_carbon", crate::energy),
-            own_rss: crate::rss_bytes(),
-            own_cpu_s: crate::process_cpu_time_s(),
-            own_io: crate::process_io(),
-            own_switches: crate::context_switches(),
+            frequency_hz: wanted(
+                tracked.cpu_temp,
+                "track_cpu_temp",
+                lob_profiler::cpu_frequency_hz,
+            ),
+            energy: wanted(tracked.energy, "track_carbon", lob_profiler::energy),
+            own_rss: lob_scope::rss_bytes(),
+            own_cpu_s: lob_scope::process_cpu_time_s(),
+            own_io: lob_profiler::process_io(),
+            own_switches: lob_profiler::context_switches(),
             gpus: gpus.map(|gpus| {
                 let read = |gpu: Gpu| {
                     let reading = gpu.read();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lob_profiler::{JsonLinesLog, LogLimits, LogReplay, ProductionMonitor};
+use lob_watch::{JsonLinesLog, LogLimits, LogReplay, ProductionMonitor};
 
 /// Set for the copy of this test program that writes until it is killed.
 const CHILD: &str = "LOB_TEST_LOG_WRITER";

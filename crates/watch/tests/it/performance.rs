@@ -3,11 +3,10 @@
 use std::hint::black_box;
 
 use lob_metrics::{Provenance, Verdict};
-use lob_profiler::{
-    PerformanceProfiler, ProfilerConfig, ProfilerConfigBuilder, Requirements, readiness,
-};
+use lob_profiler::{Requirements, readiness};
+use lob_watch::{PerformanceProfiler, ProfilerConfig, ProfilerConfigBuilder};
 
-use crate::scopes::alone;
+use crate::alone;
 
 fn profiled(
     build: impl FnOnce(ProfilerConfigBuilder) -> ProfilerConfigBuilder,
@@ -15,7 +14,7 @@ fn profiled(
     let quiet = ProfilerConfig::builder().track_gpu(false).track_system(false);
     let profiler = PerformanceProfiler::new(build(quiet).build().unwrap());
     profiler.profile("work", || {
-        let _inner = lob_profiler::scope("inner");
+        let _inner = lob_scope::scope("inner");
         lob_profiler::count_flops(2000);
         black_box(vec![1u8; 1 << 20]);
     });
@@ -48,7 +47,7 @@ fn options_switch_their_measurements_on() {
     let allocs = |p: &PerformanceProfiler| p.metrics(None).unwrap().allocs.len();
     assert_eq!(allocs(&without), 0);
     let detailed = profiled(|b| b.detailed_memory(true));
-    lob_profiler::track_scope_allocs(false);
+    lob_scope::track_scope_allocs(false);
     assert!(allocs(&detailed) > 0);
     let lines = profiled(|b| b.enable_line_profiling(true));
     let findings = lines.metrics(None).unwrap().findings;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lob_profiler::{
+use lob_watch::{
     MetricsServer, ProductionMonitor, ProfilerConfig, Reply, ServerLimits, SystemMonitor,
     metrics_page, parse_prometheus_text, scrape,
 };

@@ -1,6 +1,7 @@
 //! Whether serving epoch after epoch takes ever more memory.
 
-use lob_profiler::{LeakConfig, LeakReport, LeakVerdict, anon_rss_bytes, leak_report};
+use lob_profiler::{LeakConfig, LeakReport, LeakVerdict, leak_report};
+use lob_scope::anon_rss_bytes;
 
 /// Readings kept of an epoch: enough for a trend, too few to be one.
 const READINGS_PER_EPOCH: u64 = 64;

@@ -25,7 +25,7 @@ impl Monitor {
         let stats = loader.stats();
         let Some(recent) = stats.recent else { return };
         let blocks = (stats.cache_hits + stats.cache_misses).max(1);
-        let rss = lob_profiler::rss_bytes().map(|bytes| Unit::Bytes.format(bytes as f64));
+        let rss = lob_scope::rss_bytes().map(|bytes| Unit::Bytes.format(bytes as f64));
         eprintln!(
             "batch {batches}: {}, RSS {}, data wait {:.0} %, {:.1} batches ready, cache hits {:.0} %",
             Unit::SamplesPerSecond.format(recent.samples_per_s),

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use lob_profiler::{
-    LogReplay, ProcessReading, SystemMonitor, Unavailable, Watch, metrics_page, process_reading,
-};
+use lob_profiler::{ProcessReading, process_reading};
+use lob_scope::Unavailable;
+use lob_watch::{LogReplay, SystemMonitor, Watch, metrics_page};
 
 use super::Watched;
 

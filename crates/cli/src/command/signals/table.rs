@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         "a table has no pipeline\nhint: say which `--indicators` to calculate"
     );
     // One series after the other, all of a length.
-    lob_profiler::keep_freed_memory();
+    lob_scope::keep_freed_memory();
     let table = Columns::read(&args.source)?;
     let ticks = table.ticks();
     let (mut names, mut series, mut timings, mut words) = (vec![], vec![], vec![], vec![]);

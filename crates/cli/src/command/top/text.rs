@@ -1,7 +1,7 @@
 //! Figures as text for a terminal.
 
 use lob_metrics::{Unit, shown};
-use lob_profiler::PrometheusSample;
+use lob_watch::PrometheusSample;
 
 /// The name of a series with its labels.
 pub(super) fn series(sample: &PrometheusSample) -> String {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use lob_metrics::{Unit, shown};
-use lob_profiler::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
+use lob_watch::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 use serde_json::{Map, Value, json};
 
 use super::text::{ago, in_unit, number, plain, series, styled};

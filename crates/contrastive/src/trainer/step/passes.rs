@@ -80,7 +80,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             let z = self.encode(&leaves, Tensor::from_inner(part(piece)), piece.first, at);
             (leaves, z)
         };
-        let scope = lob_profiler::scope("forward");
+        let scope = lob_scope::scope("forward");
         // One graph at a time where memory is short (GradCache, Gao et al., 2021): a pass without
         // differentiation now, another one with it once the loss has said where to pull. Dropout
         // is the same in both.
@@ -97,12 +97,12 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let z = self.gather(parts, &pieces, team)?;
         times.exchange += clock.lap::<A>(&self.device);
 
-        let scope = lob_profiler::scope("loss");
+        let scope = lob_scope::scope("loss");
         let pull = self.pull(&z, &batch.keys);
         drop(scope);
         times.loss += clock.lap::<A>(&self.device);
 
-        let scope = lob_profiler::scope("backward");
+        let scope = lob_scope::scope("backward");
         let mut arrays: Vec<Option<Weight<_>>> = vec![None; self.n_encoder_weights];
         let mut graphs = graphs.into_iter();
         for piece in &pieces {
@@ -128,20 +128,20 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         clock: &mut Lap,
     ) -> Gradients<A> {
         let config = self.config;
-        let scope = lob_profiler::scope("forward");
+        let scope = lob_scope::scope("forward");
         let leaves: Vec<Weight<A>> = self.weights.iter().map(tracked::<A>).collect();
         let z = self.encode(&leaves[..self.n_encoder_weights], Tensor::from_inner(x), 0, at);
         drop(scope);
         times.forward += clock.lap::<A>(&self.device);
 
-        let scope = lob_profiler::scope("loss");
+        let scope = lob_scope::scope("loss");
         let loss_weights = LossWeights::new(config, &leaves[self.n_encoder_weights..]);
         let kept = z.clone().inner();
         let loss = objective_loss(config, z, &loss_weights, self.marks(keys));
         drop((loss_weights, scope));
         times.loss += clock.lap::<A>(&self.device);
 
-        let scope = lob_profiler::scope("backward");
+        let scope = lob_scope::scope("backward");
         let mut gradients = self.scaled(loss.loss.clone()).backward();
         let arrays = take_gradients(leaves, &mut gradients);
         let value = to_vec(loss.loss.inner())[0];

@@ -103,7 +103,7 @@ impl Captures {
                 stack: [0; STACK_BYTES],
             }),
         };
-        let page_bytes = usize::try_from(crate::procfs::page_bytes()).unwrap_or(MIN_PAGE_BYTES);
+        let page_bytes = usize::try_from(lob_scope::procfs::page_bytes()).unwrap_or(MIN_PAGE_BYTES);
         Self {
             slots: std::iter::repeat_with(slot).take(SLOTS).collect(),
             next: AtomicUsize::new(0),

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lob_scope::{Unavailable, procfs};
+
 use super::capture::Sample;
 use super::reader::resolved;
 use super::records::{Event, REGISTERS, Record, SAMPLE_TYPE};
@@ -12,7 +14,6 @@ use super::space::Space;
 use super::table::Table;
 use crate::perf::imp::{Attributes, Event as Perf, flag};
 use crate::stacks::report::LineProfile;
-use crate::{Unavailable, procfs};
 
 const TYPE_SOFTWARE: u32 = 1;
 

@@ -72,7 +72,7 @@ impl Image {
     fn parse(path: &str, data: Data) -> Option<Self> {
         let data = Arc::new(data);
         let file = object::File::parse(data.bytes()).ok()?;
-        let page_bytes = crate::procfs::page_bytes().max(4096);
+        let page_bytes = lob_scope::procfs::page_bytes().max(4096);
         let segment = |segment: object::Segment<'_, '_>| {
             let SegmentFlags::Elf { p_flags, .. } = segment.flags() else { return None };
             let (start, size) = segment.file_range();
@@ -163,7 +163,7 @@ fn load(path: &str) -> Option<Image> {
 /// The kernel maps one and the same library into every process, so this process's will do.
 fn own_vdso() -> Option<Vec<u8>> {
     use std::os::unix::fs::FileExt;
-    let maps = crate::procfs::read("/proc/self/maps").ok()?;
+    let maps = lob_scope::procfs::read("/proc/self/maps").ok()?;
     let vdso = maps.lines().filter_map(MapLine::parse).find(|line| line.path == VDSO)?;
     let mut bytes = vec![0; usize::try_from(vdso.range.end - vdso.range.start).ok()?];
     File::open("/proc/self/mem").ok()?.read_exact_at(&mut bytes, vdso.range.start).ok()?;

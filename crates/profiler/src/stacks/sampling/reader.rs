@@ -4,11 +4,12 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lob_scope::Unavailable;
+
 use super::capture::{Captures, Sample};
 use super::space::Space;
 use super::symbols::Symbols;
 use super::table::{Seen, Table};
-use crate::Unavailable;
 use crate::stacks::report::Frame;
 
 /// Between two visits to the captures: their room lasts for some 10,000 samples a second.

@@ -4,10 +4,11 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
+use lob_scope::Unavailable;
+
 use super::capture::{Captures, Registers};
 use super::reader::{Reader, resolved};
 use super::table::Table;
-use crate::Unavailable;
 use crate::stacks::report::LineProfile;
 
 /// Most samples per second of CPU time that may be asked for.
@@ -26,7 +27,7 @@ static CAPTURES: OnceLock<Captures> = OnceLock::new();
 /// A timer of the process's CPU time sends `SIGPROF` to a thread that is running; the handler
 /// copies its registers and 32 KiB of its stack, and everything else happens on a thread of the
 /// profiler. The kernel checks the timer at its own ticks, 100 to 1000 a second, so higher rates
-/// give no more samples; while the timer runs, [`crate::process_cpu_time_s`] moves by whole ticks.
+/// give no more samples; while the timer runs, [`lob_scope::process_cpu_time_s`] moves by whole ticks.
 /// Sleeping costs and counts nothing. Interrupted system calls are restarted
 /// where the system can; the few that never are (`poll`, `nanosleep`) return `EINTR` to callers
 /// that use up CPU time at that moment, which is rare and which the standard library handles.

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use lob_scope::Unavailable;
+
 use super::capture::{Captures, Registers};
 use super::reader::{Reader, resolved};
 use super::table::{Seen, Table};
 use crate::stacks::report::{AllocProfile, AllocSite};
-use crate::{Unavailable, alloc};
 
 /// Fewest bytes between two samples: below, the program would be busy with them.
 const MIN_PERIOD_BYTES: u64 = 1024;
@@ -36,12 +37,10 @@ pub struct AllocSites {
 /// noticeable cost; the distance varies at random, so that no rhythm of the program hides a site.
 ///
 /// # Errors
-/// Where [`crate::CountingAllocator`] is not the program's global allocator, where tracking is on
+/// Where [`lob_scope::CountingAllocator`] is not the program's global allocator, where tracking is on
 /// already, or without the feature `lines`.
 pub fn track_alloc_sites(every_bytes: u64) -> Result<AllocSites, Unavailable> {
-    if !alloc::is_installed() {
-        return Err(alloc::not_installed());
-    }
+    lob_scope::allocations_are_counted()?;
     if TAKEN.swap(true, Ordering::AcqRel) {
         return Err(Unavailable::new("allocation sites are being tracked already"));
     }
@@ -51,6 +50,7 @@ pub fn track_alloc_sites(every_bytes: u64) -> Result<AllocSites, Unavailable> {
         .inspect_err(|_| TAKEN.store(false, Ordering::Release))?;
     captures.take_lost();
     PERIOD_BYTES.store(every_bytes.max(MIN_PERIOD_BYTES), Ordering::Release);
+    lob_scope::set_alloc_hook(Some(note_alloc));
     Ok(AllocSites { reader: Some(reader) })
 }
 
@@ -77,6 +77,7 @@ impl Drop for AllocSites {
 }
 
 fn end<R>(reader: Reader, with: impl FnOnce(Table) -> R) -> (R, u64) {
+    lob_scope::set_alloc_hook(None);
     PERIOD_BYTES.store(0, Ordering::Release);
     let table = reader.stop();
     let lost = CAPTURES.get().map_or(0, Captures::take_lost);
@@ -89,16 +90,8 @@ pub(super) fn exempt_this_thread() {
     LEFT_BYTES.set(i64::MAX);
 }
 
-/// Asked at every allocation.
-#[inline]
-pub(crate) fn sites_are_tracked() -> bool {
-    PERIOD_BYTES.load(Ordering::Relaxed) != 0
-}
-
 /// Counts down to the next sample. Called from the allocator: no allocation, no panic.
-#[cold]
-#[inline(never)]
-pub(crate) fn note_alloc(bytes: usize) {
+extern "C" fn note_alloc(bytes: usize) {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     let Ok(left) = LEFT_BYTES.try_with(Cell::get) else { return };
     let left = left.saturating_sub(bytes);

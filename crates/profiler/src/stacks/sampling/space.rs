@@ -50,7 +50,7 @@ impl Space {
     /// The calling process as it is now.
     pub(super) fn own(images: &mut Images) -> Self {
         let mut space = Self::new();
-        let maps = crate::procfs::read("/proc/self/maps").unwrap_or_default();
+        let maps = lob_scope::procfs::read("/proc/self/maps").unwrap_or_default();
         for line in maps.lines().filter_map(MapLine::parse).filter(|line| line.executable) {
             space.map(images, line.path, line.range.start, line.range.end, line.offset);
         }

@@ -32,7 +32,7 @@ pub fn nvtx_scopes(on: bool) -> Result<(), Unavailable> {
     if on {
         functions()?;
     }
-    crate::scope::set_nvtx(on);
+    super::set_flag(super::NVTX, on);
     Ok(())
 }
 
@@ -40,8 +40,8 @@ pub fn nvtx_scopes(on: bool) -> Result<(), Unavailable> {
 /// nothing listens.
 ///
 /// ```
-/// let _pipeline = lob_profiler::NvtxRange::enter("trading_pipeline");
-/// let _features = lob_profiler::NvtxRange::enter("features");
+/// let _pipeline = lob_scope::NvtxRange::enter("trading_pipeline");
+/// let _features = lob_scope::NvtxRange::enter("features");
 /// ```
 #[derive(Debug)]
 #[must_use = "a range lasts as long as its guard: bind it to a name"]
@@ -67,14 +67,14 @@ impl Drop for NvtxRange {
 }
 
 /// Opens the range of a scope.
-pub(crate) fn open_scope(name: &str) {
+pub(super) fn open_scope(name: &str) {
     if push(name) {
         let _ = OPEN.try_with(|open| open.set(open.get() + 1));
     }
 }
 
 /// Closes the range of a scope, if it had one: the switch may be younger than the scope.
-pub(crate) fn close_scope() {
+pub(super) fn close_scope() {
     let had = OPEN.try_with(|open| {
         let count = open.get();
         open.set(count.saturating_sub(1));

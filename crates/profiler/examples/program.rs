@@ -1,4 +1,4 @@
-//! Runs a program and prints what was found: `cargo run --example watch -- PROGRAM [ARGUMENT]..`.
+//! Runs a program and prints what was found: `cargo run --example program -- PROGRAM [ARGUMENT]..`.
 
 #![expect(clippy::print_stdout, reason = "printing is what this example is for")]
 

@@ -1,0 +1,37 @@
+//! The public surface, driven as other crates drive it.
+
+#![allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![allow(clippy::float_cmp, reason = "whole numbers are compared")]
+
+mod monitor;
+mod page;
+mod performance;
+mod serve;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tour;
+
+/// Scopes and their switches belong to the process: tests that take them hold this lock.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static TAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// An example's binary, which `cargo test` has built; with a filter that leaves the examples out
+/// it is built here.
+fn example(name: &str) -> std::path::PathBuf {
+    let deps = std::env::current_exe().unwrap();
+    let path = deps.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let path = path.with_extension(std::env::consts::EXE_EXTENSION);
+    if !path.exists() {
+        let status = std::process::Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", env!("CARGO_PKG_NAME"), "--example", name])
+            .status()
+            .unwrap();
+        assert!(status.success() && path.exists(), "cannot build {}", path.display());
+    }
+    path
+}
+
+#[global_allocator]
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
