@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use dbn::{Mbp10Msg, Metadata, flags};
+use dbn::{FlagSet, Mbp10Msg, Metadata, flags};
 
 use crate::day::DAY_NS;
 
@@ -90,11 +90,17 @@ impl Clock {
     /// When the record was; `None` if that cannot be told.
     #[inline]
     pub fn place(&mut self, record: &Mbp10Msg) -> Option<u64> {
-        let is_odd = record.flags.raw() & (flags::BAD_TS_RECV | flags::SNAPSHOT) != 0;
-        if is_odd || record.ts_recv.wrapping_sub(self.low) >= self.width {
-            return self.look(record);
+        self.place_times(record.ts_recv, record.hd.ts_event, record.flags)
+    }
+
+    /// [`place`](Self::place) by the capture time, event time and flags of any record.
+    #[inline]
+    pub(crate) fn place_times(&mut self, recv: u64, event: u64, flags: FlagSet) -> Option<u64> {
+        let is_odd = flags.raw() & (flags::BAD_TS_RECV | flags::SNAPSHOT) != 0;
+        if is_odd || recv.wrapping_sub(self.low) >= self.width {
+            return self.look(recv, event, flags);
         }
-        self.last = Some(record.ts_recv);
+        self.last = Some(recv);
         self.last
     }
 
@@ -113,10 +119,9 @@ impl Clock {
     }
 
     #[cold]
-    fn look(&mut self, record: &Mbp10Msg) -> Option<u64> {
-        let (recv, event) = (record.ts_recv, record.hd.ts_event);
+    fn look(&mut self, recv: u64, event: u64, flags: FlagSet) -> Option<u64> {
         let is_expected = recv.wrapping_sub(self.low) < self.width;
-        if record.flags.is_snapshot() {
+        if flags.is_snapshot() {
             // Makes no row, and its event time is that of an old order.
             let known = self.last.or(self.span.as_ref().map(|span| span.start));
             return Some(if is_expected || is_in(&ERA, recv) { recv } else { known? });
@@ -222,7 +227,7 @@ pub(crate) fn recv_near(ts_recv: u64, ts: u64) -> u64 {
 mod tests {
     use std::num::NonZeroU64;
 
-    use dbn::{FlagSet, MetadataBuilder, SType};
+    use dbn::{MetadataBuilder, SType};
 
     use super::*;
 

@@ -109,6 +109,8 @@ pub struct Oddities {
     pub maybe_bad_book: u64,
     /// Records the vendor marks as of a wrong capture time.
     pub bad_ts_recv: u64,
+    /// Records that no clock places in time: a conversion leaves them out.
+    pub untimed: u64,
     /// Records that empty the book.
     pub clears: u64,
     /// Cancels of orders that no record added. Usual where a file begins in mid session.
@@ -132,7 +134,8 @@ pub struct InstrumentCount {
     pub symbol: Option<String>,
     /// Book records.
     pub records: u64,
-    /// First and last exchange time, nanoseconds since the Unix epoch.
+    /// First and last exchange time, nanoseconds since the Unix epoch. A time that cannot be, or is
+    /// more than an hour off, is replaced by the one at which [`Clock`](crate::Clock) places the record.
     pub ts_event_range: Option<(u64, u64)>,
 }
 
@@ -172,7 +175,8 @@ pub struct VerifyReport {
     pub skipped: BTreeMap<String, u64>,
     /// Instruments seen, by publisher, id, and order of appearance.
     pub instruments: Vec<InstrumentCount>,
-    /// First and last capture time, nanoseconds since the Unix epoch.
+    /// First and last time at which [`Clock`](crate::Clock) places a record, nanoseconds since the
+    /// Unix epoch.
     pub ts_range: Option<(u64, u64)>,
     /// What is wrong, in the order found; at most 1,000.
     pub defects: Vec<Defect>,

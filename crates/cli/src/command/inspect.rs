@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect_with};
 use lob_metrics::shown;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     interrupt,
@@ -52,7 +53,7 @@ fn print_dbn(found: &DbnInspection) -> Result<()> {
     for instrument in &report.instruments {
         fact("instrument", &instrument.to_string())?;
     }
-    let range = report.ts_range.map_or_else(unknown, |(a, b)| format!("{a}..{b} ns since 1970"));
+    let range = report.ts_range.map_or_else(unknown, |(a, b)| format!("{} to {}", utc(a), utc(b)));
     fact("time range", &range)?;
     for defect in report.defects.iter().filter(|defect| defect.kind == DefectKind::Mapping) {
         fact("warning", &defect.message)?;
@@ -96,6 +97,12 @@ fn print_store(found: &StoreInspection) -> Result<()> {
         print_line(&format!("  health: {}", output::in_lines(line)))?;
     }
     Ok(())
+}
+
+/// Nanoseconds since the Unix epoch as RFC 3339.
+fn utc(ns: u64) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns)).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{ns} ns since 1970"))
 }
 
 fn fact(name: &str, value: &str) -> Result<()> {

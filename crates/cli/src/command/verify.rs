@@ -86,6 +86,7 @@ fn print(report: &VerifyReport) -> Result<()> {
         ("sequence gaps", o.sequence_gaps),
         ("MAYBE_BAD_BOOK records", o.maybe_bad_book),
         ("BAD_TS_RECV records", o.bad_ts_recv),
+        ("records without a usable time", o.untimed),
         ("cancels of unknown orders", o.unknown_cancels),
         ("modifies of unknown orders", o.unknown_modifies),
         ("adds of orders that rest already", o.duplicate_adds),

@@ -10,7 +10,7 @@ use lob_book::Replayer;
 use super::{Defect, DefectKind, InstrumentCount, OffsetIn, VerifyReport, window::Window};
 use crate::decode::{BookSchema, Header, RecordKind, RecordLengths, Source, bar_fault, rtype_name};
 use crate::instruments::{At, Instruments};
-use crate::{ConvertError, Progress};
+use crate::{Clock, ConvertError, Progress, event_near};
 
 /// Length byte, type byte, publisher, instrument, exchange time.
 pub(super) const HEADER_BYTES: usize = 16;
@@ -46,6 +46,7 @@ pub(super) struct Scan<'a> {
     version: u8,
     instruments: Instruments,
     replayer: Replayer,
+    clock: Clock,
     seen: Seen,
 }
 
@@ -69,6 +70,7 @@ pub(super) fn scan_records(
         version: header.metadata.version,
         instruments,
         replayer: Replayer::new(),
+        clock: Clock::new(&header.metadata),
         seen: Seen::default(),
     };
     loop {
@@ -82,6 +84,7 @@ pub(super) fn scan_records(
     }
     scan.settle(None);
     scan.count_replay();
+    scan.report.oddities.untimed = scan.clock.n_unplaced();
     scan.report.instruments = scan.counts();
     if let Some(Err(error)) = window.end {
         let at = window.source.file_bytes();
@@ -253,11 +256,11 @@ impl Scan<'_> {
         if ts_recv != UNDEF_TIMESTAMP {
             odd.ts_recv_backwards += u64::from(ts_recv < self.seen.ts_recv);
             self.seen.ts_recv = ts_recv;
-            let (first, last) = self.report.ts_range.unwrap_or((ts_recv, ts_recv));
-            self.report.ts_range = Some((first.min(ts_recv), last.max(ts_recv)));
         }
         let publisher = u16::from_le_bytes([record[2], record[3]]);
         let ts_event = u64_at(record, 8);
+        let placed = self.clock.place_times(ts_recv, ts_event, flags);
+        extend(&mut self.report.ts_range, placed);
         let at = at.index as usize;
         if self.seen.instruments.len() <= at {
             self.seen.instruments.resize_with(at + 1, Counts::default);
@@ -267,9 +270,8 @@ impl Scan<'_> {
         if ts_event != UNDEF_TIMESTAMP {
             odd.ts_event_backwards += u64::from(ts_event < seen.ts_event);
             seen.ts_event = ts_event;
-            let (first, last) = seen.ts_event_range.unwrap_or((ts_event, ts_event));
-            seen.ts_event_range = Some((first.min(ts_event), last.max(ts_event)));
         }
+        extend(&mut seen.ts_event_range, placed.map(|ts| event_near(ts_event, ts)));
         let last = self.seen.sequence.entry(publisher).or_insert(sequence);
         odd.sequence_backwards += u64::from(sequence < *last);
         odd.sequence_gaps += u64::from(sequence > last.saturating_add(1));
@@ -288,6 +290,13 @@ impl Scan<'_> {
             _ => odd.one_sided += 1,
         }
     }
+}
+
+/// Takes a time that is known into a range.
+fn extend(range: &mut Option<(u64, u64)>, ts: Option<u64>) {
+    let Some(ts) = ts else { return };
+    let (first, last) = range.unwrap_or((ts, ts));
+    *range = Some((first.min(ts), last.max(ts)));
 }
 
 /// Publisher and instrument id of a record.

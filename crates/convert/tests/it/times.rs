@@ -1,7 +1,9 @@
 //! Clocks that say nothing or nonsense.
 
 use dbn::{FlagSet, Mbp10Msg};
-use lob_convert::{ConvertConfig, ConvertError, ConvertSummary, Layout, convert};
+use lob_convert::{
+    ConvertConfig, ConvertError, ConvertSummary, Inspection, Layout, convert, inspect, verify,
+};
 use lob_depth::BinRule;
 
 use crate::{
@@ -164,4 +166,37 @@ fn one_odd_event_time_swallows_no_bin_by_time() {
     // Not far enough to be told by the other clock: one bin too many, and nothing is swallowed.
     let minute = |records: &mut Vec<Mbp10Msg>| records[55].hd.ts_event += 60 * SECOND_NS;
     assert_eq!(bins("minute", &minute), 22);
+}
+
+/// Seconds and ranges of a file are those its rows would have, whatever single clocks say.
+#[test]
+fn the_range_of_a_file_holds_no_time_that_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, last) = (DAY_1 + DAY_NS / 2, DAY_1 + DAY_NS / 2 + 199 * SECOND_NS);
+    let far = DAY_1 + 40 * YEAR_NS;
+    for days in [1, 0] {
+        for (n, &(ts_recv, ts_event, untimed)) in [
+            (0, first + 100 * SECOND_NS, 0),
+            (UNDEFINED, first + 100 * SECOND_NS, 0),
+            (far, first + 100 * SECOND_NS, 0),
+            (first + 100 * SECOND_NS, 0, 0),
+            (first + 100 * SECOND_NS, far, 0),
+            (0, 0, 1),
+            (far, far, 1),
+            (1_711_929_600, UNDEFINED, 1),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let mut records = updates(17, first, 200, 100);
+            (records[100].ts_recv, records[100].hd.ts_event) = (ts_recv, ts_event);
+            let input = books_of(folder.path(), &format!("{days} {n}.dbn"), days, &records);
+            let report = verify(&input).unwrap();
+            assert_eq!(report.ts_range, Some((first, last)), "{days} {n}");
+            assert_eq!(report.instruments[0].ts_event_range, Some((first, last)), "{days} {n}");
+            assert_eq!(report.oddities.untimed, untimed, "{days} {n}");
+            let Inspection::Dbn(seen) = inspect(&input).unwrap() else { panic!("a DBN file") };
+            assert_eq!(seen.report.ts_range, Some((first, last)), "{days} {n}");
+        }
+    }
 }
