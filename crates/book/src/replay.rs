@@ -39,7 +39,8 @@ pub struct Replayer {
     /// Key and position of the book of the last record: streams come in runs.
     last: Option<((u16, u32), usize)>,
     out: Mbp10Msg,
-    stats: ReplayStats,
+    /// Records read so far, of all books.
+    records: u64,
 }
 
 /// An instrument's book, and whether its last record belonged to a snapshot.
@@ -48,12 +49,14 @@ struct Kept {
     book: OrderBook,
     tracker: SnapshotTracker,
     is_snapshot: bool,
+    stats: ReplayStats,
 }
 
 impl Kept {
     fn new() -> Self {
         let tracker = SnapshotTracker::default();
-        Self { book: OrderBook::new(), tracker, is_snapshot: false }
+        let stats = ReplayStats::default();
+        Self { book: OrderBook::new(), tracker, is_snapshot: false, stats }
     }
 }
 
@@ -72,7 +75,7 @@ impl Replayer {
             books: Vec::new(),
             last: None,
             out: empty_update(),
-            stats: ReplayStats::default(),
+            records: 0,
         }
     }
 
@@ -91,24 +94,25 @@ impl Replayer {
     /// # Errors
     /// As [`Replayer::push`].
     pub fn push_ref(&mut self, msg: &MboMsg) -> Result<Option<&Mbp10Msg>, BookError> {
-        let (act, side) = event::read(msg, self.stats.records)?;
-        self.stats.records += 1;
-        self.stats.snapshots += u64::from(msg.flags.is_snapshot());
-        self.stats.maybe_bad_book += u64::from(msg.flags.is_maybe_bad_book());
+        let (act, side) = event::read(msg, self.records)?;
+        self.records += 1;
         let at = self.book_at((msg.hd.publisher_id, msg.hd.instrument_id));
-        let Kept { book, tracker, is_snapshot } = &mut self.books[at];
+        let Kept { book, tracker, is_snapshot, stats } = &mut self.books[at];
+        stats.records += 1;
+        stats.snapshots += u64::from(msg.flags.is_snapshot());
+        stats.maybe_bad_book += u64::from(msg.flags.is_maybe_bad_book());
         let was_snapshot = *is_snapshot;
         *is_snapshot =
             tracker.is_part(msg.action.cast_unsigned(), msg.flags, msg.hd.ts_event, msg.ts_recv);
         let is_snapshot = *is_snapshot;
-        let changed = book.apply(act, side, msg, &mut self.stats);
+        let changed = book.apply(act, side, msg, stats);
         let depth = match act {
             Act::Trade if msg.size > 0 => {
-                self.stats.trades += 1;
+                stats.trades += 1;
                 Some(0)
             }
             Act::Clear => {
-                self.stats.clears += 1;
+                stats.clears += 1;
                 Some(0)
             }
             // Any other snapshot begins with a clear.
@@ -116,8 +120,8 @@ impl Replayer {
             _ => changed,
         };
         let Some(depth) = depth else { return Ok(None) };
-        self.stats.emitted += 1;
-        self.stats.crossed_at_last += u64::from(msg.flags.is_last() && book.is_crossed());
+        stats.emitted += 1;
+        stats.crossed_at_last += u64::from(msg.flags.is_last() && book.is_crossed());
         fill(&mut self.out, msg, depth, book.levels());
         if is_snapshot {
             self.out.flags.set_snapshot();
@@ -125,10 +129,20 @@ impl Replayer {
         Ok(Some(&self.out))
     }
 
-    /// The counts so far.
+    /// The counts so far, of all books.
     #[must_use]
     pub fn stats(&self) -> ReplayStats {
-        self.stats
+        self.books.iter().fold(ReplayStats::default(), |sum, kept| sum + kept.stats)
+    }
+
+    /// The counts so far by publisher and instrument id, in ascending order. An id that meant
+    /// several instruments has the counts of all of them.
+    #[must_use]
+    pub fn stats_by_book(&self) -> Vec<((u16, u32), ReplayStats)> {
+        let mut all: Vec<_> =
+            self.index.iter().map(|(key, &at)| (*key, self.books[at].stats)).collect();
+        all.sort_by_key(|(key, _)| *key);
+        all
     }
 
     /// The book of an instrument, if any of its records were seen.
@@ -140,7 +154,8 @@ impl Replayer {
     /// Begins an instrument's book from nothing: its id means another instrument from here on.
     pub fn forget(&mut self, publisher_id: u16, instrument_id: u32) {
         if let Some(&at) = self.index.get(&(publisher_id, instrument_id)) {
-            self.books[at] = Kept::new();
+            let stats = self.books[at].stats;
+            self.books[at] = Kept { stats, ..Kept::new() };
         }
     }
 

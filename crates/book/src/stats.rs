@@ -1,3 +1,5 @@
+use std::ops::Add;
+
 /// Counts of a replay. All but the first six are 0 for a complete and sound feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,4 +34,27 @@ pub struct ReplayStats {
     pub undefined_prices: u64,
     /// Adds of size 0: ignored.
     pub zero_size_adds: u64,
+}
+
+impl Add for ReplayStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            emitted: self.emitted + other.emitted,
+            trades: self.trades + other.trades,
+            clears: self.clears + other.clears,
+            snapshots: self.snapshots + other.snapshots,
+            maybe_bad_book: self.maybe_bad_book + other.maybe_bad_book,
+            crossed_at_last: self.crossed_at_last + other.crossed_at_last,
+            unknown_cancels: self.unknown_cancels + other.unknown_cancels,
+            unknown_modifies: self.unknown_modifies + other.unknown_modifies,
+            duplicate_adds: self.duplicate_adds + other.duplicate_adds,
+            oversized_cancels: self.oversized_cancels + other.oversized_cancels,
+            sideless: self.sideless + other.sideless,
+            undefined_prices: self.undefined_prices + other.undefined_prices,
+            zero_size_adds: self.zero_size_adds + other.zero_size_adds,
+        }
+    }
 }

@@ -50,6 +50,11 @@ impl RecordStream {
         self.replayer.stats()
     }
 
+    /// [`replay_stats`](Self::replay_stats) by publisher and instrument id.
+    pub(crate) fn replay_stats_by_book(&self) -> Vec<((u16, u32), ReplayStats)> {
+        self.replayer.stats_by_book()
+    }
+
     /// Bytes of the file itself read so far: the position for a progress bar.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {

@@ -15,6 +15,9 @@ use crate::{
     summary::InputOutcome,
 };
 
+/// Most warnings of an input about what the replay of its books met.
+const REPLAY_WARNINGS: usize = 16;
+
 impl Pipeline<'_> {
     /// Labels the bins and writes one file for each instrument and day.
     pub(super) fn write(
@@ -173,17 +176,28 @@ impl Pipeline<'_> {
 
     /// A sound feed replays without any of these.
     fn warn_of_replay(&mut self) {
-        let stats = self.stream.replay_stats();
-        for (n, what) in [
-            (stats.unknown_cancels, "cancels of unknown orders"),
-            (stats.unknown_modifies, "modifies of unknown orders"),
-            (stats.duplicate_adds, "adds of orders that rest already"),
-            (stats.oversized_cancels, "cancels of more than an order has"),
-        ] {
-            if n > 0 {
-                let path = self.path.display();
-                self.warnings.push(format!("`{path}`: the replay met {n} {what}"));
+        let path = self.path.display();
+        let mut lines = Vec::new();
+        for (key, stats) in self.stream.replay_stats_by_book() {
+            let seen = self.stream.instruments().iter();
+            let of_key = seen.filter(|i| (i.publisher_id, i.instrument_id) == key);
+            let Some(instrument) = of_key.rev().find(|i| self.config.wants(i)) else { continue };
+            for (n, what) in [
+                (stats.unknown_cancels, "cancels of unknown orders"),
+                (stats.unknown_modifies, "modifies of unknown orders"),
+                (stats.duplicate_adds, "adds of orders that rest already"),
+                (stats.oversized_cancels, "cancels of more than an order has"),
+            ] {
+                if n > 0 {
+                    lines.push(format!("`{path}`: {instrument}: the replay met {n} {what}"));
+                }
             }
         }
+        let n_more = lines.len().saturating_sub(REPLAY_WARNINGS);
+        lines.truncate(REPLAY_WARNINGS);
+        if n_more > 0 {
+            lines.push(format!("`{path}`: and {n_more} more of these; `lob verify` counts them"));
+        }
+        self.warnings.extend(lines);
     }
 }

@@ -4,8 +4,8 @@ use lob_convert::{DefectKind, Layout, RecordStream, convert, verify};
 
 use crate::{
     made::{
-        DAY_1, Mapped, SECOND_NS, books, books_under, capture, mapped_by_text, symbol, update,
-        updates,
+        DAY_1, Mapped, SECOND_NS, add, books, books_under, capture, mapped_by_text, orders, symbol,
+        update, updates,
     },
     names::{NOON, config, count, found, live, names_of},
 };
@@ -115,4 +115,39 @@ fn no_word_about_instruments_that_were_filtered_out() {
     let summary = convert(&[input], &config, &()).unwrap();
     let named = summary.warnings.iter().any(|warning| warning.contains("`QUIET` (id 6)"));
     assert!(named, "{:?}", summary.warnings);
+}
+
+/// A cancel of an order that was never added is told by the instrument whose book it was in, and not
+/// told of an instrument that was filtered out.
+#[test]
+fn what_a_replay_meets_is_told_by_instrument() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Vec::new();
+    for i in 0..60_u64 {
+        for (id, steps) in [(5, 100), (6, 200)] {
+            let ts = DAY_1 + i * SECOND_NS;
+            let step = (i % 3) as i64;
+            records.push(add(id, ts, 2 * i, b'B', steps - step));
+            records.push(add(id, ts, 2 * i + 1, b'A', steps + 1 + step));
+        }
+    }
+    let mut unknown = add(6, DAY_1 + 61 * SECOND_NS, 999, b'B', 200);
+    unknown.action = b'C'.cast_signed();
+    records.push(unknown);
+    let input = orders(folder.path(), "a.dbn", 1, &records);
+    let warnings = |ids: &[u32]| {
+        let out = tempfile::tempdir().unwrap();
+        let mut config = config(out.path().join("out"), Layout::Ticks);
+        config.instrument_ids = ids.to_vec();
+        let summary = convert(std::slice::from_ref(&input), &config, &()).unwrap();
+        let is_of_replay = |line: &String| line.contains("the replay met");
+        summary.warnings.into_iter().filter(is_of_replay).collect::<Vec<_>>()
+    };
+    for ids in [&[][..], &[6]] {
+        let found = warnings(ids);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].ends_with("the replay met 1 cancels of unknown orders"), "{found:?}");
+        assert!(found[0].contains(": `6`: "), "{found:?}");
+    }
+    assert!(warnings(&[5]).is_empty());
 }
