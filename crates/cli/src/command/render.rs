@@ -30,7 +30,8 @@ pub(crate) struct Args {
     /// DBN: symbol, instrument id or SYMBOL@ID; needed when there are several
     #[arg(long)]
     symbol: Option<String>,
-    /// DBN: book updates of the instrument, counted from 0; all by default
+    /// DBN: book updates of the instrument, counted from 0; all by default. The image shows the last
+    /// bins between two breaks: a cleared book, a gap of more than 30 minutes, midnight UTC
     #[arg(long, value_name = "START..END")]
     rows: Option<Rows>,
     /// Store: which window

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use lob_convert::DayStart;
 use lob_metrics::shown;
 use lob_signals::{GateConfig, Study};
 use serde_json::{Value, json};
@@ -56,6 +57,10 @@ pub(crate) struct Args {
     /// Indicators to write in place of the model's ten features, as NAME or NAME:SETTING...
     #[arg(long, value_delimiter = ',', value_parser = parse_study)]
     indicators: Vec<Study>,
+    /// When a day begins, with which indicators and positions begin again: HH:MM, HH:MMZ,
+    /// HH:MM+HH:MM or HH:MM-HH:MM, as for `lob convert` [default: 00:00Z]
+    #[arg(long, value_name = "HH:MM[ZONE]")]
+    day_start: Option<DayStart>,
     /// What turns features into probabilities
     #[arg(long, value_enum, default_value_t = ModelName::QueuePressure)]
     model: ModelName,

@@ -221,3 +221,57 @@ fn the_case_of_a_reused_id_has_signals_of_both() {
     assert_eq!(beginnings(&rows), [0, begin]);
     assert_eq!(rows[begin][2], rows[begin][3], "no position is carried over");
 }
+
+#[test]
+fn signals_begin_again_with_a_day_of_the_exchange() {
+    let folder = tempfile::tempdir().unwrap();
+    let midnight = NOON + 12 * 3_600 * SECOND;
+    let list = [Live::Updates(1, 5, b'A', midnight - 50 * SECOND, 100)];
+    let input = capture(folder.path(), "a.dbn", &list);
+    for (start, expected) in [
+        (None, vec![0, 50]),
+        (Some("00:00Z"), vec![0, 50]),
+        (Some("22:00"), vec![0]),
+        (Some("17:00-05:00"), vec![0]),
+        (Some("02:00+02:00"), vec![0, 50]),
+    ] {
+        let args: Vec<_> = start.into_iter().flat_map(|start| ["--day-start", start]).collect();
+        assert_eq!(beginnings(&signals(&input, &args)), expected, "{start:?}");
+    }
+    let error = lob_fails(&["signals", shown(&input), "--day-start", "25:00"]);
+    assert!(error.contains("day-start") && error.contains("25:00"), "{error}");
+}
+
+/// What a conversion parts, no image shows as neighbours: a clear, a day, a pause.
+#[test]
+fn an_image_lies_in_one_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let midnight = NOON + 12 * 3_600 * SECOND;
+    let stretch = |action, from, n| Live::Updates(1, 5, action, from, n);
+    // The clear itself is no event of the market.
+    let clear = [stretch(b'A', NOON, 65), stretch(b'R', NOON + 65 * SECOND, 101)];
+    let day = [stretch(b'A', midnight - 65 * SECOND, 165)];
+    let pause = [stretch(b'A', NOON, 65), stretch(b'A', NOON + 9_000 * SECOND, 100)];
+    for (name, list) in [("clear", &clear[..]), ("day", &day[..]), ("pause", &pause[..])] {
+        let input = capture(folder.path(), &format!("{name}.dbn"), list);
+        let image = |rows: Option<&str>, bins: &str| {
+            let out = folder.path().join("image.npy");
+            let args =
+                ["render", shown(&input), "--ticks-per-bin", "10", "--bins", bins, "--quiet"];
+            let rows = rows.into_iter().flat_map(|rows| ["--rows", rows]);
+            let args: Vec<_> = args.into_iter().chain(rows).chain(["--out", shown(&out)]).collect();
+            lob_ok(&args);
+            std::fs::read(out).unwrap()
+        };
+        // Bins begin with the segment, not with the file.
+        assert_eq!(image(None, "10"), image(Some("65..165"), "10"), "{name}");
+        // The last segment that is long enough: of 0..90 it is the first one.
+        assert_eq!(image(Some("0..90"), "6"), image(Some("0..65"), "6"), "{name}");
+        let args = ["render", shown(&input), "--ticks-per-bin", "10", "--bins", "11"];
+        let error = lob_fails(&[&args[..], &["--out", "never.npy"]].concat());
+        assert!(
+            error.contains("at most 10 bins") && error.contains("--bins 10"),
+            "{name}: {error}"
+        );
+    }
+}

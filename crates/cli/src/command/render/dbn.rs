@@ -4,7 +4,10 @@
 use std::collections::VecDeque;
 
 use anyhow::{Context, Result, bail, ensure};
-use lob_convert::{Instrument, Mbp10Levels, PriceStepChoice, RecordStream, update_meta};
+use lob_convert::{
+    Breaks, Clock, ConvertConfig, Instrument, Mbp10Levels, PriceStepChoice, RecordStream, Update,
+    update_meta,
+};
 use lob_depth::{
     Bin, BinBuilder, BinColumns, BinRule, Geometry, NO_PRICE, PriceStep, RenderSpec, Renderer,
     StepDetector, UNDEF_PRICE, compat_row_bins,
@@ -16,6 +19,27 @@ use crate::command::mappings;
 
 /// Book updates a bin when none are asked for.
 const DEFAULT_TICKS_PER_BIN: u32 = 100;
+
+/// The updates that a conversion would bin, and where it would begin a segment.
+struct Timeline {
+    clock: Clock,
+    breaks: Breaks,
+}
+
+impl Timeline {
+    fn of(stream: &RecordStream) -> Self {
+        let clock = Clock::new(stream.metadata());
+        Self { clock, breaks: Breaks::new(&ConvertConfig::new("")) }
+    }
+
+    /// Whether a segment begins with the update; `None` for what is no event of the market: a book
+    /// that is put together, or a record without a usable time.
+    fn begins_at(&mut self, update: &Update<'_>) -> Option<bool> {
+        let ts = self.clock.place(update.record)?;
+        let begins = self.breaks.is_before(update, ts);
+        (!update.record.flags.is_snapshot()).then_some(begins)
+    }
+}
 
 /// What the first pass finds.
 struct Survey {
@@ -48,12 +72,11 @@ pub(super) fn image(args: &Args, spec: &RenderSpec) -> Result<Vec<f32>> {
     let bins = bin(args, &survey, spec.n_bins, per_bin, keep)?;
     if keep == Keep::Last && bins.len() < spec.n_bins {
         bail!(
-            "{n_rows} book updates make {} bins of {ticks}, {} are wanted\nhint: --bins {} or --ticks-per-bin {} \
-             would fit",
+            "{n_rows} book updates make at most {} bins of {ticks} without a break, {} are wanted\nhint: --bins {} \
+             would fit, or a smaller --ticks-per-bin",
             bins.len(),
             spec.n_bins,
-            bins.len(),
-            (n_rows / spec.n_bins).max(1)
+            bins.len()
         );
     }
     let mut columns = BinColumns::default();
@@ -79,6 +102,7 @@ enum Keep {
 
 fn survey(args: &Args) -> Result<Survey> {
     let mut stream = RecordStream::open_unhashed(&args.source)?;
+    let mut timeline = Timeline::of(&stream);
     let mut wanted: Option<(u32, Instrument)> = None;
     // By position in the stream.
     let mut seen: Vec<bool> = Vec::new();
@@ -101,8 +125,7 @@ fn survey(args: &Args) -> Result<Survey> {
                 }
             }
         }
-        // A book that is put together is no event.
-        let is_event = !update.record.flags.is_snapshot();
+        let is_event = timeline.begins_at(&update).is_some();
         if !is_event || wanted.as_ref().is_none_or(|(wanted, _)| *wanted != index) {
             continue;
         }
@@ -177,30 +200,58 @@ fn bin(
     let aggregate = args.size_aggregate.unwrap_or_default();
     let mut builder = BinBuilder::new(BinRule::Updates(per_bin), aggregate, survey.step)?;
     let mut stream = survey.stream.open_again(&|| false)?;
-    let mut bins = VecDeque::with_capacity(n_bins);
+    let mut timeline = Timeline::of(&stream);
+    let mut kept = Kept { bins: VecDeque::new(), longest: VecDeque::new(), n_bins, keep };
     let mut row = 0;
-    let mut take = |bin: Bin| {
-        match keep {
-            Keep::First if bins.len() == n_bins => return,
-            Keep::Last if bins.len() == n_bins => drop(bins.pop_front()),
-            _ => {}
-        }
-        bins.push_back(bin);
-    };
     while let Some(update) = stream.next_update()? {
-        if update.at.index != survey.index || update.record.flags.is_snapshot() {
+        let begins = timeline.begins_at(&update);
+        if update.at.index != survey.index {
             continue;
         }
+        let Some(begins) = begins else { continue };
         if row >= survey.rows.start && row < survey.rows.end {
+            if begins && keep == Keep::Last {
+                builder.finish().into_iter().for_each(|bin| kept.take(bin));
+                kept.end_segment();
+            }
             builder
                 .push(update_meta(update.record), &Mbp10Levels(update.record))?
                 .into_iter()
-                .for_each(&mut take);
+                .for_each(|bin| kept.take(bin));
         }
         row += 1;
     }
-    builder.finish().into_iter().for_each(&mut take);
-    Ok(bins)
+    builder.finish().into_iter().for_each(|bin| kept.take(bin));
+    kept.end_segment();
+    Ok(kept.longest)
+}
+
+/// The bins of an image: the first of all, or the last that lie in one segment.
+struct Kept {
+    /// Of the open segment.
+    bins: VecDeque<Bin>,
+    /// Of the last segment that is long enough; of the longest while there is none.
+    longest: VecDeque<Bin>,
+    n_bins: usize,
+    keep: Keep,
+}
+
+impl Kept {
+    fn take(&mut self, bin: Bin) {
+        match self.keep {
+            Keep::First if self.bins.len() == self.n_bins => return,
+            Keep::Last if self.bins.len() == self.n_bins => drop(self.bins.pop_front()),
+            _ => {}
+        }
+        self.bins.push_back(bin);
+    }
+
+    fn end_segment(&mut self) {
+        if self.bins.len() >= self.longest.len() {
+            std::mem::swap(&mut self.bins, &mut self.longest);
+        }
+        self.bins.clear();
+    }
 }
 
 fn steps(step: PriceStep, px: i64) -> Result<i32> {

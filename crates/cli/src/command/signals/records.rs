@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
-use lob_convert::{Breaks, Clock, ConvertConfig, Instrument, RecordStream, Update, event_near};
+use lob_convert::{
+    Breaks, Clock, ConvertConfig, DayStart, Instrument, RecordStream, Update, event_near,
+};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit, shown};
@@ -53,8 +55,7 @@ impl Lane {
 pub(super) fn run(args: &Args) -> Result<Written> {
     let mut stream = RecordStream::open_cancellable(&args.source, &interrupt::requested)?;
     let mut sheet = open_sheet(args, columns(args))?;
-    // Where a conversion would end a segment.
-    let mut breaks = Breaks::new(&ConvertConfig::new(""));
+    let mut breaks = breaks(args);
     let mut clock = Clock::new(stream.metadata());
     // By position in the stream.
     let mut lines: Vec<Lane> = Vec::new();
@@ -122,6 +123,12 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         "warnings": warnings,
     });
     Ok(Written { rows, file, facts, words })
+}
+
+/// Where a conversion would end a segment.
+fn breaks(args: &Args) -> Breaks {
+    let day_start_ns = args.day_start.map_or(0, DayStart::ns);
+    Breaks::new(&ConvertConfig { day_start_ns, ..ConvertConfig::new("") })
 }
 
 /// Why no update came out; `seen` is an instrument that the file has and that is wanted.
