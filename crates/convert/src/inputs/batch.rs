@@ -1,6 +1,6 @@
 //! What a vendor's batch download says about its files, in files beside them.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use serde::Deserialize;
 
@@ -15,7 +15,8 @@ pub(crate) const SYMBOLOGY: &str = "symbology.json";
 /// The folder of a batch download; empty for any other folder.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    manifest: Manifest,
+    /// The manifest's entries by file name: a folder has as many inputs as it has entries.
+    listed: BTreeMap<String, ManifestFile>,
     pub(super) symbols: Option<Arc<SymbolMap>>,
 }
 
@@ -26,9 +27,12 @@ impl Batch {
         folder: &Path,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<(Self, Vec<String>), ConvertError> {
-        let manifest = read_sidecar(&folder.join("manifest.json"))?;
+        let manifest: Manifest = read_sidecar(&folder.join("manifest.json"))?;
         let symbols = folder_symbols(folder, is_cancelled)?;
-        Ok((Self { manifest, symbols }, read_condition(folder)?))
+        // Of two entries of one name the first counts.
+        let entries = manifest.files.into_iter().rev();
+        let listed = entries.map(|file| (file.filename.clone(), file)).collect();
+        Ok((Self { listed, symbols }, read_condition(folder)?))
     }
 
     /// The SHA-256 listed for a file, whose size must be the one listed.
@@ -38,9 +42,7 @@ impl Batch {
         bytes: u64,
     ) -> Result<Option<String>, ConvertError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(file) = self.manifest.files.iter().find(|file| file.filename == name) else {
-            return Ok(None);
-        };
+        let Some(file) = self.listed.get(&*name) else { return Ok(None) };
         if file.size != bytes {
             return Err(ConvertError::Manifest {
                 path: path.to_owned(),

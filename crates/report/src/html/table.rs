@@ -19,14 +19,15 @@ pub(super) fn targets(run: &Run) -> String {
         .map(|t| {
             let target = &t.target;
             let goal = match t.goal_reached {
-                Some(true) => " <span class=\"sub\">goal reached</span>",
-                Some(false) if t.verdict == Verdict::Pass => " <span class=\"sub\">goal open</span>",
-                _ => "",
+                Some(true) => Some("goal reached".to_owned()),
+                Some(false) if t.verdict == Verdict::Pass => Some("goal open".to_owned()),
+                _ => None,
             };
-            let floor = floor_note(t).map_or(String::new(), |note| format!(" <span class=\"sub\">{}</span>", e(&note)));
-            let reason = t.reason.as_deref().map_or(String::new(), |r| format!(" <span class=\"sub\">{}</span>", e(r)));
+            let notes: Vec<String> =
+                goal.into_iter().chain(floor_note(t)).chain(t.reason.clone()).collect();
+            let notes = e(&notes.join(" · "));
             format!(
-                "<tr><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}{goal}{floor}{reason}</td><td class=\"sub\">{}</td></tr>",
+                "<tr><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{} <span class=\"sub\">{notes}</span></td><td class=\"sub\">{}</td></tr>",
                 e(&target.metric),
                 value(target.unit, t.value),
                 condition(target.direction, target.unit, target.hard_limit),
