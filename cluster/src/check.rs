@@ -2,7 +2,10 @@
 
 mod contents;
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use futures::StreamExt;
@@ -10,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     inputs,
+    job::journal_name,
     place::{self, Place},
 };
 use contents::Contents;
@@ -65,6 +69,23 @@ struct Outcome {
 #[derive(Deserialize)]
 struct LineInput {
     path: String,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    fingerprint: Option<String>,
+    #[serde(default)]
+    replaces: Vec<String>,
+}
+
+impl LineInput {
+    /// The file without its folder, which journals of version 1 hold.
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    fn source(&self) -> &str {
+        self.source.as_deref().unwrap_or(&self.path)
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -99,16 +120,26 @@ async fn check(args: &Args) -> Result<Found> {
     // Of an input that stands in several lines the last one counts: it was delivered again, and
     // what was made of it before is removed.
     let mut inputs = BTreeMap::new();
+    let mut converted = BTreeSet::new();
     let mut journals = contents.journals();
     while let Some(journal) = journals.next().await {
         let (name, text) = journal?;
         found.journals += 1;
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(&name);
+        let stem = file.strip_suffix(".jsonl").unwrap_or(file);
         for (n, line) in text.lines().enumerate() {
             let Ok(Line { outcome }) = serde_json::from_str(line) else {
                 found.problems.push(format!("`{name}`: line {} is broken", n + 1));
                 continue;
             };
-            inputs.insert(outcome.input.path, outcome.outputs);
+            let Outcome { input, outputs } = outcome;
+            // A task's journal is called after the path of its input, of which a line has the name.
+            let is_task = stem.starts_with("task-");
+            converted.insert(if is_task { stem } else { input.name() }.to_owned());
+            for replaced in &input.replaces {
+                inputs.remove(&(input.source().to_owned(), Some(replaced.clone())));
+            }
+            inputs.insert((input.source().to_owned(), input.fingerprint), outputs);
         }
     }
     drop(journals);
@@ -123,7 +154,9 @@ async fn check(args: &Args) -> Result<Found> {
     }
     if !args.inputs.is_empty() {
         for input in inputs::find(&args.inputs).await? {
-            if !inputs.contains_key(&input.path) {
+            let name = input.path.rsplit('/').next().unwrap_or(&input.path);
+            let is_known = |name: &str| converted.contains(name);
+            if !is_known(&journal_name(&input.path)) && !is_known(name) {
                 found.problems.push(format!("`{}` is not converted", input.path));
             }
         }

@@ -118,7 +118,7 @@ pub(super) async fn attempt(
     let scratch = Scratch::new()?;
     let mut downloaded_bytes = 0;
     if let Some((bucket, meta, at)) = &source {
-        // Below `s3:`, so that in this folder the URL is a path: the store names its sources.
+        // Below `s3:`, so that in this folder the URL is a path: messages name it.
         let to = scratch.path().join("s3:").join(&at.bucket).join(at.key.as_ref());
         make_parent(&to)?;
         bucket.download("", meta, &to).await?;

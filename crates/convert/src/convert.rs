@@ -77,18 +77,19 @@ pub fn convert_on(
     let start = Instant::now();
     let cpu_start_s = lob_scope::process_cpu_time_s().ok();
     config.validate()?;
-    let Found { inputs, definitions, mut warnings } =
+    let Found { mut inputs, definitions, mut warnings } =
         find_inputs(inputs, &|| progress.is_cancelled())?;
     let mut increments = Increments::default();
     for path in definitions.iter().chain(&config.definitions) {
         increments.extend(RecordStream::increments(path, progress)?);
     }
-    let fingerprint = config.fingerprint();
+    let settings = config.fingerprint();
     let shared = SharedFs::clone(fs);
-    let out = OutDir::open(shared, &config.out, &fingerprint, config.writer().as_ref())?;
+    let out = OutDir::open(shared, &config.out, &settings, config.writer().as_ref())?;
     let earlier = if config.keep_duplicates { Vec::new() } else { out.earlier() };
     // Before they are shared out, so that all shards leave out the same.
-    let parted = overlap::part(inputs, &earlier, config, progress)?;
+    let promises = overlap::promises(&mut inputs, progress)?;
+    let parted = overlap::part(inputs, promises, &earlier, config, progress)?;
     let Parted { inputs, left_out, taken_over, doubts } = parted;
     let inputs = match config.shard {
         Some(shard) => share(inputs, shard),
@@ -109,7 +110,7 @@ pub fn convert_on(
         config,
         progress,
         out: Mutex::new(out),
-        fingerprint,
+        settings,
         next: AtomicUsize::new(0),
         is_stopped: AtomicBool::new(false),
     };
@@ -256,7 +257,8 @@ struct Run<'a> {
     config: &'a ConvertConfig,
     progress: &'a dyn Progress,
     out: Mutex<OutDir>,
-    fingerprint: String,
+    /// Fingerprint of the settings.
+    settings: String,
     /// The next input to be taken.
     next: AtomicUsize,
     is_stopped: AtomicBool,
@@ -314,7 +316,7 @@ impl Run<'_> {
         let temp = lock(&self.out).temp_folder(n);
         let converted = self
             .convert_checked(input, &temp, earlier.as_deref())
-            .and_then(|outcome| lock(&self.out).commit(&temp, outcome, &self.fingerprint));
+            .and_then(|outcome| lock(&self.out).commit(&temp, input, outcome, &self.settings));
         if converted.is_err() {
             // A failed input must not take room until the end of the run.
             lock(&self.out).clear_input(&temp);
@@ -365,9 +367,8 @@ impl Run<'_> {
 
     /// What an earlier run made of the input with this content.
     fn resumed(&self, input: &Input, content: &str) -> Result<Option<InputOutcome>, ConvertError> {
-        let found = lock(&self.out).finished(content, &input.path)?;
+        let found = lock(&self.out).finished(content, input)?;
         Ok(found.map(|mut outcome| {
-            outcome.input.path.clone_from(&input.path);
             outcome.input.resumed = true;
             outcome
         }))

@@ -1,5 +1,7 @@
 //! What the content of a file is known by.
 
+use std::time::{Duration, Instant};
+
 use sha2::{Digest, Sha256};
 use twox_hash::XxHash3_128;
 
@@ -78,6 +80,47 @@ impl Hasher {
             }
             Self::None => ContentHash::default(),
         }
+    }
+}
+
+/// The fingerprint of an input in the making: XXH3-128 of its records as they stand in the
+/// decompressed file, behind the header. It does not depend on how the file was compressed.
+pub(crate) struct RecordHasher {
+    hash: XxHash3_128,
+    took: Duration,
+}
+
+/// What identifies the records of an input.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Fingerprint {
+    /// Lower-case hex of XXH3-128.
+    pub(crate) hash: String,
+    /// Time that computing it took, on whichever thread, in seconds.
+    pub(crate) took_s: f64,
+}
+
+impl RecordHasher {
+    pub(crate) fn new() -> Self {
+        Self { hash: XxHash3_128::new(), took: Duration::ZERO }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        // Once for some hundred records, so the clock costs nothing.
+        let start = Instant::now();
+        self.hash.write(bytes);
+        self.took += start.elapsed();
+    }
+
+    /// The fingerprint of what was seen so far.
+    pub(crate) fn finish(&self) -> Fingerprint {
+        let hash = format!("{:032x}", self.hash.finish_128());
+        Fingerprint { hash, took_s: self.took.as_secs_f64() }
+    }
+}
+
+impl std::fmt::Debug for RecordHasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordHasher").field("took", &self.took).finish_non_exhaustive()
     }
 }
 

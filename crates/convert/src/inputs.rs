@@ -25,6 +25,10 @@ pub(crate) struct Input {
     pub(crate) expected_sha256: Option<String>,
     /// From `symbology.json`.
     pub(crate) symbols: Option<Arc<SymbolMap>>,
+    /// What source it is a delivery of, by its header; see [`source_of`](crate::summary::source_of).
+    pub(crate) source: Option<String>,
+    /// Whether another input of the run looks like a delivery of the same source.
+    pub(crate) is_one_of_several: bool,
 }
 
 impl Input {
@@ -126,7 +130,14 @@ fn describe(paths: Vec<PathBuf>, is_cancelled: &dyn Fn() -> bool) -> Result<Foun
         }
         let batch = &folders[folder];
         let expected_sha256 = batch.expected_sha256(&path, bytes)?;
-        found.inputs.push(Input { path, bytes, expected_sha256, symbols: batch.symbols.clone() });
+        found.inputs.push(Input {
+            path,
+            bytes,
+            expected_sha256,
+            symbols: batch.symbols.clone(),
+            source: None,
+            is_one_of_several: false,
+        });
     }
     Ok(found)
 }

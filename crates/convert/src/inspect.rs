@@ -178,7 +178,7 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
             updates: meta.updates,
             segments: meta.segments.len(),
             longest_segment: meta.segments.iter().map(|segment| segment.rows).max().unwrap_or(0),
-            sources: meta.sources.iter().map(|source| source.path.clone()).collect(),
+            sources: meta.sources.iter().map(|source| source.name.clone()).collect(),
         });
     }
     all.judge_classes();
@@ -240,7 +240,7 @@ impl StoreInspection {
             updates: meta.rows,
             segments: 0,
             longest_segment: 0,
-            sources: meta.sources.into_iter().map(|source| source.path).collect(),
+            sources: meta.sources.into_iter().map(|source| source.name).collect(),
         });
     }
 }

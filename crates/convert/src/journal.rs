@@ -1,25 +1,29 @@
 //! The journal of finished inputs: one JSON document a line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ConvertError, out_dir::place, summary::InputOutcome};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Its lines name inputs by path, have no fingerprints, and begin warnings with the path.
+const WITH_PATHS: u32 = 1;
 
 /// An input that is finished: all its files are in place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct JournalLine {
     version: u32,
     /// Fingerprint of the settings it was converted with.
     pub(crate) settings: String,
-    /// Paths are relative to the store's folder.
+    /// Paths of outputs are relative to the store's folder, that of the input is its name.
     pub(crate) outcome: InputOutcome,
 }
 
 impl JournalLine {
-    pub(crate) fn new(settings: &str, outcome: InputOutcome) -> Self {
+    pub(crate) fn new(settings: &str, mut outcome: InputOutcome) -> Self {
+        outcome.input.path = PathBuf::from(outcome.input.name());
+        outcome.fingerprint_s = 0.0;
         Self { version: VERSION, settings: settings.to_owned(), outcome }
     }
 
@@ -51,9 +55,20 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<JournalLine>, u64)
 }
 
 fn parse_line(line: &[u8]) -> Result<JournalLine, String> {
-    let parsed: JournalLine = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    if parsed.version != VERSION {
-        return Err(format!("version `{}`, expected `{VERSION}`", parsed.version));
+    let mut parsed: JournalLine =
+        serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    match parsed.version {
+        VERSION => {}
+        WITH_PATHS => {
+            let InputOutcome { input, warnings, .. } = &mut parsed.outcome;
+            let path = format!("`{}`: ", input.path.display());
+            for warning in warnings {
+                if let Some(rest) = warning.strip_prefix(&path) {
+                    *warning = rest.to_owned();
+                }
+            }
+        }
+        found => return Err(format!("version `{found}`, expected `{WITH_PATHS}` or `{VERSION}`")),
     }
     for output in &parsed.outcome.outputs {
         place::check_output(output)?;
@@ -63,4 +78,32 @@ fn parse_line(line: &[u8]) -> Result<JournalLine, String> {
 
 fn sidecar(path: &Path, reason: String) -> ConvertError {
     ConvertError::Sidecar { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_version_2_is_read() {
+        let bytes = include_bytes!("../../../fixtures/formats/journal-v2.jsonl");
+        let (lines, n) = parse(Path::new("journal"), bytes).unwrap();
+        assert_eq!((lines.len(), n), (2, bytes.len() as u64));
+        let [first, second] = [&lines[0].outcome, &lines[1].outcome];
+        assert_eq!(first.input.path, Path::new("source.mbp-10.dbn.zst"));
+        assert_eq!(first.input.source(), second.input.source());
+        assert_eq!(second.input.replaces, [first.input.identity().unwrap()]);
+        assert!(first.warnings[0].starts_with("`6AM4`"), "{:?}", first.warnings);
+        let again: String =
+            lines.iter().map(|line| line.to_text(Path::new("journal")).unwrap()).collect();
+        assert_eq!(again.as_bytes(), bytes, "and written as it was");
+    }
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        let text = include_str!("../../../fixtures/formats/journal-v2.jsonl");
+        let text = text.replacen("\"version\":2", "\"version\":3", 1);
+        let error = parse(Path::new("journal"), text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("version `3`, expected `1` or `2`"), "{error}");
+    }
 }

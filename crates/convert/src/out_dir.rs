@@ -17,11 +17,12 @@ use lob_store::{
 };
 
 use crate::{
-    ConvertError, OutputSummary, config::Writer, journal::JournalLine, summary::InputOutcome,
+    ConvertError, InputSummary, OutputSummary, config::Writer, inputs::Input, journal::JournalLine,
+    summary::InputOutcome,
 };
 use journals::Journals;
 use lock::Locks;
-use place::{Left, absolute};
+use place::Left;
 
 /// Attempts to move a file into a folder that others may remove while it is empty.
 const PUT_ATTEMPTS: u32 = 8;
@@ -119,12 +120,13 @@ impl OutDir {
         place::clear_input(&*self.fs, temp, &mut Vec::new());
     }
 
-    /// What earlier runs made of each source at last, as far as all of it is still there, with
-    /// paths of outputs as users see them.
+    /// What earlier runs made of each delivery of a source, as far as all of it is still there,
+    /// with paths of outputs as users see them.
     pub(crate) fn earlier(&self) -> Vec<InputOutcome> {
         let mut last = BTreeMap::new();
-        for line in &self.journals.lines {
-            last.insert(absolute(&line.outcome.input.path), &line.outcome);
+        for outcome in self.outcomes() {
+            let input = &outcome.input;
+            last.insert((input.source(), input.identity()), outcome);
         }
         last.into_values()
             .filter(|outcome| self.is_there(outcome))
@@ -144,42 +146,87 @@ impl OutDir {
         self.journals.has_size(bytes)
     }
 
-    /// What an earlier run made of an input with this content, if all of it is still there. The
-    /// file at `path` has this content now.
+    /// What an earlier run made of a file with this content, if all of it is still there. `now` is
+    /// the input that has this content now.
     ///
     /// # Errors
     /// The file system refuses to make it durable: that run may have been killed before.
     pub(crate) fn finished(
         &mut self,
         content: &str,
-        path: &Path,
+        now: &Input,
     ) -> Result<Option<InputOutcome>, ConvertError> {
-        let Some(outcome) = self.journals.of_content(content).cloned() else { return Ok(None) };
+        let Some(mut outcome) = self.journals.of_content(content).cloned() else {
+            return Ok(None);
+        };
         if !self.is_there(&outcome) {
             return Ok(None);
         }
         self.sync_places(&outcome.outputs, false)?;
-        let mut now = outcome.clone();
-        path.clone_into(&mut now.input.path);
-        self.done.push(now);
+        outcome.input.path.clone_from(&now.path);
+        if outcome.input.source != now.source {
+            // It was known under another name, and takes the place of what has this name.
+            outcome.input.source.clone_from(&now.source);
+            outcome.input.replaces = self.replaced_by(&outcome, now.is_one_of_several);
+        }
+        self.done.push(outcome.clone());
         Ok(Some(self.absolute(outcome)))
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = &InputOutcome> + Clone {
+        self.journals.lines.iter().map(|line| &line.outcome)
+    }
+
+    /// Earlier deliveries of the source of `outcome`: those with other records of an instrument and
+    /// day that it has too. None where `is_one_of_several` inputs of the run that look like
+    /// deliveries of one source: then neither takes the place of anything.
+    fn replaced_by(&self, outcome: &InputOutcome, is_one_of_several: bool) -> Vec<String> {
+        if is_one_of_several {
+            return Vec::new();
+        }
+        let partitions = |outcome: &InputOutcome| -> BTreeSet<PathBuf> {
+            let folders = outcome.outputs.iter().filter_map(|output| output.path.parent());
+            folders.map(Path::to_owned).collect()
+        };
+        let (input, ours) = (&outcome.input, partitions(outcome));
+        let is_replaced = |before: &&InputOutcome| {
+            before.input.source() == input.source()
+                && before.input.identity() != input.identity()
+                && !partitions(before).is_disjoint(&ours)
+        };
+        let replaced = self.outcomes().filter(is_replaced);
+        let ids: BTreeSet<_> = replaced.filter_map(|before| before.input.identity()).collect();
+        ids.into_iter().map(str::to_owned).collect()
     }
 
     /// Removes the files of sources that were delivered again with other content, and says so: they
     /// must not be in the store twice. Until here both are there, as a run that fails must leave
     /// the old ones.
     pub(crate) fn remove_superseded(&mut self) -> Vec<String> {
-        let before = self.journals.lines.iter().map(|line| &line.outcome);
-        // What the last known content of each source was made into stays, whatever it was called.
+        // What the last known content of each source was made into stays, whatever it was called,
+        // and so does all that this run has made.
         let mut last = BTreeMap::new();
-        for outcome in before.clone().chain(&self.done) {
-            last.insert(absolute(&outcome.input.path), outcome);
+        for outcome in self.outcomes().chain(&self.done) {
+            last.insert(outcome.input.source(), outcome);
         }
-        let live: BTreeSet<&Path> =
-            last.values().flat_map(|outcome| &outcome.outputs).map(|o| &*o.path).collect();
-        let done: BTreeSet<PathBuf> = self.done.iter().map(|o| absolute(&o.input.path)).collect();
-        let stale: BTreeMap<&Path, (&OutputSummary, &Path)> = before
-            .filter(|outcome| done.contains(&absolute(&outcome.input.path)))
+        let live: BTreeSet<&Path> = last
+            .into_values()
+            .chain(&self.done)
+            .flat_map(|outcome| &outcome.outputs)
+            .map(|output| &*output.path)
+            .collect();
+        let replaced: BTreeSet<(String, &str)> = self
+            .done
+            .iter()
+            .flat_map(|outcome| outcome.input.replaces.iter().map(|id| (&outcome.input, id)))
+            .map(|(input, id)| (input.source(), &**id))
+            .collect();
+        let is_replaced = |input: &InputSummary| {
+            input.identity().is_some_and(|id| replaced.contains(&(input.source(), id)))
+        };
+        let stale: BTreeMap<&Path, (&OutputSummary, &Path)> = self
+            .outcomes()
+            .filter(|outcome| is_replaced(&outcome.input))
             .flat_map(|outcome| outcome.outputs.iter().map(move |output| (output, outcome)))
             .filter(|(output, _)| !live.contains(&*output.path))
             .map(|(output, outcome)| (&*output.path, (output, &*outcome.input.path)))
@@ -262,19 +309,20 @@ impl OutDir {
     pub(crate) fn commit(
         &mut self,
         temp: &Path,
-        outcome: InputOutcome,
-        fingerprint: &str,
+        input: &Input,
+        mut outcome: InputOutcome,
+        settings: &str,
     ) -> Result<InputOutcome, ConvertError> {
+        outcome.input.replaces = self.replaced_by(&outcome, input.is_one_of_several);
         for output in &outcome.outputs {
             let path = self.root.join(&output.path);
             place::look(&*self.fs, &self.root, &output.path)
                 .map_err(ConvertError::io(&path, "write"))?;
         }
-        let line = JournalLine::new(fingerprint, outcome);
-        self.journals.append(&line)?;
+        self.journals.append(&JournalLine::new(settings, outcome.clone()))?;
         let n_before = self.placed.len();
-        let placed = line.outcome.outputs.iter().try_for_each(|output| self.put(temp, output));
-        if let Err(error) = placed.and_then(|()| self.sync_places(&line.outcome.outputs, true)) {
+        let placed = outcome.outputs.iter().try_for_each(|output| self.put(temp, output));
+        if let Err(error) = placed.and_then(|()| self.sync_places(&outcome.outputs, true)) {
             // Half of an input is nothing to keep.
             for path in self.placed.split_off(n_before) {
                 if self.remove_placed(&path).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
@@ -284,8 +332,8 @@ impl OutDir {
             return Err(error);
         }
         self.clear_input(temp);
-        self.done.push(line.outcome.clone());
-        Ok(self.absolute(line.outcome))
+        self.done.push(outcome.clone());
+        Ok(self.absolute(outcome))
     }
 
     /// Moves one file into place.

@@ -9,16 +9,16 @@ mod profile;
 mod relation;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
+pub(crate) use self::header::Promise;
 use self::{
     earlier::Gone,
-    header::Promise,
     profile::Profile,
     relation::{Relation, Side, relation},
 };
@@ -93,6 +93,7 @@ struct Node {
 /// `keep_going` is set.
 pub(crate) fn part(
     inputs: Vec<Input>,
+    promises: Vec<Option<Promise>>,
     earlier: &[InputOutcome],
     config: &ConvertConfig,
     progress: &dyn Progress,
@@ -100,7 +101,6 @@ pub(crate) fn part(
     if config.keep_duplicates || inputs.len() + earlier.len() < 2 {
         return Ok(Parted { inputs, ..Parted::default() });
     }
-    let promises = promises(&inputs, progress)?;
     let (mut nodes, gone) = earlier::nodes(earlier, &inputs, &promises);
     let n_earlier = nodes.len();
     nodes.extend(inputs.iter().zip(promises).map(|(input, promise)| Node {
@@ -120,17 +120,33 @@ pub(crate) fn part(
     Ok(parted)
 }
 
-fn promises(
-    inputs: &[Input],
+/// Reads the headers of inputs and notes what source each is a delivery of. `None` for what is no
+/// file of books: its conversion says why.
+///
+/// # Errors
+/// The run is cancelled.
+pub(crate) fn promises(
+    inputs: &mut [Input],
     progress: &dyn Progress,
 ) -> Result<Vec<Option<Promise>>, ConvertError> {
-    let read = |input: &Input| {
+    let mut promises = Vec::with_capacity(inputs.len());
+    let mut n_of: BTreeMap<String, u32> = BTreeMap::new();
+    for input in &mut *inputs {
         if progress.is_cancelled() {
             return Err(ConvertError::Interrupted);
         }
-        Ok(Promise::read(&input.path))
-    };
-    inputs.iter().map(read).collect()
+        let promise = Promise::read(&input.path);
+        if let Some(Promise { source, .. }) = &promise {
+            *n_of.entry(source.clone()).or_default() += 1;
+            input.source = Some(source.clone());
+        }
+        promises.push(promise);
+    }
+    for input in inputs {
+        let n = input.source.as_ref().and_then(|source| n_of.get(source));
+        input.is_one_of_several = n.is_some_and(|n| *n > 1);
+    }
+    Ok(promises)
 }
 
 /// An input that another one stands for.
@@ -282,8 +298,8 @@ impl Sorter<'_> {
         }
     }
 
-    /// Compares with what the store was made of and is gone: by the hash of the file, and by the
-    /// times of the rows.
+    /// Compares with what the store was made of and is not at hand: by the fingerprint of the
+    /// records, and by the times of the rows.
     fn compare_gone(
         &mut self,
         gone: &[Gone],
@@ -298,24 +314,25 @@ impl Sorter<'_> {
                     break;
                 }
                 let outcome = &earlier[gone.at];
-                if earlier::is_same_file(input, outcome, self.progress)? {
-                    let (of, why) = (Winner::Gone(gone.at), DuplicateKind::Copy);
-                    self.losers.push(Loser { at, of, why });
-                    continue;
-                }
                 if self.nodes[at].profile.is_none() {
                     self.read_profile(at)?;
                 }
                 let Some(profile) = &self.nodes[at].profile else { continue };
+                if outcome.input.fingerprint.as_ref() == Some(&profile.fingerprint) {
+                    let (of, why) = (Winner::Gone(gone.at), DuplicateKind::Copy);
+                    self.losers.push(Loser { at, of, why });
+                    continue;
+                }
                 let ids = earlier::met(outcome, profile);
                 if !ids.is_empty() {
                     let error = ConvertError::SameMarket {
                         first: outcome.input.path.clone(),
                         second: input.path.clone(),
                         what: self.names(at, &ids),
-                        why:
-                            "the first is in the store, and its file is no longer there to compare"
-                                .to_owned(),
+                        why: "the first is in the store, and its file is not beside the inputs \
+                              to compare; name it among them, or keep both with \
+                              --keep-duplicates"
+                            .to_owned(),
                     };
                     self.doubts.push((vec![at], error));
                 }
@@ -326,25 +343,27 @@ impl Sorter<'_> {
 
     fn finish(self, inputs: Vec<Input>, n_earlier: usize, earlier: &[InputOutcome]) -> Parted {
         let mut parted = Parted::default();
-        let mut taken_over = BTreeSet::new();
+        let mut taken_over = BTreeMap::new();
         for loser in &self.losers {
             let of = self.winner(loser.of);
             let (of, in_store) = match of {
                 Winner::Node(at) => {
                     let node = &self.nodes[at];
-                    taken_over.extend(node.earlier);
+                    taken_over.extend(node.earlier.map(|at| (at, node.path.clone())));
                     (node.path.clone(), node.earlier.is_some())
                 }
                 Winner::Gone(at) => {
-                    taken_over.insert(at);
-                    (earlier[at].input.path.clone(), true)
+                    let path = earlier[at].input.path.clone();
+                    taken_over.insert(at, path.clone());
+                    (path, true)
                 }
             };
             let path = self.nodes[loser.at].path.clone();
             parted.left_out.push(DuplicateSummary { path, of, why: loser.why, in_store });
         }
-        for at in taken_over {
+        for (at, path) in taken_over {
             let mut outcome = earlier[at].clone();
+            outcome.input.path = path;
             outcome.input.resumed = true;
             parted.taken_over.push(outcome);
         }

@@ -62,7 +62,7 @@ pub(crate) fn convert_input(
     let path = &*input.path;
     progress.input_started(path, input.bytes);
     let mut stream =
-        RecordStream::open_with(path, input.hash(config), &|| progress.is_cancelled())?
+        RecordStream::open_with(path, input.hash(config), true, &|| progress.is_cancelled())?
             .with_batch(input.symbols.clone());
     let bytes = stream.input_bytes();
     if bytes != input.bytes {
@@ -96,6 +96,7 @@ pub(crate) fn convert_input(
         oddities: BTreeMap::new(),
         warnings: Vec::new(),
         n_held: 0,
+        span: None,
     };
     pipeline.read(progress)?;
     let outcome = pipeline.write(folder, bytes, progress)?;
@@ -156,6 +157,8 @@ struct Pipeline<'a> {
     warnings: Vec<String>,
     /// Updates of all tracks that wait for a price step.
     n_held: usize,
+    /// Times of the first and last update that was placed.
+    span: Option<(u64, u64)>,
 }
 
 impl Pipeline<'_> {
@@ -165,12 +168,14 @@ impl Pipeline<'_> {
         let config = self.config;
         let mut clock = Clock::new(self.stream.metadata());
         let (mut filtered, mut snapshots) = (0_u64, 0_u64);
+        let (mut first, mut last) = (u64::MAX, 0);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
         while let Some((record, at, instruments)) = self.stream.next_located(progress)? {
             let Some(ts) = clock.place(record) else {
                 clock.note_place(self.stream.position());
                 continue;
             };
+            (first, last) = (first.min(ts), last.max(ts));
             let index = at.index as usize;
             if !matches!(self.lanes.get(index), Some(Lane::Filtered | Lane::Open(_))) {
                 open_lane(&mut self.lanes, index, ts, config, instruments, self.increments)
@@ -193,6 +198,7 @@ impl Pipeline<'_> {
             }
         }
         reporter.report(&self.stream)?;
+        self.span = (first <= last).then_some((first, last));
         self.skipped.clone_from(&self.stream.counts().skipped);
         count(&mut self.skipped, [("filtered", filtered), ("snapshot", snapshots)]);
         self.note_times(clock);
@@ -207,9 +213,8 @@ impl Pipeline<'_> {
             let more =
                 if more.is_empty() { more.concat() } else { format!(", {}", more.join(", ")) };
             self.warnings.push(format!(
-                "`{}`: {n} updates have no usable time and are left out: record {index} (byte {byte} \
-                 of the decoded stream){more}",
-                self.path.display()
+                "{n} updates have no usable time and are left out: record {index} (byte {byte} \
+                 of the decoded stream){more}"
             ));
         }
         count(&mut self.skipped, clock.unplaced);

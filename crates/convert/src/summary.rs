@@ -1,7 +1,11 @@
 //! What a conversion did.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use dbn::Metadata;
 use serde::{Deserialize, Serialize};
 
 use crate::{ClassReport, DuplicateSummary};
@@ -34,6 +38,9 @@ pub struct ConvertSummary {
     pub warnings: Vec<String>,
     /// Wall time in seconds.
     pub elapsed_s: f64,
+    /// Time that the fingerprints of the inputs took, on all threads together, in seconds; part of
+    /// the CPU time.
+    pub fingerprint_s: f64,
     /// CPU time of the process during the conversion in seconds; `None` where it is not told.
     pub cpu_s: Option<f64>,
     /// Peak resident memory of the process so far in bytes; `None` where it is not told.
@@ -83,10 +90,19 @@ pub enum PriceStepSource {
 }
 
 /// One input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputSummary {
-    /// Path as given or found.
+    /// Path as given or found; in a journal the name alone.
     pub path: PathBuf,
+    /// XXH3-128 of the records as they stand in the decompressed file, in hex: what the input is
+    /// known by, whatever it is called and however it is compressed. `None` in journals of
+    /// version 1.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// What makes another input a new delivery of this one: dataset, schema and start time of its
+    /// header, and its name. `None` in journals of version 1.
+    #[serde(default)]
+    pub source: Option<String>,
     /// SHA-256 of the content, lower-case hex; `None` if another hash was
     /// asked for or none.
     pub sha256: Option<String>,
@@ -95,6 +111,9 @@ pub struct InputSummary {
     pub xxh3: Option<String>,
     /// Records read.
     pub records: u64,
+    /// Times of the first and last update that was placed, nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub span: Option<(u64, u64)>,
     /// Size of the file in bytes.
     pub bytes: u64,
     /// Schema: `mbp-10` or `mbo`.
@@ -104,13 +123,43 @@ pub struct InputSummary {
     /// Whether an earlier run had converted it and this one took over its files.
     #[serde(default)]
     pub resumed: bool,
+    /// Fingerprints of earlier deliveries of the source, whose files it takes the place of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
 }
 
 impl InputSummary {
-    /// What the content is known by.
+    /// What the file is known by before it is read to its end: the hash of its bytes.
     pub(crate) fn content(&self) -> Option<&str> {
         self.xxh3.as_deref().or(self.sha256.as_deref())
     }
+
+    /// The source it is a delivery of.
+    pub(crate) fn source(&self) -> String {
+        // Journals of version 1 hold paths, which say the same to another run at the same place.
+        self.source.clone().unwrap_or_else(|| self.path.display().to_string())
+    }
+
+    /// What its records are known by.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.fingerprint.as_deref().or(self.content())
+    }
+
+    pub(crate) fn name(&self) -> String {
+        file_name(&self.path)
+    }
+}
+
+/// The name of a file without its folder: all that a store holds of where an input lay.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// What makes two files deliveries of one source: their names and what their headers say they begin
+/// with. Where they lie, how they are compressed and when they end is left out.
+pub(crate) fn source_of(path: &Path, header: &Metadata) -> String {
+    let schema = header.schema.map_or("none", |schema| schema.as_str());
+    format!("{} {schema} {} {}", header.dataset, header.start, file_name(path))
 }
 
 impl ConvertSummary {
@@ -130,19 +179,25 @@ impl ConvertSummary {
         for (reason, n) in outcome.oddities {
             *self.oddities.entry(reason).or_default() += n;
         }
+        self.fingerprint_s += outcome.fingerprint_s;
         self.outputs.extend(outcome.outputs);
-        self.warnings.extend(outcome.warnings);
+        let path = outcome.input.path.display();
+        self.warnings.extend(outcome.warnings.iter().map(|line| format!("`{path}`: {line}")));
         self.inputs.push(outcome.input);
     }
 }
 
 /// What one input gave; a line of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InputOutcome {
     pub(crate) input: InputSummary,
     pub(crate) outputs: Vec<OutputSummary>,
     pub(crate) skipped: BTreeMap<String, u64>,
     #[serde(default)]
     pub(crate) oddities: BTreeMap<String, u64>,
+    /// Without the input's path, which [`ConvertSummary::add`] puts before each.
     pub(crate) warnings: Vec<String>,
+    /// What the fingerprint took, in seconds; a store does not hold what differs from run to run.
+    #[serde(skip)]
+    pub(crate) fingerprint_s: f64,
 }

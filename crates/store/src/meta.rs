@@ -61,15 +61,33 @@ pub struct LabelMeta {
     pub fitted_on: String,
 }
 
-/// One input file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One input file. Where it lay is not said: a store is the same wherever it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceMeta {
-    /// Path as given to the converter.
-    pub path: String,
-    /// SHA-256 of the content, lower-case hex.
+    /// Name of the file without its folder; in files of version 1 the path as it was given.
+    #[serde(alias = "path")]
+    pub name: String,
+    /// XXH3-128 of the decompressed records, lower-case hex; empty in files of version 1.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// SHA-256 of the file, which files of version 1 have in place of the fingerprint.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
     /// Records read from it.
     pub records: u64,
+    /// Times of the first and last record that were placed, nanoseconds since the Unix epoch; not
+    /// known of files of version 1.
+    #[serde(default)]
+    pub span: Option<(u64, u64)>,
+}
+
+impl SourceMeta {
+    /// What the content is known by: the fingerprint, in version 1 the SHA-256. Empty where
+    /// neither was taken.
+    #[must_use]
+    pub fn content(&self) -> &str {
+        if self.fingerprint.is_empty() { &self.sha256 } else { &self.fingerprint }
+    }
 }
 
 /// A run of rows without a break: windows never cross its ends.

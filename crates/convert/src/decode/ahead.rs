@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Source;
-use crate::hash::ContentHash;
+use crate::hash::{ContentHash, Fingerprint};
 
 /// Decoded bytes handed over at once: large enough that the handover costs nothing, and small
 /// enough that they are still in a shared cache when they arrive.
@@ -28,8 +28,15 @@ pub(crate) struct Ahead {
     at: usize,
     file_bytes: u64,
     is_compressed: bool,
-    content: ContentHash,
+    known: Known,
     is_ended: bool,
+}
+
+/// What is known of a file that was read to its end.
+#[derive(Debug, Default)]
+struct Known {
+    content: ContentHash,
+    fingerprint: Option<Fingerprint>,
 }
 
 /// What the reading thread hands over.
@@ -39,7 +46,7 @@ struct Piece {
     bytes: Vec<u8>,
     /// Bytes of the file read so far.
     file_bytes: u64,
-    end: Option<io::Result<ContentHash>>,
+    end: Option<io::Result<Known>>,
 }
 
 impl Ahead {
@@ -58,7 +65,7 @@ impl Ahead {
             at: 0,
             file_bytes,
             is_compressed,
-            content: ContentHash::default(),
+            known: Known::default(),
             is_ended: false,
         })
     }
@@ -80,7 +87,7 @@ impl Ahead {
         (self.current, self.at, self.file_bytes) = (piece.bytes, 0, piece.file_bytes);
         if let Some(end) = piece.end {
             self.is_ended = true;
-            self.content = end?;
+            self.known = end?;
         }
         Ok(!self.is_ended)
     }
@@ -95,7 +102,12 @@ impl Ahead {
 
     /// The hash of the file; nothing before the end.
     pub(super) fn content(&self) -> ContentHash {
-        self.content.clone()
+        self.known.content.clone()
+    }
+
+    /// The fingerprint of its records; nothing before the end.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.known.fingerprint.clone()
     }
 }
 
@@ -138,7 +150,11 @@ fn read_all(mut source: Source, to: &SyncSender<Piece>, empty: &Receiver<Vec<u8>
             return;
         }
         if let Some(end) = end {
-            let end = Some(end.map(|()| source.content()));
+            let end =
+                Some(end.map(|()| Known {
+                    content: source.content(),
+                    fingerprint: source.fingerprint(),
+                }));
             // Nobody waits for the end if the other side is gone.
             drop(to.send(Piece { bytes: Vec::new(), file_bytes, end }));
             return;

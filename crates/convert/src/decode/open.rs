@@ -20,7 +20,8 @@ use crate::{
 };
 
 impl RecordStream {
-    /// Opens a file and reads its header. The file's SHA-256 is computed on the way.
+    /// Opens a file and reads its header. The file's SHA-256 and the fingerprint of its records are
+    /// computed on the way.
     ///
     /// # Errors
     /// The file cannot be read, is no DBN file, is of a version or schema that is not accepted, or
@@ -29,7 +30,7 @@ impl RecordStream {
         Self::open_alone(path.as_ref(), InputHash::Sha256, &|| false)
     }
 
-    /// [`open`](Self::open) without the hash, for readers that do not need it.
+    /// [`open`](Self::open) without the hashes, for readers that do not need them.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -55,19 +56,25 @@ impl RecordStream {
         hash: InputHash,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, ConvertError> {
-        let stream = Self::open_with(path, hash, is_cancelled)?;
+        let is_known = hash != InputHash::None;
+        let stream = Self::open_with(path, hash, is_known, is_cancelled)?;
         let batch = folder_symbols(path.parent().unwrap_or(Path::new("")), is_cancelled)?;
         Ok(stream.with_batch(batch))
     }
 
+    /// Opens a file whose content is known by `hash` and, if asked for, by a fingerprint.
     pub(crate) fn open_with(
         path: &Path,
         hash: InputHash,
+        has_fingerprint: bool,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, ConvertError> {
         let input = InputFile::open(path)?;
         let mut source = Source::new(&input, hash)?;
         let header = read_header(&input, &mut source)?;
+        if has_fingerprint {
+            source.fingerprint_the_rest();
+        }
         let schema = book_schema(path, &header.metadata)?;
         let symbols = of_header(&header.metadata, is_cancelled)?;
         Self::new(input, source, header, schema, symbols)

@@ -1,4 +1,5 @@
-//! The bytes of an input: hashed as they leave the file, decompressed where they are compressed.
+//! The bytes of an input: hashed as they leave the file, decompressed where they are compressed,
+//! and fingerprinted behind the header.
 
 use std::{
     fs::File,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     ConvertError, InputHash,
-    hash::{ContentHash, Hasher},
+    hash::{ContentHash, Fingerprint, Hasher, RecordHasher},
     input_file::InputFile,
 };
 
@@ -50,7 +51,13 @@ impl<R: Read> Read for HashRead<R> {
 }
 
 /// The decoded bytes of a DBN file.
-pub(crate) enum Source {
+pub(crate) struct Source {
+    bytes: Bytes,
+    /// Of all that is read; another thread has it where that one reads.
+    records: Option<Box<RecordHasher>>,
+}
+
+enum Bytes {
     Raw(HashRead<Arc<File>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<HashRead<Arc<File>>>>>),
     /// Any of the two, read by another thread.
@@ -91,7 +98,8 @@ impl Source {
         if !magic.starts_with(b"DBN") {
             return Err(ConvertError::NotDbn { path: path.to_owned(), found: start_of(&head) });
         }
-        Ok(Self::Raw(HashRead::new(input.reader()?, hash)))
+        let bytes = Bytes::Raw(HashRead::new(input.reader()?, hash));
+        Ok(Self { bytes, records: None })
     }
 
     fn zstd(input: &InputFile, hash: InputHash, is_walked: bool) -> Result<Self, ConvertError> {
@@ -114,51 +122,68 @@ impl Source {
         let decompress = |error| ConvertError::io(path, "decompress")(error);
         let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(decompress)?;
         decoder.window_log_max(WINDOW_MAX.ilog2()).map_err(decompress)?;
-        Ok(Self::Zstd(Box::new(decoder)))
+        Ok(Self { bytes: Bytes::Zstd(Box::new(decoder)), records: None })
+    }
+
+    /// Takes the fingerprint of what is read from here on: of the records, once the header is read.
+    pub(crate) fn fingerprint_the_rest(&mut self) {
+        self.records = Some(Box::new(RecordHasher::new()));
     }
 
     /// The same, read by a thread of its own from here on.
     pub(crate) fn ahead(self) -> io::Result<Self> {
-        match self {
-            Self::Ahead(_) => Ok(self),
-            source => Ok(Self::Ahead(Box::new(Ahead::new(source)?))),
+        match self.bytes {
+            Bytes::Ahead(_) => Ok(self),
+            _ => Ok(Self { bytes: Bytes::Ahead(Box::new(Ahead::new(self)?)), records: None }),
         }
     }
 
     /// Bytes of the file read so far.
     pub(crate) fn file_bytes(&self) -> u64 {
-        match self {
-            Self::Raw(reader) => reader.bytes,
-            Self::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
-            Self::Ahead(ahead) => ahead.file_bytes(),
+        match &self.bytes {
+            Bytes::Raw(reader) => reader.bytes,
+            Bytes::Zstd(decoder) => decoder.get_ref().get_ref().bytes,
+            Bytes::Ahead(ahead) => ahead.file_bytes(),
         }
     }
 
     /// The hash of the file, once it is read to its end.
     pub(crate) fn content(&self) -> ContentHash {
-        match self {
-            Self::Raw(reader) => reader.hash.finish(),
-            Self::Zstd(decoder) => decoder.get_ref().get_ref().hash.finish(),
-            Self::Ahead(ahead) => ahead.content(),
+        match &self.bytes {
+            Bytes::Raw(reader) => reader.hash.finish(),
+            Bytes::Zstd(decoder) => decoder.get_ref().get_ref().hash.finish(),
+            Bytes::Ahead(ahead) => ahead.content(),
+        }
+    }
+
+    /// The fingerprint of the records, once they are read to their end; `None` if it is not taken.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.bytes {
+            Bytes::Ahead(ahead) => ahead.fingerprint(),
+            _ => self.records.as_ref().map(|records| records.finish()),
         }
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
-        match self {
-            Self::Raw(_) => false,
-            Self::Zstd(_) => true,
-            Self::Ahead(ahead) => ahead.is_compressed(),
+        match &self.bytes {
+            Bytes::Raw(_) => false,
+            Bytes::Zstd(_) => true,
+            Bytes::Ahead(ahead) => ahead.is_compressed(),
         }
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Raw(reader) => reader.read(buf),
-            Self::Zstd(decoder) => decoder.read(buf),
-            Self::Ahead(ahead) => ahead.read(buf),
+        let n = match &mut self.bytes {
+            Bytes::Raw(reader) => reader.read(buf),
+            Bytes::Zstd(decoder) => decoder.read(buf),
+            Bytes::Ahead(ahead) => ahead.read(buf),
+        }?;
+        if let Some(records) = &mut self.records {
+            records.update(&buf[..n]);
         }
+        Ok(n)
     }
 }
 

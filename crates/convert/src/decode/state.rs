@@ -6,7 +6,10 @@ use dbn::Metadata;
 use lob_book::ReplayStats;
 
 use super::{BookSchema, RecordStream, StreamCounts};
-use crate::{Instrument, hash::ContentHash};
+use crate::{
+    Instrument,
+    hash::{ContentHash, Fingerprint},
+};
 
 impl RecordStream {
     /// Index of the record read last, and position of its first byte in the decoded stream.
@@ -65,6 +68,18 @@ impl RecordStream {
     #[must_use]
     pub fn sha256(&self) -> Option<String> {
         self.content().sha256
+    }
+
+    /// XXH3-128 of the records as they stand in the decompressed file, in hex, whatever compressed
+    /// it; `None` before the end, and if opened without hashes.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.record_fingerprint().map(|fingerprint| fingerprint.hash)
+    }
+
+    /// The same, with what it cost.
+    pub(crate) fn record_fingerprint(&self) -> Option<Fingerprint> {
+        if self.is_done { self.source.fingerprint() } else { None }
     }
 
     /// The hash the file was opened with; nothing before the end.

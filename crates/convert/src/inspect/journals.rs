@@ -42,14 +42,17 @@ pub(super) fn read(root: &Path) -> Result<(Vec<JournalInspection>, Vec<String>),
         };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let writer = if name.starts_with('.') { "alone".to_owned() } else { name.into_owned() };
-        // The last line of an input counts: it may have been converted again.
+        // The last line of an input counts: it may have been converted or delivered again.
         let mut last = BTreeMap::new();
         for line in lines {
             settings.entry(line.settings).or_insert_with(|| writer.clone());
             let input = &line.outcome.input;
-            let key = input.sha256.clone().unwrap_or_else(|| input.path.display().to_string());
+            let key = |id: Option<&str>| (input.source(), id.map(str::to_owned));
+            for replaced in &input.replaces {
+                last.remove(&key(Some(replaced)));
+            }
             let rows = line.outcome.outputs.iter().map(|output| output.rows).sum::<u64>();
-            last.insert(key, (input.records, rows));
+            last.insert(key(input.identity()), (input.records, rows));
         }
         let (records, rows) = last.values().fold((0, 0), |sum, n| (sum.0 + n.0, sum.1 + n.1));
         found.push(JournalInspection { writer, inputs: last.len() as u64, records, rows });

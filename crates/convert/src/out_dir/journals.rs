@@ -107,7 +107,7 @@ pub(super) struct Journals {
     by_content: HashMap<String, usize>,
     sizes: HashSet<u64>,
     /// Where in `lines` the last of the own journal about each source is.
-    own_last: HashMap<PathBuf, usize>,
+    own_last: HashMap<String, usize>,
 }
 
 impl Journals {
@@ -149,7 +149,7 @@ impl Journals {
             let (lines, whole_bytes) = journal::parse(path, &bytes)?;
             if *path == read.own {
                 (read.len_before, read.len) = (Some(whole_bytes), whole_bytes);
-                let sources = lines.iter().map(|line| line.outcome.input.path.clone());
+                let sources = lines.iter().map(|line| line.outcome.input.source());
                 read.own_last = sources.zip(read.lines.len()..).collect();
             }
             read.lines.extend(lines);
@@ -191,8 +191,8 @@ impl Journals {
 
     /// Notes a line durably, unless it is the last about its source already.
     pub(super) fn append(&mut self, line: &JournalLine) -> Result<(), ConvertError> {
-        let source = &line.outcome.input.path;
-        if self.own_last.get(source).is_some_and(|&at| self.lines[at] == *line) {
+        let source = line.outcome.input.source();
+        if self.own_last.get(&source).is_some_and(|&at| self.lines[at] == *line) {
             return Ok(());
         }
         let text = line.to_text(&self.own)?;
@@ -213,7 +213,7 @@ impl Journals {
             self.sync_names(fs::parent(&self.own))?;
         }
         self.len += text.len() as u64;
-        self.own_last.remove(source);
+        self.own_last.remove(&source);
         Ok(())
     }
 
@@ -265,17 +265,13 @@ mod tests {
             input: InputSummary {
                 path: format!("{n}.dbn").into(),
                 sha256: Some(format!("{n:064}")),
-                xxh3: None,
                 records: 1,
                 bytes: n as u64,
                 schema: "mbp-10".to_owned(),
                 updates: 1,
-                resumed: false,
+                ..InputSummary::default()
             },
-            outputs: Vec::new(),
-            skipped: Default::default(),
-            oddities: Default::default(),
-            warnings: Vec::new(),
+            ..InputOutcome::default()
         };
         JournalLine::new("settings", outcome)
     }

@@ -211,8 +211,3 @@ fn clear(fs: &dyn FileSystem, path: &Path, depth: usize, left: &mut Left) {
         left.push((path.to_owned(), Some(error)));
     }
 }
-
-/// The path with the working folder before it, to tell whether two mean the same file.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}

@@ -9,14 +9,15 @@ use lob_store::{BinFile, read_tick_meta};
 
 use super::{Node, bytes, header::Promise, profile::Profile};
 use crate::{
-    ConvertError, InputHash, Progress,
     day::{DAY_NS, days_of_date},
-    input_file::InputFile,
     inputs::Input,
     summary::{InputOutcome, OutputSummary},
 };
 
-/// An earlier input whose file is gone or is another one now.
+/// Folders beside those of the inputs that are looked into, at most, of each.
+const FOLDERS_MAX: usize = 1_000;
+
+/// An earlier input whose file is not found.
 pub(super) struct Gone {
     /// Its place among the earlier ones.
     pub(super) at: usize,
@@ -25,17 +26,23 @@ pub(super) struct Gone {
 }
 
 /// The earlier inputs that may share a record with one of this run: those that can be read, and the
-/// others. An input of this run is not compared with itself.
+/// others. A store holds no paths, so they are looked for by name beside the inputs of this run.
+/// An input of this run is compared neither with itself nor with what it is a new delivery of.
 pub(super) fn nodes(
     earlier: &[InputOutcome],
     inputs: &[Input],
     promises: &[Option<Promise>],
 ) -> (Vec<Node>, Vec<Gone>) {
     let ours: BTreeSet<PathBuf> = inputs.iter().map(|input| place(&input.path)).collect();
+    let sources: BTreeSet<&str> = inputs
+        .iter()
+        .filter(|input| !input.is_one_of_several)
+        .filter_map(|input| input.source.as_deref())
+        .collect();
+    let folders = Folders::around(inputs);
     let (mut nodes, mut gone) = (Vec::new(), Vec::new());
     for (at, outcome) in earlier.iter().enumerate() {
-        let path = &outcome.input.path;
-        if ours.contains(&place(path)) {
+        if sources.contains(&*outcome.input.source()) {
             continue;
         }
         let meets =
@@ -49,18 +56,49 @@ pub(super) fn nodes(
         if concerns.is_empty() {
             continue;
         }
-        let is_there = bytes(path) == Some(outcome.input.bytes);
-        match Promise::read(path).filter(|_| is_there) {
-            Some(promise) => nodes.push(Node {
-                path: path.clone(),
-                promise: Some(promise),
-                earlier: Some(at),
-                profile: None,
-            }),
+        match folders.find(outcome) {
+            // One of this run's own, under a source that several share.
+            Some((path, _)) if ours.contains(&place(&path)) => {}
+            Some((path, promise)) => {
+                let promise = Some(promise);
+                nodes.push(Node { path, promise, earlier: Some(at), profile: None });
+            }
             None => gone.push(Gone { at, concerns }),
         }
     }
     (nodes, gone)
+}
+
+/// Where files of earlier runs are looked for: the folders of this run's inputs, and those beside
+/// them.
+struct Folders(BTreeSet<PathBuf>);
+
+impl Folders {
+    fn around(inputs: &[Input]) -> Self {
+        let own: BTreeSet<PathBuf> = inputs
+            .iter()
+            .filter_map(|input| place(&input.path).parent().map(Path::to_owned))
+            .collect();
+        let above: BTreeSet<&Path> = own.iter().filter_map(|folder| folder.parent()).collect();
+        let listed = above.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+        let beside = listed.flat_map(|entries| {
+            let folders = entries.flatten().map(|entry| entry.path());
+            folders.filter(|path| path.is_dir()).take(FOLDERS_MAX).collect::<Vec<_>>()
+        });
+        let beside: Vec<_> = beside.collect();
+        Self(own.into_iter().chain(beside).collect())
+    }
+
+    /// The file that an earlier run converted: its name, length and header.
+    fn find(&self, outcome: &InputOutcome) -> Option<(PathBuf, Promise)> {
+        let input = &outcome.input;
+        let named = self.0.iter().map(|folder| folder.join(input.name()));
+        let mut all = named.filter(|path| bytes(path) == Some(input.bytes));
+        all.find_map(|path| {
+            let promise = Promise::read(&path)?;
+            (promise.source == input.source()).then_some((path, promise))
+        })
+    }
 }
 
 /// One file under whatever name.
@@ -83,24 +121,6 @@ fn is_near(output: &OutputSummary, promise: &Promise) -> bool {
     has_id
         && promise.window.0 < day.saturating_add(2 * DAY_NS)
         && promise.window.1 > day.saturating_sub(DAY_NS)
-}
-
-/// Whether an input is, byte for byte, the file an earlier run converted.
-pub(super) fn is_same_file(
-    input: &Input,
-    outcome: &InputOutcome,
-    progress: &dyn Progress,
-) -> Result<bool, ConvertError> {
-    if input.bytes != outcome.input.bytes {
-        return Ok(false);
-    }
-    let kind = match (&outcome.input.sha256, &outcome.input.xxh3) {
-        (Some(_), _) => InputHash::Sha256,
-        (None, Some(_)) => InputHash::Xxh3,
-        (None, None) => return Ok(false),
-    };
-    let hash = InputFile::open(&input.path)?.hash(kind, &|| progress.is_cancelled())?;
-    Ok((hash.sha256, hash.xxh3) == (outcome.input.sha256.clone(), outcome.input.xxh3.clone()))
 }
 
 /// Instruments whose rows in the store cover a time that an input has records of.

@@ -8,11 +8,14 @@ use crate::{
     ConvertConfig, InputHash,
     decode::{Source, read_header},
     input_file::InputFile,
+    summary::source_of,
 };
 
 /// Dataset, time and instruments of an input, by its header alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Promise {
+pub(crate) struct Promise {
+    /// What source it is a delivery of.
+    pub(super) source: String,
     pub(super) dataset: String,
     /// First nanosecond, and the first one after the end; `u64::MAX` for an open end.
     pub(super) window: (u64, u64),
@@ -28,14 +31,19 @@ impl Promise {
         let mut source = Source::new(&input, InputHash::None).ok()?;
         let metadata = read_header(&input, &mut source).ok()?.metadata;
         matches!(metadata.schema, None | Some(Schema::Mbo | Schema::Mbp10))
-            .then(|| Self::of(&metadata))
+            .then(|| Self::of(path, &metadata))
     }
 
-    fn of(metadata: &Metadata) -> Self {
+    fn of(path: &Path, metadata: &Metadata) -> Self {
         let end = metadata.end.map_or(u64::MAX, std::num::NonZeroU64::get);
         // A window that is none says nothing.
         let window = if end > metadata.start { (metadata.start, end) } else { (0, u64::MAX) };
-        Self { dataset: metadata.dataset.clone(), window, names: names(metadata) }
+        Self {
+            source: source_of(path, metadata),
+            dataset: metadata.dataset.clone(),
+            window,
+            names: names(metadata),
+        }
     }
 
     /// Whether both may hold a record of the same instrument at the same time.

@@ -16,6 +16,7 @@ use crate::{
     BookSchema, ConvertError, InputHash, Progress,
     day::DAY_NS,
     decode::{Source, read_header},
+    hash::RecordHasher,
     input_file::InputFile,
 };
 
@@ -81,6 +82,8 @@ pub(super) struct Profile {
     pub(super) schema: BookSchema,
     /// Of any kind.
     pub(super) records: u64,
+    /// Of all records as they stand in the file.
+    pub(super) fingerprint: String,
     /// Times outside are not the records' own.
     range: Range<u64>,
     pub(super) parts: BTreeMap<Key, Part>,
@@ -99,7 +102,8 @@ impl Profile {
         let mut schema = None;
         let mut records = 0;
         let mut parts: FxHashMap<Key, Part> = FxHashMap::default();
-        let done = each_record(path, progress, |bytes| {
+        let mut fingerprint = RecordHasher::new();
+        let done = each_record(path, progress, Some(&mut fingerprint), |bytes| {
             records += 1;
             let Some(record) = Record::of(bytes, &range) else { return };
             if *schema.get_or_insert(record.schema) == record.schema {
@@ -110,7 +114,8 @@ impl Profile {
             (Err(ConvertError::Interrupted), _) => Err(ConvertError::Interrupted),
             (Ok(()), Some(schema)) => {
                 parts.retain(|key, _| is_wanted(key.instrument_id));
-                Ok(Some(Self { schema, records, range, parts: parts.into_iter().collect() }))
+                let (fingerprint, parts) = (fingerprint.finish().hash, parts.into_iter().collect());
+                Ok(Some(Self { schema, records, fingerprint, range, parts }))
             }
             _ => Ok(None),
         }
@@ -133,7 +138,7 @@ pub(super) fn holds(
 ) -> Result<bool, ConvertError> {
     let read = |path| {
         let mut cuts: FxHashMap<Key, Cut> = FxHashMap::default();
-        let done = each_record(path, progress, |bytes| {
+        let done = each_record(path, progress, None, |bytes| {
             let record = Record::of(bytes, &profile.range);
             let Some(record) = record.filter(|record| record.schema == profile.schema) else {
                 return;
@@ -229,6 +234,7 @@ impl Record {
 fn each_record(
     path: &Path,
     progress: &dyn Progress,
+    mut fingerprint: Option<&mut RecordHasher>,
     mut each: impl FnMut(&[u8]),
 ) -> Result<(), ConvertError> {
     let input = InputFile::open(path)?;
@@ -245,6 +251,9 @@ fn each_record(
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(ConvertError::io(path, "read")(error)),
         };
+        if let Some(fingerprint) = &mut fingerprint {
+            fingerprint.update(&buf[filled..filled + n]);
+        }
         filled += n;
         let mut at = 0;
         while at < filled {

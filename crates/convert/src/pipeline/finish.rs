@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lob_depth::PriceStep;
+use lob_store::SourceMeta;
 
 use super::{
     Lane, Pipeline, count, depth_error, go_on,
@@ -12,7 +13,8 @@ use super::{
 };
 use crate::{
     ConvertError, InputSummary, Instrument, OutputSummary, PriceStepSource, Progress,
-    summary::InputOutcome,
+    hash::Fingerprint,
+    summary::{InputOutcome, file_name, source_of},
 };
 
 /// Most warnings of an input about what the replay of its books met.
@@ -35,13 +37,18 @@ impl Pipeline<'_> {
         });
         let schema = self.stream.schema().map_or("none", |schema| schema.as_str());
         let content = self.stream.content();
+        let Fingerprint { hash: fingerprint, took_s: fingerprint_s } =
+            self.stream.record_fingerprint().unwrap_or_default();
         let meta = InputMeta {
-            path: self.path,
             dataset: self.stream.metadata().dataset.clone(),
             schema,
-            content: content.any().map(str::to_owned),
-            sha256: content.sha256.clone(),
-            records: self.stream.counts().records,
+            source: SourceMeta {
+                name: file_name(self.path),
+                fingerprint: fingerprint.clone(),
+                records: self.stream.counts().records,
+                span: self.span,
+                ..SourceMeta::default()
+            },
             skipped: self.skipped.clone(),
         };
         let mut outputs = Vec::new();
@@ -58,18 +65,23 @@ impl Pipeline<'_> {
         Ok(InputOutcome {
             input: InputSummary {
                 path: self.path.to_owned(),
+                fingerprint: Some(fingerprint),
+                source: Some(source_of(self.path, self.stream.metadata())),
                 sha256: content.sha256,
                 xxh3: content.xxh3,
-                records: meta.records,
+                records: meta.source.records,
+                span: self.span,
                 bytes,
                 schema: schema.to_owned(),
                 updates: self.stream.counts().updates,
                 resumed: false,
+                replaces: Vec::new(),
             },
             outputs,
             skipped: self.skipped,
             oddities: self.oddities,
             warnings: self.warnings,
+            fingerprint_s,
         })
     }
 
@@ -77,15 +89,14 @@ impl Pipeline<'_> {
         &mut self,
         track: Track,
         folder: &Path,
-        meta: &InputMeta<'_>,
+        meta: &InputMeta,
         outputs: &mut Vec<OutputSummary>,
     ) -> Result<(), ConvertError> {
         let instrument = track.instrument.clone();
         let symbol = instrument.name();
         if let Some(LeftOut { reason, updates, .. }) = track.left_out() {
-            let path = self.path.display();
             self.warnings.push(format!(
-                "`{path}`: {instrument} is left out, with {updates} updates: {reason}; give its price \
+                "{instrument} is left out, with {updates} updates: {reason}; give its price \
                  step, such as --price-step {symbol}=0.25",
             ));
             count(&mut self.skipped, [("no_price_step", *updates)]);
@@ -104,8 +115,7 @@ impl Pipeline<'_> {
         let has_parts = !parts.is_empty();
         parts.sort_by_key(|part| part.day);
         if edges.is_missing() && !parts.is_empty() {
-            let path = self.path.display();
-            self.warnings.push(format!("`{path}`: no class edges are given for {instrument}"));
+            self.warnings.push(format!("no class edges are given for {instrument}"));
         }
         let Some((step, off_step)) = is_binned else {
             for mut part in parts {
@@ -133,15 +143,15 @@ impl Pipeline<'_> {
 
     /// Why there is not a single row.
     fn warn_of_nothing(&mut self) {
-        let (path, updates) = (self.path.display(), self.stream.counts().updates);
+        let updates = self.stream.counts().updates;
         let only_snapshots = updates > 0 && self.skipped.get("snapshot") == Some(&updates);
         self.warnings.push(if only_snapshots {
             format!(
-                "`{path}` holds only a snapshot of the book ({updates} updates), and no event of the \
-                 market after it: nothing to make rows of"
+                "holds only a snapshot of the book ({updates} updates), and no event of the market \
+                 after it: nothing to make rows of"
             )
         } else {
-            format!("`{path}`: no row came out of {updates} updates")
+            format!("no row came out of {updates} updates")
         });
     }
 
@@ -152,16 +162,15 @@ impl Pipeline<'_> {
         from: PriceStepSource,
         off_step: u64,
     ) {
-        let path = self.path.display();
         if from == PriceStepSource::Guessed {
             self.warnings.push(format!(
-                "`{path}`: {instrument} shows too few prices to be sure of its price step; `{step}` \
+                "{instrument} shows too few prices to be sure of its price step; `{step}` \
                  was taken; give it with --price-step SYMBOL=X"
             ));
         }
         if off_step > 0 {
             self.warnings.push(format!(
-                "`{path}`: {instrument}: {off_step} best prices are no multiple of the price step \
+                "{instrument}: {off_step} best prices are no multiple of the price step \
                  `{step}` and were rounded; give a finer one with --price-step SYMBOL=X"
             ));
         }
@@ -170,13 +179,11 @@ impl Pipeline<'_> {
     /// Mappings of symbols in the input that cannot be used.
     fn warn_of_mappings(&mut self) {
         let lines = self.stream.mapping_faults(|symbol| self.config.may_want(symbol));
-        let path = self.path.display();
-        self.warnings.extend(lines.iter().map(|line| format!("`{path}`: {line}")));
+        self.warnings.extend(lines);
     }
 
     /// A sound feed replays without any of these.
     fn warn_of_replay(&mut self) {
-        let path = self.path.display();
         let mut lines = Vec::new();
         for (key, stats) in self.stream.replay_stats_by_book() {
             let seen = self.stream.instruments().iter();
@@ -189,14 +196,14 @@ impl Pipeline<'_> {
                 (stats.oversized_cancels, "cancels of more than an order has"),
             ] {
                 if n > 0 {
-                    lines.push(format!("`{path}`: {instrument}: the replay met {n} {what}"));
+                    lines.push(format!("{instrument}: the replay met {n} {what}"));
                 }
             }
         }
         let n_more = lines.len().saturating_sub(REPLAY_WARNINGS);
         lines.truncate(REPLAY_WARNINGS);
         if n_more > 0 {
-            lines.push(format!("`{path}`: and {n_more} more of these; `lob verify` counts them"));
+            lines.push(format!("and {n_more} more of these; `lob verify` counts them"));
         }
         self.warnings.extend(lines);
     }

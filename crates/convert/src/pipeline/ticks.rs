@@ -245,7 +245,7 @@ impl TickPart {
 /// All rows have been flushed.
 pub(super) fn write_ticks(
     folder: &Path,
-    input: &InputMeta<'_>,
+    input: &InputMeta,
     config: &ConvertConfig,
     instrument: &Instrument,
     part: Part,
@@ -289,7 +289,7 @@ pub(super) fn write_ticks(
         day: day.clone(),
         label: edges.meta(config),
         class_counts: class_counts.clone(),
-        sources: vec![input.source()],
+        sources: vec![input.source.clone()],
         ts_event_range: ticks.ts_event_range,
         skipped: input.skipped.clone(),
         ..TickMeta::default()

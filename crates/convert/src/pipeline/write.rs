@@ -14,37 +14,20 @@ use super::{spool::Spool, track::Part};
 use crate::{ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource};
 
 /// What all files of an input have in common.
-pub(super) struct InputMeta<'a> {
-    pub(super) path: &'a Path,
+pub(super) struct InputMeta {
     pub(super) dataset: String,
     pub(super) schema: &'static str,
-    pub(super) sha256: Option<String>,
-    /// What names of files hold of the content.
-    pub(super) content: Option<String>,
-    pub(super) records: u64,
+    pub(super) source: SourceMeta,
     pub(super) skipped: BTreeMap<String, u64>,
 }
 
-impl InputMeta<'_> {
-    pub(super) fn source(&self) -> SourceMeta {
-        SourceMeta {
-            path: self.path.display().to_string(),
-            sha256: self.sha256.clone().unwrap_or_default(),
-            records: self.records,
-        }
-    }
-
+impl InputMeta {
     /// Path of the file of one instrument and day in the store: two publishers, two inputs of one
-    /// day and two instruments of one id never collide, and the same input gives the same path
+    /// day and two instruments of one id never collide, and the same records give the same path
     /// again.
     pub(super) fn file_path(&self, layout: &str, day: &str, instrument: &Instrument) -> PathBuf {
-        let stem = match &self.content {
-            Some(hash) => hash.get(..12).unwrap_or(hash).to_owned(),
-            None => {
-                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-                name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-            }
-        };
+        let hash = &self.source.fingerprint;
+        let stem = hash.get(..12).unwrap_or(hash);
         // No stem holds a dot.
         let nth = match instrument.nth {
             0 => String::new(),
@@ -207,7 +190,7 @@ pub(super) struct Stepped {
 /// Writes the file of one instrument and day below `folder`; the summary's path is relative to it.
 pub(super) fn write_part(
     folder: &Path,
-    input: &InputMeta<'_>,
+    input: &InputMeta,
     config: &ConvertConfig,
     stepped: Stepped,
     part: Part,
@@ -242,7 +225,7 @@ pub(super) fn write_part(
         bin_rule: config.bin_rule,
         size_aggregate: config.size_aggregate,
         label: edges.meta(config),
-        sources: vec![input.source()],
+        sources: vec![input.source.clone()],
         updates: part.updates,
         skipped: input.skipped.clone(),
         segments: Vec::new(),

@@ -99,6 +99,13 @@ pub(crate) fn books_of(folder: &Path, name: &str, days: u64, records: &[Mbp10Msg
     path
 }
 
+/// A file of book updates whose header begins at a time of its own.
+pub(crate) fn books_from(folder: &Path, name: &str, start: u64, records: &[Mbp10Msg]) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, &Metadata { start, ..metadata(Schema::Mbp10, &[]) }, records);
+    path
+}
+
 fn spanning(metadata: Metadata, days: u64) -> Metadata {
     let end =
         NonZeroU64::new(days).map(|days| days.saturating_mul(NonZeroU64::new(DAY_NS).unwrap()));

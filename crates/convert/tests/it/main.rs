@@ -22,6 +22,7 @@ mod golden;
 mod greedy;
 mod hashes;
 mod hostile;
+mod identity;
 mod made;
 mod mappings;
 mod messy;

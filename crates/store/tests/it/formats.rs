@@ -24,7 +24,7 @@ fn a_store_of_version_1_is_read() {
     assert_eq!((meta.format_version, file.len()), (1, 80));
     assert_eq!((meta.symbol.as_str(), meta.instrument_id), ("6AM4", 42_005_850));
     assert_eq!((meta.price_step, meta.updates), (50_000, 800));
-    assert_eq!(meta.sources[0].path, "source.mbp-10.dbn.zst");
+    assert_eq!(meta.sources[0].name, "source.mbp-10.dbn.zst");
 
     let mut bins = BinColumns::default();
     file.read(0..80, &mut bins).unwrap();

@@ -87,7 +87,13 @@ pub(crate) fn meta() -> StoreMeta {
         bin_rule: BinRule::Updates(100),
         size_aggregate: SizeAggregate::Median,
         label: LabelMeta { classes: 3, edges: vec![-1.0, 1.0], ..LabelMeta::default() },
-        sources: vec![SourceMeta { path: "a.dbn".to_owned(), sha256: "00".repeat(32), records: 9 }],
+        sources: vec![SourceMeta {
+            name: "a.dbn".to_owned(),
+            fingerprint: "00".repeat(16),
+            records: 9,
+            span: Some((1, 2)),
+            ..SourceMeta::default()
+        }],
         updates: 0,
         skipped: BTreeMap::from([("trade".to_owned(), 3)]),
         segments: Vec::new(),
