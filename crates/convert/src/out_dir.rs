@@ -168,9 +168,24 @@ impl OutDir {
             // It was known under another name, and takes the place of what has this name.
             outcome.input.source.clone_from(&now.source);
             outcome.input.replaces = self.replaced_by(&outcome, now.is_one_of_several);
+        } else {
+            let again = self.replacing(&outcome.input);
+            outcome.input.replaces.extend(again);
         }
         self.done.push(outcome.clone());
         Ok(Some(self.absolute(outcome)))
+    }
+
+    /// Deliveries that took the place of this one, which is delivered again now.
+    fn replacing(&self, input: &InputSummary) -> Vec<String> {
+        let Some(id) = input.identity() else { return Vec::new() };
+        let is_later = |other: &&InputSummary| {
+            other.source() == input.source()
+                && other.identity() != Some(id)
+                && other.replaces.iter().any(|replaced| replaced == id)
+        };
+        let later = self.outcomes().map(|outcome| &outcome.input).filter(is_later);
+        later.filter_map(|other| other.identity().map(str::to_owned)).collect()
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &InputOutcome> + Clone {
