@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use lob_metrics::{Direction, Measurement, REFERENCE, Scenario, Status, Unit};
 
+use crate::files::write_file;
 use crate::reference;
 use crate::scenario::{self, Bench, Recorder};
 use crate::state::{Job, JobResult, read_json, write_json};
+use crate::trace::trace_file;
 
 /// Interval of the memory and CPU timeline.
 const TIMELINE_INTERVAL: Duration = Duration::from_millis(20);
+/// Scopes of a thread that a trace holds at most; a launch has some forty processes.
+const EVENTS_PER_THREAD: usize = 4096;
 
 /// Reads a job document, runs its scenario and writes the result document beside it.
 ///
@@ -30,6 +34,9 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     let mut reference_s = if is_listed { reference::burst() } else { Vec::new() };
     let cpu_before = lob_scope::process_cpu_time_s();
     lob_scope::enable(true);
+    if options.trace.is_some() {
+        lob_scope::enable_trace(EVENTS_PER_THREAD);
+    }
     let sampler = lob_profiler::Sampler::start(TIMELINE_INTERVAL);
     let started = Instant::now();
     let outcome = {
@@ -38,10 +45,15 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
     };
     let elapsed_s = started.elapsed().as_secs_f64();
     let timeline = sampler.stop();
+    lob_scope::disable_trace();
     lob_scope::enable(false);
     let scopes = lob_scope::take_scopes();
     let cpu = lob_scope::process_cpu_time_s().and_then(|after| Ok(after - cpu_before?));
 
+    if let Some(format) = options.trace {
+        let document = format.document(&lob_scope::take_trace(), spec.id);
+        write_file(&trace_file(work, spec.id), document.as_bytes())?;
+    }
     if rec.skipped.is_none() && is_listed {
         reference_s.extend(reference::burst());
         let metric = format!("{}.{REFERENCE}", spec.id);

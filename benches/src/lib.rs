@@ -22,6 +22,7 @@ mod signal_model;
 mod state;
 mod suite;
 mod targets;
+mod trace;
 
 pub use child::run_child;
 pub use files::{append_file, write_file};
@@ -31,3 +32,4 @@ pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};
 pub use signal_model::{FitConfig, fit_embedding, fit_logistic};
 pub use suite::{Outcome, Progress, read_history_file, read_run, run_of, run_suite, write_reports};
 pub use targets::{default_targets, read_targets};
+pub use trace::TraceFormat;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::trace::TraceFormat;
+
 /// Where models run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +86,9 @@ pub struct Options {
     pub n_bins: usize,
     /// Run document of an earlier launch to show changes against; advisory.
     pub baseline: Option<PathBuf>,
+    /// Record every scope of the scenarios, for a trace in this format.
+    #[serde(default)]
+    pub trace: Option<TraceFormat>,
     /// Command line, for the Run document.
     pub command: Vec<String>,
     /// What runs it, for the Run document.
@@ -118,6 +123,7 @@ impl Options {
             batch_sizes: vec![32],
             n_bins: 500,
             baseline: None,
+            trace: None,
             command: std::env::args().collect(),
             build: Build::default(),
         }

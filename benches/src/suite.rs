@@ -16,6 +16,7 @@ use crate::options::{Build, Options, Selection};
 use crate::scenario::{self, Spec};
 use crate::state::{State, write_json};
 use crate::targets::{default_targets, read_targets};
+use crate::trace::Merged;
 pub(crate) use children::Child;
 use document::without_result;
 
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub run: Run,
     /// Every file written into the output folder.
     pub files: Vec<PathBuf>,
+    /// The trace of all scenarios, where [`Options::trace`] asked for one.
+    pub trace: Option<String>,
     /// Whether the launch was interrupted; the Run document holds what was done by then.
     pub interrupted: bool,
 }
@@ -95,6 +98,7 @@ pub fn run_suite(
     run.settings.insert("order".to_owned(), order.into());
     let mut state = State::default();
     let mut totals = document::Totals::default();
+    let mut trace = options.trace.map(Merged::new);
     let run_json = options.out.join("run.json");
     let mut interrupted = false;
     for (position, spec) in specs.iter().enumerate() {
@@ -111,6 +115,7 @@ pub fn run_suite(
                 let child = Child { executable, work: &work, spec, options };
                 let done = child.run(&state, stop)?;
                 interrupted = done.interrupted;
+                trace.as_mut().map_or(Ok(()), |trace| trace.take(&work, spec.id))?;
                 if let Some(after) = done.state {
                     state = after;
                 }
@@ -136,7 +141,7 @@ pub fn run_suite(
     let beside =
         Beside { baseline: baseline.as_ref(), history: history.as_deref().unwrap_or_default() };
     let files = write_reports(&run, &beside, &options.out)?;
-    Ok(Outcome { run, files, interrupted })
+    Ok(Outcome { run, files, trace: trace.map(Merged::finish), interrupted })
 }
 
 /// Reads a history file; one that does not exist yet is empty.

@@ -65,6 +65,8 @@ fn received() {
         // near, it ends this thread too.
         std::thread::sleep(GRACE);
     }
+    // Whatever is wrong with it, the process ends.
+    let _ = crate::trace::finish();
     lob_store::discard_unfinished();
     std::process::exit(FAILED);
 }

@@ -4,6 +4,7 @@
 mod command;
 mod interrupt;
 mod output;
+mod trace;
 mod version;
 
 use std::ffi::OsString;
@@ -130,11 +131,19 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Synth(args) => command::synth::run(&args, quiet),
         Command::Verify(args) => command::verify::run(&args),
-        Command::Convert(args) => command::convert::run(&args, quiet),
+        Command::Convert(args) => {
+            trace::recorded(&args.trace, "lob convert", || command::convert::run(&args, quiet))
+        }
         Command::Inspect(args) => command::inspect::run(&args),
         Command::Render(args) => command::render::run(&args, quiet),
-        Command::Load(args) => command::load::run(&args, quiet),
-        Command::Train(args) => command::train::run(&args, quiet),
+        Command::Load(args) => {
+            trace::recorded(&args.trace, "lob load", || command::load::run(&args, quiet))
+        }
+        // One of several processes writes for all.
+        Command::Train(args) if !args.is_leader() => command::train::run(&args, quiet),
+        Command::Train(args) => {
+            trace::recorded(&args.trace, "lob train", || command::train::run(&args, quiet))
+        }
         Command::Embed(args) => command::embed::run(&args, quiet),
         Command::Eval(args) => command::eval::run(&args, quiet),
         Command::Signals(args) => command::signals::run(&args, quiet),

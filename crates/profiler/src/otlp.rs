@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use lob_metrics::stats::SplitMix64;
-use lob_scope::{Trace, TraceKind};
+use lob_scope::{Trace, TraceEvent, TraceKind};
 use serde_json::{Value, json};
 
 /// `SPAN_KIND_INTERNAL`.
@@ -30,20 +30,22 @@ pub fn otlp_json(trace: &Trace, service: &str) -> String {
     let start_ns = trace.start_unix_ns;
     let seed = mix(start_ns ^ u64::from(std::process::id()).rotate_left(48));
     let trace_id = format!("{:016x}{:016x}", seed.max(1), mix(seed));
-    let spans = Spans { start_ns, seed, trace_id, trace }.list();
-    json!({
-        "resourceSpans": [{
-            "resource": { "attributes": [
-                text("service.name", service),
-                integer("process.pid", u64::from(std::process::id())),
-            ]},
-            "scopeSpans": [{
-                "scope": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
-                "spans": spans,
-            }],
-        }],
-    })
-    .to_string()
+    let resource = json!({ "attributes": [
+        text("service.name", service),
+        integer("process.pid", u64::from(std::process::id())),
+    ]});
+    let scope = json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") });
+    let mut out = format!(
+        "{{\"resourceSpans\":[{{\"resource\":{resource},\"scopeSpans\":[{{\"scope\":{scope},\"spans\":["
+    );
+    // One span at a time: as values, all of them would take ten times the room of their text.
+    let spans = Spans { start_ns, seed, trace_id, trace };
+    for (number, found) in spans.found().iter().enumerate() {
+        out.push_str(if number == 0 { "\n" } else { ",\n" });
+        out.push_str(&spans.span(number, found).to_string());
+    }
+    out.push_str("\n]}]}]}\n");
+    out
 }
 
 fn text(key: &str, value: &str) -> Value {
@@ -72,9 +74,19 @@ struct Spans<'a> {
     trace: &'a Trace,
 }
 
+/// A call of a scope, and the spans it belongs to, by number.
+struct Found<'a> {
+    event: &'a TraceEvent,
+    duration_s: f64,
+    fields: &'a [(&'static str, f64)],
+    parent: Option<usize>,
+    /// Spans from which flows came.
+    links: Vec<usize>,
+}
+
 impl Spans<'_> {
-    fn list(&self) -> Vec<Value> {
-        let mut spans = Vec::new();
+    fn found(&self) -> Vec<Found<'_>> {
+        let mut spans: Vec<Found<'_>> = Vec::new();
         // By thread: the spans open at this moment, as number and end.
         let mut open: BTreeMap<u32, Vec<(usize, f64)>> = BTreeMap::new();
         // Where each flow was last seen.
@@ -91,25 +103,15 @@ impl Spans<'_> {
             match &event.kind {
                 TraceKind::Scope { duration_s, fields } => {
                     stack.push((spans.len(), event.t_s + duration_s));
-                    let number = spans.len();
-                    spans.push(self.span(number, parent, event.name, event.t_s, *duration_s));
-                    let attributes = self.attributes(event.thread, fields);
-                    if let Some(Value::Object(span)) = spans.last_mut() {
-                        span.insert("attributes".to_owned(), attributes);
-                    }
+                    let (duration_s, links) = (*duration_s, Vec::new());
+                    spans.push(Found { event, duration_s, fields, parent, links });
                 }
                 TraceKind::FlowStart { id }
                 | TraceKind::FlowStep { id }
                 | TraceKind::FlowEnd { id } => {
                     let Some(here) = parent else { continue };
-                    if let Some(from) = flows.insert(*id, here)
-                        && let Some(span) = spans.get_mut(here)
-                    {
-                        let link =
-                            json!({ "traceId": self.trace_id, "spanId": self.span_id(from) });
-                        if let Some(links) = span["links"].as_array_mut() {
-                            links.push(link);
-                        }
+                    if let Some(from) = flows.insert(*id, here) {
+                        spans[here].links.push(from);
                     }
                 }
                 // A kind added later is no span.
@@ -119,23 +121,20 @@ impl Spans<'_> {
         spans
     }
 
-    fn span(
-        &self,
-        number: usize,
-        parent: Option<usize>,
-        name: &str,
-        t_s: f64,
-        duration_s: f64,
-    ) -> Value {
+    fn span(&self, number: usize, found: &Found<'_>) -> Value {
+        let link =
+            |from: &usize| json!({ "traceId": self.trace_id, "spanId": self.span_id(*from) });
+        let Found { event, duration_s, fields, parent, links } = found;
         json!({
             "traceId": self.trace_id,
             "spanId": self.span_id(number),
             "parentSpanId": parent.map(|parent| self.span_id(parent)).unwrap_or_default(),
-            "name": name,
+            "name": event.name,
             "kind": INTERNAL,
-            "startTimeUnixNano": self.unix_ns(t_s).to_string(),
-            "endTimeUnixNano": self.unix_ns(t_s + duration_s).to_string(),
-            "links": [],
+            "startTimeUnixNano": self.unix_ns(event.t_s).to_string(),
+            "endTimeUnixNano": self.unix_ns(event.t_s + duration_s).to_string(),
+            "attributes": self.attributes(event.thread, fields),
+            "links": links.iter().map(link).collect::<Vec<Value>>(),
         })
     }
 
@@ -166,7 +165,6 @@ impl Spans<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lob_scope::TraceEvent;
 
     fn scope(thread: u32, name: &'static str, t_s: f64, duration_s: f64) -> TraceEvent {
         let fields = vec![("rows", 7.0), ("loss", f64::NAN)];

@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use lob_bench::{Device, Options, Selection};
 use lob_metrics::shown;
 
+use crate::trace::{self, TraceArgs};
 use crate::{interrupt, output, version};
 use lines::Lines;
 
@@ -94,8 +95,10 @@ pub(crate) struct Args {
     criterion: Option<PathBuf>,
     #[arg(long, hide = true)]
     criterion_since_s: Option<u64>,
+    #[command(flatten)]
+    trace: TraceArgs,
     /// Inject known slow-downs into a scenario and print how often they are found
-    #[arg(long, conflicts_with_all = ["suite", "kind", "test", "list", "history", "summary"])]
+    #[arg(long, conflicts_with_all = ["suite", "kind", "test", "list", "history", "summary", "trace"])]
     self_test: bool,
     /// Comparisons of each slow-down in the self-test
     #[arg(long, requires = "self_test", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -126,6 +129,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         args.batch_sizes.iter().all(|n| *n > 0),
         "`--batch-sizes` holds a 0\nhint: a batch has at least one sample"
     );
+    args.trace.trace.as_deref().map_or(Ok(()), trace::check)?;
     let options = options(args);
     let executable = std::env::current_exe().context("cannot find this program's own file")?;
     let stop = interrupt::watch();
@@ -138,6 +142,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let outcome = lob_bench::run_suite(&executable, &options, &selection, &mut lines, stop)?;
     if !quiet {
         lines::summary(&outcome.run);
+    }
+    if let (Some(file), Some(document)) = (&args.trace.trace, &outcome.trace) {
+        trace::write(file, document)?;
     }
     if let Some(path) = &args.summary {
         let baseline = args.baseline.as_deref().map(lob_bench::read_run).transpose()?;
@@ -171,6 +178,7 @@ fn options(args: &Args) -> Options {
         criterion: args.criterion.clone(),
         criterion_since_s: args.criterion_since_s,
         baseline: args.baseline.clone(),
+        trace: args.trace.trace.as_ref().map(|_| args.trace.trace_format),
         workers: args.workers,
         batch_sizes: args.batch_sizes.clone(),
         build: version::build(),

@@ -15,6 +15,7 @@ use lob_depth::SizeAggregate;
 use lob_metrics::{Unit, shown};
 
 use self::steps::StepArg;
+use crate::trace::TraceArgs;
 use crate::{interrupt, output};
 
 /// Convert DBN files to a store of labelled tick bins
@@ -157,6 +158,8 @@ pub(crate) struct Args {
     /// Currency settings: AUDUSD, EURUSD, GBPUSD, USDJPY, EURJPY; explicit flags win
     #[arg(long)]
     preset: Option<String>,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,

@@ -18,6 +18,7 @@ use lob_depth::{Dtype, Feature, Normalise, RenderSpec};
 use lob_metrics::{Summary, Unit};
 use lob_profiler::{LeakReport, LeakVerdict};
 
+use crate::trace::TraceArgs;
 use crate::{interrupt, output};
 use leak::LeakWatch;
 use monitor::Monitor;
@@ -116,6 +117,8 @@ pub(crate) struct Args {
     /// A line of figures on standard error after every N batches, from the tenth on
     #[arg(long, value_name = "N")]
     monitor_every: Option<u64>,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,

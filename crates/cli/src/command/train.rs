@@ -18,6 +18,7 @@ use lob_metrics::{Summary, Unit, shown};
 use lob_ranks::TcpRanks;
 
 use super::windows::Source;
+use crate::trace::TraceArgs;
 use crate::{interrupt, output};
 use ranks::RankArgs;
 use settings::{Plan, Settings};
@@ -66,16 +67,24 @@ pub(crate) struct Args {
     settings: Settings,
     #[command(flatten)]
     ranks: RankArgs,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
+impl Args {
+    /// Whether this process talks and writes, for all that train one model.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.ranks.is_leader()
+    }
+}
+
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let begun = Instant::now();
     let join = args.ranks.plan()?;
-    // One of several talks and writes for all.
-    let is_leader = args.ranks.is_leader();
+    let is_leader = args.is_leader();
     let quiet = quiet || !is_leader;
     let settings = args.settings.merged(args.config.as_deref())?;
     // A device that is not there should be said before a store is read.

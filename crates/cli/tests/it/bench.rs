@@ -1,5 +1,6 @@
 //! `lob bench`, end to end on a small input; the full main job is `cargo xtask bench --quick`.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,9 @@ fn a_suite_on_a_file_leaves_its_run_and_reports() {
     let args = ["bench", "--quick", "--suite", "depth,memory", "--input", shown(&input)];
     let files = ["--history", shown(&history), "--summary", shown(&summary)];
     let judged = ["--targets", shown(&targets), "--order-seed", "5", "--out", shown(&out)];
-    let output = lob(&[&args[..], &files, &judged].concat());
+    let trace = folder.path().join("trace.json");
+    let traced = ["--trace", shown(&trace)];
+    let output = lob(&[&args[..], &files, &judged, &traced].concat());
     let stdout = String::from_utf8(output.stdout).unwrap();
     let html = out.join("report.html");
     assert_eq!(
@@ -48,6 +51,10 @@ fn a_suite_on_a_file_leaves_its_run_and_reports() {
     let ids: Vec<&str> = scenarios.iter().map(|s| s["id"].as_str().unwrap()).collect();
     let place = |id: &str| ids.iter().position(|i| *i == id).unwrap();
     assert!(place("convert.bins") < place("depth.render"), "not in the order of the list: {ids:?}");
+    let traced = super::trace::check(&trace);
+    let processes: BTreeSet<&str> = traced.processes.iter().map(String::as_str).collect();
+    assert_eq!(processes, ids.iter().copied().collect(), "a process for each scenario");
+    assert!(traced.scopes["render"] > 0 && traced.scopes["depth.render"] == 1);
     assert_eq!(run["settings"]["order_seed"], 5);
     assert_eq!(run["settings"]["order"].as_array().unwrap().len(), ids.len());
     assert_eq!(output.status.code(), Some(1), "a missed target");

@@ -30,6 +30,7 @@ mod ranks;
 mod seeds;
 mod serve;
 mod signals;
+mod trace;
 mod train;
 
 use std::path::{Path, PathBuf};
