@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use lob_depth::BinColumns;
-use lob_store::{BinFile, read_tick_meta};
+use lob_store::{BinFile, LabelPlace, read_tick_meta};
 
 /// Rows read at once.
 const BATCH: u64 = 256;
@@ -17,6 +17,9 @@ pub(crate) fn check(bytes: &[u8]) {
     let Ok(store) = BinFile::open(file.path()) else { return };
     let rows = store.len().min(MOST);
     drop(store.labels(0..rows));
+    for label in &store.meta().labels {
+        drop(store.label_values(&label.name, 0..rows));
+    }
     let mut bins = BinColumns::default();
     for start in (0..rows).step_by(BATCH as usize) {
         let read = store.read(start..(start + BATCH).min(rows), &mut bins);
@@ -25,9 +28,10 @@ pub(crate) fn check(bytes: &[u8]) {
         if read.is_err() {
             break;
         }
+        drop(store.rows(start..(start + BATCH).min(rows)));
     }
     // The last row has its own page and row group.
     if let Some(last) = store.len().checked_sub(1) {
-        drop((store.row_label(last), store.ts_event(last)));
+        drop((store.row_label(last, LabelPlace::MOVEMENT), store.ts_event(last)));
     }
 }

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     BookError, OrderBook, ReplayStats, SnapshotTracker,
-    event::{self, Act},
+    event::{self, Act, BookSide},
 };
 
 /// Replays MBO records of any number of instruments into MBP-10 records.
@@ -39,6 +39,8 @@ pub struct Replayer {
     /// Key and position of the book of the last record: streams come in runs.
     last: Option<((u16, u32), usize)>,
     out: Mbp10Msg,
+    /// Events of its instrument before the update emitted last.
+    quiet: Quiet,
     /// Records read so far, of all books.
     records: u64,
 }
@@ -49,6 +51,8 @@ struct Kept {
     book: OrderBook,
     tracker: SnapshotTracker,
     is_snapshot: bool,
+    /// Events since its last update.
+    quiet: Quiet,
     stats: ReplayStats,
 }
 
@@ -56,8 +60,29 @@ impl Kept {
     fn new() -> Self {
         let tracker = SnapshotTracker::default();
         let stats = ReplayStats::default();
-        Self { book: OrderBook::new(), tracker, is_snapshot: false, stats }
+        Self { book: OrderBook::new(), tracker, is_snapshot: false, quiet: None, stats }
     }
+}
+
+/// Adds, cancels and modifies that changed none of the ten levels, by action and by side (bid, ask,
+/// not said); `None` for none at all.
+type Quiet = Option<[[u32; 3]; 3]>;
+
+/// Counts an event that emitted nothing.
+fn note_quiet(quiet: &mut Quiet, act: Act, side: Option<BookSide>) {
+    let act = match act {
+        Act::Add => 0,
+        Act::Cancel => 1,
+        Act::Modify => 2,
+        Act::Clear | Act::Trade | Act::Inert => return,
+    };
+    let side = match side {
+        Some(BookSide::Bid) => 0,
+        Some(BookSide::Ask) => 1,
+        None => 2,
+    };
+    let count = &mut quiet.get_or_insert_default()[act][side];
+    *count = count.saturating_add(1);
 }
 
 impl Default for Replayer {
@@ -75,6 +100,7 @@ impl Replayer {
             books: Vec::new(),
             last: None,
             out: empty_update(),
+            quiet: None,
             records: 0,
         }
     }
@@ -97,7 +123,7 @@ impl Replayer {
         let (act, side) = event::read(msg, self.records)?;
         self.records += 1;
         let at = self.book_at((msg.hd.publisher_id, msg.hd.instrument_id));
-        let Kept { book, tracker, is_snapshot, stats } = &mut self.books[at];
+        let Kept { book, tracker, is_snapshot, quiet, stats } = &mut self.books[at];
         stats.records += 1;
         stats.snapshots += u64::from(msg.flags.is_snapshot());
         stats.maybe_bad_book += u64::from(msg.flags.is_maybe_bad_book());
@@ -119,7 +145,17 @@ impl Replayer {
             _ if msg.flags.is_snapshot() && !was_snapshot => Some(changed.unwrap_or(0)),
             _ => changed,
         };
-        let Some(depth) = depth else { return Ok(None) };
+        if is_snapshot || act == Act::Clear {
+            // The book is put together: no event of the market goes on from before.
+            *quiet = None;
+        }
+        let Some(depth) = depth else {
+            if !is_snapshot {
+                note_quiet(quiet, act, side);
+            }
+            return Ok(None);
+        };
+        self.quiet = quiet.take();
         stats.emitted += 1;
         stats.crossed_at_last += u64::from(msg.flags.is_last() && book.is_crossed());
         fill(&mut self.out, msg, depth, book.levels());
@@ -127,6 +163,15 @@ impl Replayer {
             self.out.flags.set_snapshot();
         }
         Ok(Some(&self.out))
+    }
+
+    /// Adds, cancels and modifies of its instrument between the update emitted last and the one
+    /// before it, which changed none of the ten levels and so emitted nothing: by action (add,
+    /// cancel, modify) and by side (bid, ask, not said). `None` for none at all. Those of a snapshot
+    /// and those before a clear are not counted.
+    #[must_use]
+    pub fn quiet_events(&self) -> Option<&[[u32; 3]; 3]> {
+        self.quiet.as_ref()
     }
 
     /// The counts so far, of all books.

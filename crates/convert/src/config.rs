@@ -337,9 +337,12 @@ impl ConvertConfig {
 
     /// What decides the content of a store, as text: stores of different settings do not mix.
     pub(crate) fn fingerprint(&self) -> String {
+        let version = match self.layout {
+            Layout::Bins => lob_store::FORMAT_VERSION,
+            Layout::Ticks => lob_store::TICKS_FORMAT_VERSION,
+        };
         let mut text = format!(
-            "store {} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} of {:?} symbols {:?} ids {:?} gap {} day {}",
-            lob_store::FORMAT_VERSION,
+            "store {version} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} of {:?} symbols {:?} ids {:?} gap {} day {}",
             self.layout,
             self.bin_rule,
             self.size_aggregate,

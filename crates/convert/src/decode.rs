@@ -19,6 +19,7 @@ use dbn::{
     decode::dbn::fsm::{DbnFsm, ProcessResult},
 };
 use lob_book::{Replayer, SnapshotTracker};
+use lob_depth::EventCounts;
 use rustc_hash::FxHashMap;
 
 pub(crate) use frames::{FramesEnd, walk_frames};
@@ -123,6 +124,15 @@ pub struct Update<'a> {
     pub instrument: &'a Instrument,
 }
 
+/// An update with what is known at its point of the stream.
+pub(crate) struct Located<'a> {
+    pub(crate) record: &'a Mbp10Msg,
+    pub(crate) at: At,
+    /// Events since the instrument's last update that caused none.
+    pub(crate) quiet: Option<&'a EventCounts>,
+    pub(crate) instruments: &'a Instruments,
+}
+
 /// Where the state machine stands after a step.
 enum Stop {
     /// On an MBP-10 record.
@@ -196,10 +206,10 @@ impl RecordStream {
         &mut self,
         progress: &dyn Progress,
     ) -> Result<Option<Update<'_>>, ConvertError> {
-        Ok(self.next_located(progress)?.map(|(record, at, instruments)| Update {
-            record,
-            at,
-            instrument: &instruments.seen()[at.index as usize],
+        Ok(self.next_located(progress)?.map(|located| Update {
+            record: located.record,
+            at: located.at,
+            instrument: &located.instruments.seen()[located.at.index as usize],
         }))
     }
 
@@ -208,8 +218,8 @@ impl RecordStream {
     pub(crate) fn next_located(
         &mut self,
         progress: &dyn Progress,
-    ) -> Result<Option<(&Mbp10Msg, At, &Instruments)>, ConvertError> {
-        let (update, at) = loop {
+    ) -> Result<Option<Located<'_>>, ConvertError> {
+        let (record, at, quiet) = loop {
             match self.advance(progress)? {
                 Stop::End => return Ok(None),
                 Stop::Mbp10 => {
@@ -225,17 +235,17 @@ impl RecordStream {
                     if self.instruments.take_new_meaning() {
                         self.cleared.remove(&key_of(&record.hd));
                     }
-                    break (as_shown(record, &mut self.cleared, &mut self.replayed), at);
+                    break (as_shown(record, &mut self.cleared, &mut self.replayed), at, None);
                 }
                 Stop::Mbo => {
                     if let Some(at) = self.replay()? {
-                        break (&self.replayed, at);
+                        break (&self.replayed, at, self.replayer.quiet_events());
                     }
                 }
             }
         };
         self.counts.updates += 1;
-        Ok(Some((update, at, &self.instruments)))
+        Ok(Some(Located { record, at, quiet, instruments: &self.instruments }))
     }
 
     /// Moves to the next book record, counting the others.

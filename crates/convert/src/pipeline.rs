@@ -27,8 +27,8 @@ use self::{
 };
 use crate::{
     Clock, ConvertConfig, ConvertError, Instrument, Layout, Progress, RecordStream,
-    increments::Increments, inputs::Input, instruments::Instruments, progress::go_on,
-    summary::InputOutcome,
+    decode::Located, increments::Increments, inputs::Input, instruments::Instruments,
+    progress::go_on, summary::InputOutcome,
 };
 
 /// Updates of all instruments together that may wait for a price step: 32 MiB of records.
@@ -170,7 +170,8 @@ impl Pipeline<'_> {
         let (mut filtered, mut snapshots) = (0_u64, 0_u64);
         let (mut first, mut last) = (u64::MAX, 0);
         let mut reporter = Reporter { progress, path: self.path, bytes: 0, records: 0, left: 1 };
-        while let Some((record, at, instruments)) = self.stream.next_located(progress)? {
+        while let Some(located) = self.stream.next_located(progress)? {
+            let Located { record, at, quiet, instruments } = located;
             let Some(ts) = clock.place(record) else {
                 clock.note_place(self.stream.position());
                 continue;
@@ -185,7 +186,7 @@ impl Pipeline<'_> {
                 snapshots += u64::from(record.flags.is_snapshot());
                 let n_held = track.n_held();
                 track
-                    .push(record, ts, at.stretch, config, &mut self.spool)
+                    .push((record, quiet), ts, at.stretch, config, &mut self.spool)
                     .map_err(|source| depth_error(self.path, &track.instrument, source))?;
                 self.n_held = self.n_held + track.n_held() - n_held;
             } else {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use lob_depth::{BinColumns, BinSlice, DepthError, Dtype, Feature, RenderSpec, Renderer};
-use lob_store::{BinFile, Planes, Store};
+use lob_store::{BinFile, LabelPlace, Planes, Store};
 
 use crate::{LoaderError, cache::BlockCache};
 
@@ -294,7 +294,8 @@ impl Dataset {
     }
 
     fn meta(&self, file: usize, row: u64) -> Result<SampleMeta, LoaderError> {
-        let last = self.file(file).row_label(row + self.window.n_bins as u64 - 1);
+        let last =
+            self.file(file).row_label(row + self.window.n_bins as u64 - 1, LabelPlace::MOVEMENT);
         let last = last.map_err(|source| self.sample_error(file, row, source))?;
         let (label, movement, ts_event) = (last.label, last.movement, last.ts_event);
         Ok(SampleMeta { label, movement, file, row, ts_event })

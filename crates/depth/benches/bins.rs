@@ -6,7 +6,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lob_depth::{
-    BinBuilder, BinRule, LEVELS, Level, PriceStep, SizeAggregate, StepDetector, UpdateMeta,
+    Action, BinBuilder, BinRule, Event, LEVELS, Level, PriceStep, Side, SizeAggregate,
+    StepDetector, UpdateMeta,
 };
 
 const N_UPDATES: u32 = 100_000;
@@ -39,7 +40,9 @@ fn updates() -> Vec<(UpdateMeta, [Level; LEVELS])> {
         } else {
             book[draw(10) as usize].bid_sz = 1 + draw(200);
         }
-        let meta = UpdateMeta { ts_event: i * 1_000_000, ts_recv: i * 1_000_000, traded_size: 1 };
+        let event = Event { action: Action::Trade, side: Side::Bid };
+        let ts = i * 1_000_000;
+        let meta = UpdateMeta { ts_event: ts, ts_recv: ts, traded_size: 1, event };
         updates.push((meta, book));
     }
     updates

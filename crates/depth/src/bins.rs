@@ -1,10 +1,12 @@
 //! Tick bins: a run of book updates condensed to one column of an image.
 
 mod builder;
+mod flow;
 mod rule;
 mod stats;
 
 pub use builder::BinBuilder;
+pub use flow::{Action, Event, EventCounts, OrderFlow, Side};
 pub use rule::{BinRule, CompatBins, SizeAggregate, compat_row_bins};
 
 use crate::{NO_PRICE, SLOTS};
@@ -39,6 +41,8 @@ pub struct Bin {
     pub last_bid: i32,
     /// Best ask of the last update in steps, or [`NO_PRICE`].
     pub last_ask: i32,
+    /// Order flow; `None` where nobody knows it, as for bins of old files.
+    pub flow: Option<OrderFlow>,
 }
 
 impl Bin {

@@ -1,5 +1,7 @@
 //! The book as this crate sees it: ten levels a side, in fixed-point prices.
 
+use crate::Event;
+
 /// Levels on each side of the book.
 pub const LEVELS: usize = 10;
 /// Level slots of a bin: bids 0..10 from the touch outwards, then asks 10..20.
@@ -71,4 +73,6 @@ pub struct UpdateMeta {
     pub ts_recv: u64,
     /// Size traded by this update, 0 if it is no trade.
     pub traded_size: u32,
+    /// What its record says happened.
+    pub event: Event,
 }

@@ -44,7 +44,10 @@ mod price;
 mod render;
 mod spec;
 
-pub use bins::{Bin, BinBuilder, BinRule, CompatBins, SizeAggregate, compat_row_bins};
+pub use bins::{
+    Action, Bin, BinBuilder, BinRule, CompatBins, Event, EventCounts, OrderFlow, Side,
+    SizeAggregate, compat_row_bins,
+};
 pub use columns::{BinColumns, BinSlice};
 pub use dtype::{Bf16, Cell, Dtype, F16, bf16_bits, f16_bits, quantise};
 pub use error::DepthError;

@@ -45,7 +45,7 @@ pub enum StoreError {
     },
     /// The file was written by a format version this build does not know.
     #[error(
-        "`{path}` has store format version `{found}`, this build reads `{supported}`\nhint: update loblab or convert the inputs again",
+        "`{path}` has store format version `{found}`, this build reads `1` to `{supported}`\nhint: update loblab or convert the inputs again",
         path = shown(.path.display())
     )]
     Version {
@@ -53,7 +53,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Version in the file.
         found: u32,
-        /// Version this build reads.
+        /// Newest version this build reads.
         supported: u32,
     },
     /// The file is ours, but its content contradicts itself.
@@ -96,6 +96,19 @@ pub enum StoreError {
         range: Range<u64>,
         /// Rows in the file.
         rows: u64,
+    },
+    /// The file has no label of this name.
+    #[error(
+        "`{path}` has no label `{name}`: its labels are {found}",
+        path = shown(.path.display()), name = shown(.name), found = shown(.found)
+    )]
+    NoLabel {
+        /// File concerned.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        found: String,
     },
     /// The folder holds no store file.
     #[error(

@@ -1,6 +1,8 @@
 mod chunk;
 mod column;
+mod labels;
 mod open;
+mod rows;
 mod stamp;
 
 use std::{
@@ -14,6 +16,7 @@ use std::{
 use lob_depth::{BinColumns, NO_PRICE, SLOTS};
 use memmap2::Mmap;
 
+pub use self::labels::{LabelColumns, LabelPlace, LabelValues, RowLabel};
 use self::{
     chunk::{Chunk, Inflater},
     stamp::Stamp,
@@ -29,6 +32,7 @@ pub struct BinFile {
     rows: u64,
     group_rows: u64,
     page_rows: u64,
+    n_columns: usize,
     /// All columns of the first row group, then of the next.
     chunks: Vec<Chunk>,
     bytes_read: AtomicU64,
@@ -50,30 +54,6 @@ impl Planes {
     pub const ALL: Self = Self { size: true, variance: true, count: true };
     /// Prices alone.
     pub const NONE: Self = Self { size: false, variance: false, count: false };
-}
-
-/// Columns beside the depth of a run of rows: what labels, splits and reports need.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LabelColumns {
-    /// `ts_event` of each bin's last update, ns since 1970; `u64::MAX` where unknown.
-    pub ts_event: Vec<u64>,
-    /// Segment of each bin.
-    pub segment: Vec<u32>,
-    /// Price movement around each bin's last update; `None` where undefined.
-    pub movement: Vec<Option<f64>>,
-    /// Class label; `None` where the movement is undefined.
-    pub label: Vec<Option<i32>>,
-}
-
-/// What a window's image does not show: label, movement and time of one row.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RowLabel {
-    /// `ts_event` of the bin's last update, ns since 1970; `u64::MAX` where unknown.
-    pub ts_event: u64,
-    /// Price movement around it.
-    pub movement: Option<f64>,
-    /// Class of the movement.
-    pub label: Option<i32>,
 }
 
 /// Decoding buffers, one set a thread.
@@ -233,45 +213,6 @@ impl BinFile {
     fn steps(&self, px: i64) -> Option<i32> {
         let steps = px.checked_div(self.meta.price_step)?;
         (steps * self.meta.price_step == px).then(|| i32::try_from(steps).ok())?
-    }
-
-    /// Movement, label, segment and time of `rows`.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn labels(&self, rows: Range<u64>) -> Result<LabelColumns, StoreError> {
-        let n = self.check_rows(&rows)?;
-        let mut out = LabelColumns {
-            ts_event: vec![u64::MAX; n],
-            segment: vec![0; n],
-            movement: vec![None; n],
-            label: vec![None; n],
-        };
-        SCRATCH.with_borrow_mut(|scratch| {
-            self.column(schema::TS_EVENT, &rows, scratch, |i, ts| out.ts_event[i] = time(ts))?;
-            self.column(schema::SEGMENT, &rows, scratch, |i, segment: Option<i32>| {
-                out.segment[i] = segment.unwrap_or(0).cast_unsigned();
-            })?;
-            self.reals(schema::MOVEMENT, &rows, scratch, |i, value| out.movement[i] = value)?;
-            self.column(schema::LABEL, &rows, scratch, |i, value| out.label[i] = value)
-        })?;
-        Ok(out)
-    }
-
-    /// Movement, label and time of one row, without allocating.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn row_label(&self, row: u64) -> Result<RowLabel, StoreError> {
-        let rows = row..row.saturating_add(1);
-        self.check_rows(&rows)?;
-        let mut out = RowLabel { ts_event: u64::MAX, movement: None, label: None };
-        SCRATCH.with_borrow_mut(|scratch| {
-            self.column(schema::TS_EVENT, &rows, scratch, |_, ts| out.ts_event = time(ts))?;
-            self.reals(schema::MOVEMENT, &rows, scratch, |_, value| out.movement = value)?;
-            self.column(schema::LABEL, &rows, scratch, |_, value| out.label = value)
-        })?;
-        Ok(out)
     }
 
     /// `ts_event` of one row's last update, ns since 1970; `u64::MAX` where unknown.

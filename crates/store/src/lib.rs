@@ -31,13 +31,19 @@ mod writer;
 
 pub use crate::{
     error::StoreError,
-    file::{BinFile, LabelColumns, Planes, RowLabel},
-    meta::{FORMAT_VERSION, LabelMeta, SegmentMeta, SourceMeta, StoreMeta},
+    file::{BinFile, LabelColumns, LabelPlace, LabelValues, Planes, RowLabel},
+    meta::{
+        FORMAT_VERSION, LabelKind, LabelMeta, LabelUnit, NamedLabel, SegmentMeta, SourceMeta,
+        StoreMeta, UNKNOWN_ORDER_FLOW, UNKNOWN_SNAPSHOT_ROWS,
+    },
     store::{Store, partition_path},
     table::{Cells, Column, ColumnKind, TableWriter},
-    ticks::{TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter, read_tick_meta},
+    ticks::{
+        TICKS_FORMAT_VERSION, TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter,
+        read_tick_meta,
+    },
     writer::{
-        BinWriter, Compression, FileSummary, StoredBin, TEMP_SUFFIX, Unfinished, WriterOptions,
-        discard_unfinished, write_file,
+        BinWriter, Compression, FileSummary, ForwardLabel, StoredBin, TEMP_SUFFIX, Unfinished,
+        WriterOptions, discard_unfinished, write_file,
     },
 };

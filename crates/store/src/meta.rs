@@ -3,11 +3,16 @@ use std::collections::BTreeMap;
 use lob_depth::{BinRule, SizeAggregate};
 use serde::{Deserialize, Serialize};
 
-/// Version of the store format this build writes and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the format of bins this build writes and the newest it reads; it reads all before.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// What [`StoreMeta::unknown`] says of a file without order flow.
+pub const UNKNOWN_ORDER_FLOW: &str = "order_flow";
+/// What [`StoreMeta::unknown`] says of a file in which a snapshot of the book may have made rows.
+pub const UNKNOWN_SNAPSHOT_ROWS: &str = "snapshot_rows";
 
 /// What a store file says about itself; JSON in the Parquet footer under `loblab:meta`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StoreMeta {
     /// Format version, [`FORMAT_VERSION`] when written by this build.
     pub format_version: u32,
@@ -33,6 +38,10 @@ pub struct StoreMeta {
     pub size_aggregate: SizeAggregate,
     /// How movements and classes were made.
     pub label: LabelMeta,
+    /// The labels of each row, by name. The first is [`label`](Self::label), which files of version
+    /// 1 have alone. Filled by the writer.
+    #[serde(default)]
+    pub labels: Vec<NamedLabel>,
     /// Input files the bins came from, in reading order.
     pub sources: Vec<SourceMeta>,
     /// Book updates that went into the bins.
@@ -42,6 +51,19 @@ pub struct StoreMeta {
     /// Runs of rows a window may lie in, in row order. Filled by the writer.
     #[serde(default)]
     pub segments: Vec<SegmentMeta>,
+    /// What nobody knows of the rows, of [`UNKNOWN_ORDER_FLOW`] and [`UNKNOWN_SNAPSHOT_ROWS`]: for
+    /// files of version 1, and those written anew from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+}
+
+impl StoreMeta {
+    /// What a file of version 1 leaves unsaid.
+    pub(crate) fn of_version_1(mut self) -> Self {
+        self.labels = vec![NamedLabel::reversal(&self.label)];
+        self.unknown = [UNKNOWN_ORDER_FLOW, UNKNOWN_SNAPSHOT_ROWS].map(str::to_owned).to_vec();
+        self
+    }
 }
 
 /// How price movements and class labels were made.
@@ -59,6 +81,80 @@ pub struct LabelMeta {
     pub edges: Vec<f64>,
     /// What the edges were fitted on, in words.
     pub fitted_on: String,
+}
+
+/// What a label compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LabelKind {
+    /// The mean mid after a row with the mean mid before it, as a fraction of the latter: it says
+    /// whether the market turned, and half of it is known at the row.
+    Reversal,
+    /// The mid `horizon` rows later less the row's own, in half price steps.
+    Forward,
+}
+
+/// What a label's horizon counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LabelUnit {
+    /// Book updates.
+    Updates,
+    /// Rows of a store of bins.
+    Bins,
+}
+
+/// A label that every row has, `None` where it is undefined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedLabel {
+    /// What readers ask for it by, and the name of the column of values.
+    pub name: String,
+    /// What it compares.
+    pub kind: LabelKind,
+    /// How far it looks forward.
+    pub horizon: u64,
+    /// In what.
+    pub unit: LabelUnit,
+    /// Number of classes, 0 where values are not put into any.
+    pub classes: u32,
+    /// Ascending class edges, `classes - 1` of them, in the unit of the values.
+    pub edges: Vec<f64>,
+    /// What the edges were fitted on, in words.
+    pub fitted_on: String,
+}
+
+impl NamedLabel {
+    /// Name of the label that files of every version have.
+    pub const REVERSAL: &str = "price_movement";
+
+    /// The label of [`StoreMeta::label`].
+    pub(crate) fn reversal(label: &LabelMeta) -> Self {
+        Self {
+            name: Self::REVERSAL.to_owned(),
+            kind: LabelKind::Reversal,
+            horizon: label.lookforward,
+            unit: LabelUnit::Updates,
+            classes: label.classes,
+            edges: label.edges.clone(),
+            fitted_on: label.fitted_on.clone(),
+        }
+    }
+
+    /// The label that compares the mid of a row with that so many rows of bins later, without
+    /// classes.
+    pub fn forward(horizon: u32) -> Self {
+        Self {
+            name: format!("forward_{horizon}"),
+            kind: LabelKind::Forward,
+            horizon: horizon.into(),
+            unit: LabelUnit::Bins,
+            classes: 0,
+            edges: Vec::new(),
+            fitted_on: String::new(),
+        }
+    }
 }
 
 /// One input file. Where it lay is not said: a store is the same wherever it was made.

@@ -7,6 +7,8 @@ use parquet::{
 };
 use std::sync::Arc;
 
+use crate::{LabelKind, NamedLabel};
+
 pub(crate) const SEGMENT: usize = 0;
 pub(crate) const TS_EVENT_FIRST: usize = 1;
 pub(crate) const TS_EVENT: usize = 2;
@@ -24,7 +26,19 @@ pub(crate) const VARIANCE: usize = SIZE + SLOTS;
 pub(crate) const COUNT: usize = VARIANCE + SLOTS;
 pub(crate) const MOVEMENT: usize = COUNT + SLOTS;
 pub(crate) const LABEL: usize = MOVEMENT + 1;
-pub(crate) const N_COLUMNS: usize = LABEL + 1;
+/// Columns of version 1, in their places in every version; the first of order flow comes after.
+pub(crate) const IMBALANCE: usize = LABEL + 1;
+pub(crate) const SIGNED_VOLUME: usize = IMBALANCE + LEVELS;
+pub(crate) const TRADES: usize = SIGNED_VOLUME + 1;
+pub(crate) const SIGNED_TRADES: usize = TRADES + 1;
+/// Bids, then asks; likewise the next two.
+pub(crate) const ADDS: usize = SIGNED_TRADES + 1;
+pub(crate) const CANCELS: usize = ADDS + 2;
+pub(crate) const MODIFIES: usize = CANCELS + 2;
+pub(crate) const MICROPRICE_DEVIATION: usize = MODIFIES + 2;
+pub(crate) const QUEUE_IMBALANCE: usize = MICROPRICE_DEVIATION + 1;
+/// First column of the labels that version 1 has not.
+const MORE_LABELS: usize = QUEUE_IMBALANCE + 1;
 
 /// One column: its name and how its values are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +58,72 @@ fn column(name: &str, physical: Physical) -> Column {
     Column { name, physical, nullable: false, dictionary: true, timestamp: false }
 }
 
-/// All columns in file order.
-pub(crate) fn columns() -> Vec<Column> {
-    let nullable = |column: Column| Column { nullable: true, ..column };
-    let plain = |column: Column| Column { dictionary: false, ..column };
+fn nullable(column: Column) -> Column {
+    Column { nullable: true, ..column }
+}
+
+fn plain(column: Column) -> Column {
+    Column { dictionary: false, ..column }
+}
+
+/// Whether a label has columns besides those of version 1.
+fn is_more(label: &&NamedLabel) -> bool {
+    label.kind != LabelKind::Reversal
+}
+
+/// All columns of a file of this version in file order.
+pub(crate) fn columns(version: u32, labels: &[NamedLabel]) -> Vec<Column> {
+    let mut all = columns_of_version_1();
+    if version == 1 {
+        return all;
+    }
+    let integer = |name: &str| nullable(column(name, Physical::INT64));
+    all.extend((0..LEVELS).map(|level| integer(&format!("ofi_{level:02}"))));
+    all.extend(FLOW_COUNTS.map(integer));
+    let real = |name| nullable(plain(column(name, Physical::DOUBLE)));
+    all.extend(["microprice_deviation", "queue_imbalance"].map(real));
+    for label in labels.iter().filter(is_more) {
+        all.push(integer(&label.name));
+        if label.classes > 0 {
+            all.push(nullable(column(&format!("{}_class", label.name), Physical::INT32)));
+        }
+    }
+    all
+}
+
+/// Counts of order flow, from [`SIGNED_VOLUME`] on.
+const FLOW_COUNTS: [&str; 9] = [
+    "signed_volume",
+    "trade_count",
+    "signed_trade_count",
+    "bid_adds",
+    "ask_adds",
+    "bid_cancels",
+    "ask_cancels",
+    "bid_modifies",
+    "ask_modifies",
+];
+
+/// Columns of a label's values and classes, if it is one of these.
+pub(crate) fn label_columns(labels: &[NamedLabel], name: &str) -> Option<(usize, Option<usize>)> {
+    let mut next = MORE_LABELS;
+    for label in labels {
+        let (value, class) = match label.kind {
+            LabelKind::Reversal => (MOVEMENT, Some(LABEL)),
+            LabelKind::Forward => {
+                let class = (label.classes > 0).then_some(next + 1);
+                next += 1 + usize::from(class.is_some());
+                (class.map_or(next - 1, |class| class - 1), class)
+            }
+        };
+        if label.name == name {
+            return Some((value, class));
+        }
+    }
+    None
+}
+
+fn columns_of_version_1() -> Vec<Column> {
     let time = |name| Column { timestamp: true, ..nullable(plain(column(name, Physical::INT64))) };
     let mut all = vec![
         column("segment", Physical::INT32),
@@ -78,12 +154,12 @@ pub(crate) fn columns() -> Vec<Column> {
 
 /// Whether a column of [`columns`] may have nulls.
 pub(crate) const fn is_nullable(column: usize) -> bool {
-    matches!(column, TS_EVENT_FIRST..=TS_RECV | LAST_BID_PX..SIZE | MOVEMENT..=LABEL)
+    matches!(column, TS_EVENT_FIRST..=TS_RECV | LAST_BID_PX..SIZE) || column >= MOVEMENT
 }
 
-/// The Parquet schema of [`columns`].
-pub(crate) fn parquet_schema() -> Result<TypePtr, parquet::errors::ParquetError> {
-    let fields = columns()
+/// The Parquet schema of these columns.
+pub(crate) fn parquet_schema(columns: &[Column]) -> Result<TypePtr, parquet::errors::ParquetError> {
+    let fields = columns
         .iter()
         .map(|column| {
             let repetition =
@@ -105,9 +181,11 @@ mod tests {
 
     #[test]
     fn column_positions_match_their_names() {
-        let columns = columns();
+        let classed = NamedLabel { classes: 3, ..NamedLabel::forward(10) };
+        let reversal = NamedLabel::reversal(&Default::default());
+        let labels = [reversal, NamedLabel::forward(1), classed, NamedLabel::forward(7)];
+        let columns = columns(2, &labels);
         let check = |at: usize, name: &str| assert_eq!(columns[at].name, name);
-        assert_eq!(columns.len(), N_COLUMNS);
         check(SEGMENT, "segment");
         check(TS_EVENT_FIRST, "ts_event_first");
         check(TS_EVENT, "ts_event");
@@ -125,8 +203,38 @@ mod tests {
         check(COUNT + 9, "bid_ct_09");
         check(MOVEMENT, "price_movement");
         check(LABEL, "classification_label");
+        check(IMBALANCE, "ofi_00");
+        check(IMBALANCE + 9, "ofi_09");
+        check(SIGNED_VOLUME, "signed_volume");
+        check(TRADES, "trade_count");
+        check(SIGNED_TRADES, "signed_trade_count");
+        check(ADDS, "bid_adds");
+        check(CANCELS + 1, "ask_cancels");
+        check(MODIFIES + 1, "ask_modifies");
+        check(MICROPRICE_DEVIATION, "microprice_deviation");
+        check(QUEUE_IMBALANCE, "queue_imbalance");
+        check(MORE_LABELS, "forward_1");
+        assert_eq!(columns.len(), MORE_LABELS + 4);
         for (at, column) in columns.iter().enumerate() {
             assert_eq!(is_nullable(at), column.nullable, "{}", column.name);
         }
+        let places = ["price_movement", "forward_1", "forward_10", "forward_7", "ts_event"]
+            .map(|name| label_columns(&labels, name));
+        for (place, (value, class)) in places.iter().flatten().zip([
+            ("price_movement", Some("classification_label")),
+            ("forward_1", None),
+            ("forward_10", Some("forward_10_class")),
+            ("forward_7", None),
+        ]) {
+            assert_eq!(columns[place.0].name, value);
+            assert_eq!(place.1.map(|at| columns[at].name.as_str()), class);
+        }
+        assert_eq!(places[4], None);
+    }
+
+    #[test]
+    fn columns_of_version_1_keep_their_places() {
+        let (one, two) = (columns(1, &[]), columns(2, &[NamedLabel::forward(1)]));
+        assert_eq!((one.len(), &two[..one.len()]), (IMBALANCE, &*one));
     }
 }

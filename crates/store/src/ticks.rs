@@ -6,7 +6,7 @@ mod write;
 
 use lob_depth::{LEVELS, Level};
 
-pub use meta::{TickMeta, read_tick_meta};
+pub use meta::{TICKS_FORMAT_VERSION, TickMeta, read_tick_meta};
 pub use write::{TickEncoder, TickGroup, TickOptions, TickWriter};
 
 /// One book update with everything DBN's MBP-10 record holds beside its length.

@@ -28,7 +28,10 @@ pub use self::{
     unfinished::{Unfinished, discard_unfinished},
 };
 use crate::{
-    FORMAT_VERSION, SegmentMeta, StoreError, StoreMeta, fs::SharedFs, schema, writer::stage::Stage,
+    FORMAT_VERSION, LabelKind, NamedLabel, SegmentMeta, StoreError, StoreMeta,
+    fs::SharedFs,
+    schema::{self, Column},
+    writer::stage::Stage,
 };
 
 /// End of the name of a file that is still being written.
@@ -49,6 +52,17 @@ pub struct StoredBin {
     pub movement: Option<f64>,
     /// Class of the movement.
     pub label: Option<i32>,
+    /// The file's other labels, in the order in which the writer was given them.
+    pub forward: Vec<ForwardLabel>,
+}
+
+/// What a row has of a label of kind [`Forward`](crate::LabelKind::Forward).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForwardLabel {
+    /// Mid later less mid now, in half price steps; `None` where one of them is missing.
+    pub value: Option<i64>,
+    /// Class of the value.
+    pub class: Option<i32>,
 }
 
 /// How pages are compressed on top of dictionary and run-length encoding.
@@ -98,6 +112,7 @@ pub struct BinWriter {
     path: PathBuf,
     price_step: i64,
     options: WriterOptions,
+    labels: Vec<NamedLabel>,
     schema: SchemaDescriptor,
     properties: WriterPropertiesPtr,
     file: SerializedFileWriter<AtomicFile>,
@@ -118,7 +133,7 @@ impl std::fmt::Debug for BinWriter {
 
 impl BinWriter {
     /// Starts a file that will appear at `path`; missing folders are made. `price_step` is the
-    /// scale of the bins' prices in units of 1e-9.
+    /// scale of the bins' prices in units of 1e-9. Rows have one label, the movement.
     ///
     /// # Errors
     /// The folder or the temporary file cannot be made, or an option is out of range.
@@ -127,43 +142,51 @@ impl BinWriter {
         price_step: i64,
         options: WriterOptions,
     ) -> Result<Self, StoreError> {
-        Self::open(path.as_ref(), price_step, options, AtomicFile::create)
+        Self::open(path.as_ref(), price_step, options, Vec::new(), AtomicFile::create)
     }
 
     /// As [`create`](Self::create), in a folder of `fs` that nobody reads: the file is written in
-    /// its place, and only its content is synced. The caller moves it to where it shall last.
+    /// its place, and only its content is synced. The caller moves it to where it shall last. Rows
+    /// have these labels of kind [`Forward`](crate::LabelKind::Forward) besides the movement.
     ///
     /// # Errors
-    /// As [`create`](Self::create); there must be no file yet.
+    /// As [`create`](Self::create); there must be no file yet, and no label of another kind, without
+    /// its edges, or twice.
     pub fn create_staged(
         fs: &SharedFs,
         path: impl AsRef<Path>,
         price_step: i64,
         options: WriterOptions,
+        labels: Vec<NamedLabel>,
     ) -> Result<Self, StoreError> {
-        Self::open(path.as_ref(), price_step, options, |path| AtomicFile::staged(fs, path))
+        let create = |path: &Path| AtomicFile::staged(fs, path);
+        Self::open(path.as_ref(), price_step, options, labels, create)
     }
 
     fn open(
         path: &Path,
         price_step: i64,
         options: WriterOptions,
+        labels: Vec<NamedLabel>,
         create: impl FnOnce(&Path) -> Result<AtomicFile, StoreError>,
     ) -> Result<Self, StoreError> {
         let options = check_options(path, price_step, options)?;
+        check_labels(path, &labels)?;
         let encode = |source| encode_error(path, source);
-        let root = schema::parquet_schema().map_err(encode)?;
-        let properties = Arc::new(properties(options).map_err(encode)?);
+        let columns = schema::columns(FORMAT_VERSION, &labels);
+        let root = schema::parquet_schema(&columns).map_err(encode)?;
+        let properties = Arc::new(properties(options, &columns).map_err(encode)?);
         let file = create(path)?;
         Ok(Self {
             path: path.to_owned(),
             price_step,
             options,
+            stage: Stage::new(&columns, options.page_rows),
+            labels,
             schema: SchemaDescriptor::new(Arc::clone(&root)),
             file: SerializedFileWriter::new(file, root, Arc::clone(&properties)).map_err(encode)?,
             properties,
             chunks: Vec::new(),
-            stage: Stage::new(options.page_rows),
             rows: 0,
             segments: Vec::new(),
         })
@@ -194,7 +217,7 @@ impl BinWriter {
                 ts_last: row.bin.ts_event_last,
             }),
         }
-        self.stage.push(row, self.price_step).map_err(invalid)?;
+        self.stage.push(row, self.price_step, &self.labels).map_err(invalid)?;
         self.rows += 1;
         if self.stage.rows() == self.options.page_rows {
             self.write_page()?;
@@ -238,8 +261,8 @@ impl BinWriter {
         write().map_err(|source| encode_error(&self.path, source))
     }
 
-    /// Writes the footer, syncs, and moves the file to its final path. `meta.segments` and
-    /// `meta.format_version` are filled here.
+    /// Writes the footer, syncs, and moves the file to its final path. `meta.segments`, `meta.labels`
+    /// and `meta.format_version` are filled here.
     ///
     /// # Errors
     /// `meta.price_step` differs from the one given at creation, or the disk refused.
@@ -251,6 +274,8 @@ impl BinWriter {
         }
         meta.format_version = FORMAT_VERSION;
         meta.segments = std::mem::take(&mut self.segments);
+        meta.labels = vec![NamedLabel::reversal(&meta.label)];
+        meta.labels.append(&mut self.labels);
         if self.stage.rows() > 0 {
             self.write_page()?;
         }
@@ -318,7 +343,35 @@ fn check_options(
     Ok(options)
 }
 
-fn properties(options: WriterOptions) -> Result<WriterProperties, parquet::errors::ParquetError> {
+/// Labels besides the movement: each of a name that no column has, with the edges of its classes.
+fn check_labels(path: &Path, labels: &[NamedLabel]) -> Result<(), StoreError> {
+    let invalid = |reason| Err(StoreError::Invalid { path: path.to_owned(), row: 0, reason });
+    if let Some(label) = labels.iter().find(|label| label.kind != LabelKind::Forward) {
+        return invalid(format!("label `{}` is of kind {:?}", label.name, label.kind));
+    }
+    let are_edges = |label: &&NamedLabel| {
+        let n = label.classes.saturating_sub(1) as usize;
+        label.edges.len() == n
+            && label.edges.is_sorted()
+            && label.edges.iter().all(|x| x.is_finite())
+    };
+    if let Some(label) = labels.iter().find(|label| !are_edges(label)) {
+        let (n, edges) = (label.classes, &label.edges);
+        return invalid(format!("label `{}` of `{n}` classes with edges {edges:?}", label.name));
+    }
+    let columns = schema::columns(FORMAT_VERSION, labels);
+    let mut names: Vec<_> = columns.iter().map(|column| &column.name).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return invalid(format!("two columns named `{}`", twice[0]));
+    }
+    Ok(())
+}
+
+fn properties(
+    options: WriterOptions,
+    columns: &[Column],
+) -> Result<WriterProperties, parquet::errors::ParquetError> {
     let codec = match options.compression {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level)?),
@@ -335,7 +388,7 @@ fn properties(options: WriterOptions) -> Result<WriterProperties, parquet::error
         .set_data_page_size_limit(usize::MAX)
         .set_dictionary_page_size_limit(usize::MAX)
         .set_statistics_enabled(EnabledStatistics::None);
-    for column in schema::columns() {
+    for column in columns {
         let path = ColumnPath::from(column.name.as_str());
         builder = builder.set_column_dictionary_enabled(path, column.dictionary);
     }

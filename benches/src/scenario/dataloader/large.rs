@@ -11,7 +11,7 @@ use lob_depth::{Bin, BinRule, LEVELS, RenderSpec, SLOTS, SizeAggregate};
 use lob_metrics::stats::{SplitMix64, largest};
 use lob_metrics::{Direction, Measurement, Severity, Unit, shown};
 use lob_profiler::{LeakConfig, LeakVerdict, leak_report};
-use lob_store::{BinWriter, LabelMeta, StoreMeta, StoredBin, WriterOptions, partition_path};
+use lob_store::{BinWriter, StoreMeta, StoredBin, WriterOptions, partition_path};
 
 use super::config;
 use crate::scenario::Bench;
@@ -107,8 +107,8 @@ fn write(bench: &Bench<'_>, store: &Path) -> Result<PathBuf> {
     let mut bid = 18_800;
     for at in 0..FILE_BINS {
         bid += [-1, 0, 0, 1][random.below(4)];
-        let row =
-            StoredBin { bin: bin(at, bid, &mut random), segment: 0, movement: None, label: None };
+        let bin = bin(at, bid, &mut random);
+        let row = StoredBin { bin, segment: 0, movement: None, label: None, forward: Vec::new() };
         writer.push(&row)?;
     }
     writer.finish(meta())?;
@@ -131,6 +131,7 @@ fn bin(at: u64, bid: i32, random: &mut SplitMix64) -> Bin {
         order_count: [0; SLOTS],
         last_bid: bid,
         last_ask: bid + 1,
+        flow: None,
     };
     for (level, distance) in (0..LEVELS).zip(0..) {
         bin.px[level] = bid - distance;
@@ -144,7 +145,6 @@ fn bin(at: u64, bid: i32, random: &mut SplitMix64) -> Bin {
 
 fn meta() -> StoreMeta {
     StoreMeta {
-        format_version: lob_store::FORMAT_VERSION,
         dataset: "SYNTHETIC".to_owned(),
         source_schema: "mbp-10".to_owned(),
         publisher_id: None,
@@ -154,11 +154,7 @@ fn meta() -> StoreMeta {
         price_step: PRICE_STEP,
         bin_rule: BinRule::Updates(100),
         size_aggregate: SizeAggregate::Median,
-        label: LabelMeta::default(),
-        sources: Vec::new(),
-        updates: 0,
-        skipped: Default::default(),
-        segments: Vec::new(),
+        ..StoreMeta::default()
     }
 }
 

@@ -5,14 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lob_depth::{Bin, SLOTS};
+use lob_depth::{Bin, LEVELS, OrderFlow, SLOTS};
 use lob_store::fs::{FileSystem, OpenFile, OpenMode, SharedFs};
 
 use super::ticks::RowPool;
 use crate::ConvertError;
 
 /// Bytes of an encoded bin.
-pub(super) const BIN_BYTES: usize = 8 * 5 + 4 * 4 + SLOTS * (4 + 8 + 8 + 8);
+pub(super) const BIN_BYTES: usize = 8 * 5 + 4 * 4 + SLOTS * (4 + 8 + 8 + 8) + FLOW_BYTES;
+/// Bytes of its order flow, and what of it is known.
+const FLOW_BYTES: usize = 8 * (1 + LEVELS + 3 + 3 * 2 + 2);
 /// Encoded bins held in memory by one input before they go to the file.
 const MEMORY_LIMIT_BYTES: usize = 32 << 20;
 
@@ -166,6 +168,60 @@ fn encode(bin: &Bin, segment: u32, out: &mut Vec<u8>) {
     bin.size.iter().for_each(|size| out.extend_from_slice(&size.to_le_bytes()));
     bin.size_variance.iter().for_each(|var| out.extend_from_slice(&var.to_le_bytes()));
     bin.order_count.iter().for_each(|count| out.extend_from_slice(&count.to_le_bytes()));
+    encode_flow(bin.flow.as_ref(), out);
+}
+
+/// What is known goes by bit, numbers that are not are 0.
+fn encode_flow(flow: Option<&OrderFlow>, out: &mut Vec<u8>) {
+    let Some(flow) = flow else {
+        out.resize(out.len() + FLOW_BYTES, 0);
+        return;
+    };
+    let counts = [flow.adds, flow.cancels, flow.modifies];
+    let reals = [flow.microprice_deviation, flow.queue_imbalance];
+    let is_known = counts.iter().map(Option::is_some).chain(reals.iter().map(Option::is_some));
+    let known = is_known.fold(1_u64, |bits, is_known| bits << 1 | u64::from(is_known));
+    out.extend_from_slice(&known.to_le_bytes());
+    flow.imbalance.iter().for_each(|sum| out.extend_from_slice(&sum.to_le_bytes()));
+    out.extend_from_slice(&flow.signed_volume.to_le_bytes());
+    out.extend_from_slice(&flow.trades.to_le_bytes());
+    out.extend_from_slice(&flow.signed_trades.to_le_bytes());
+    for count in counts.into_iter().flat_map(Option::unwrap_or_default) {
+        out.extend_from_slice(&count.to_le_bytes());
+    }
+    for real in reals {
+        out.extend_from_slice(&real.unwrap_or_default().to_le_bytes());
+    }
+}
+
+fn decode_flow(bytes: &mut &[u8]) -> Option<OrderFlow> {
+    let known = u64::from_le_bytes(take(bytes));
+    let imbalance = std::array::from_fn(|_| i64::from_le_bytes(take(bytes)));
+    let signed_volume = i64::from_le_bytes(take(bytes));
+    let trades = u64::from_le_bytes(take(bytes));
+    let signed_trades = i64::from_le_bytes(take(bytes));
+    let is_known = |bit: u32| known >> bit & 1 == 1;
+    let mut counts = |bit| {
+        let counts = std::array::from_fn(|_| u64::from_le_bytes(take(bytes)));
+        is_known(bit).then_some(counts)
+    };
+    let (adds, cancels, modifies) = (counts(4), counts(3), counts(2));
+    let mut real = |bit| {
+        let real = f64::from_le_bytes(take(bytes));
+        is_known(bit).then_some(real)
+    };
+    let (microprice_deviation, queue_imbalance) = (real(1), real(0));
+    is_known(5).then_some(OrderFlow {
+        imbalance,
+        signed_volume,
+        trades,
+        signed_trades,
+        adds,
+        cancels,
+        modifies,
+        microprice_deviation,
+        queue_imbalance,
+    })
 }
 
 /// The inverse of [`encode`], of exactly [`BIN_BYTES`].
@@ -193,6 +249,7 @@ fn decode(mut bytes: &[u8]) -> (Bin, u32) {
         order_count: std::array::from_fn(|_| u64::from_le_bytes(take(bytes))),
         last_bid,
         last_ask,
+        flow: decode_flow(bytes),
     };
     (bin, segment)
 }
@@ -222,6 +279,19 @@ mod tests {
             order_count: std::array::from_fn(|i| seed + i as u64),
             last_bid: -7,
             last_ask: 9,
+            flow: (!seed.is_multiple_of(5)).then(|| OrderFlow {
+                imbalance: std::array::from_fn(|i| {
+                    i64::from(small) * i64::try_from(i).unwrap() - 9
+                }),
+                signed_volume: -i64::from(small),
+                trades: seed,
+                signed_trades: 3 - i64::from(small),
+                adds: Some([seed, 2]),
+                cancels: seed.is_multiple_of(2).then_some([seed, 4]),
+                modifies: seed.is_multiple_of(3).then_some([5, seed]),
+                microprice_deviation: seed.is_multiple_of(4).then(|| f64::from(small) / 7.0),
+                queue_imbalance: (seed % 3 == 1).then(|| f64::from(small) / -3.0),
+            }),
         }
     }
 

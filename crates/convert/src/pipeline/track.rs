@@ -3,7 +3,7 @@
 mod binning;
 
 use dbn::Mbp10Msg;
-use lob_depth::{DepthError, PriceStep, StepDetector, is_usual_step};
+use lob_depth::{DepthError, EventCounts, PriceStep, StepDetector, is_usual_step};
 
 use self::binning::Binning;
 use super::{
@@ -56,6 +56,7 @@ enum Stage {
 #[derive(Debug)]
 struct Held {
     record: Mbp10Msg,
+    quiet: Option<EventCounts>,
     ts: u64,
     stretch: u32,
 }
@@ -93,11 +94,12 @@ impl Track {
         Ok(Self { instrument, stretch: 0, stage, step_from, parts: Vec::new() })
     }
 
-    /// Takes in an update at `ts`, of this stretch of the instrument.
+    /// Takes in an update at `ts`, of this stretch of the instrument, and the events before it that
+    /// caused none.
     #[inline]
     pub(super) fn push(
         &mut self,
-        record: &Mbp10Msg,
+        (record, quiet): (&Mbp10Msg, Option<&EventCounts>),
         ts: u64,
         stretch: u32,
         config: &ConvertConfig,
@@ -107,7 +109,9 @@ impl Track {
             self.begin_stretch(stretch, spool);
         }
         match &mut self.stage {
-            Stage::Binning(binning) => binning.push(record, ts, config, &mut self.parts, spool),
+            Stage::Binning(binning) => {
+                binning.push((record, quiet), ts, config, &mut self.parts, spool)
+            }
             Stage::Ticking(ticking) => {
                 ticking.push(record, ts, config, &mut self.parts, &mut spool.rows)
             }
@@ -115,7 +119,7 @@ impl Track {
                 left_out.updates += u64::from(!record.flags.is_snapshot());
                 Ok(())
             }
-            Stage::Detecting { .. } => self.hold(record, ts, config, spool),
+            Stage::Detecting { .. } => self.hold((record, quiet), ts, config, spool),
         }
     }
 
@@ -137,7 +141,7 @@ impl Track {
     #[cold]
     fn hold(
         &mut self,
-        record: &Mbp10Msg,
+        (record, quiet): (&Mbp10Msg, Option<&EventCounts>),
         ts: u64,
         config: &ConvertConfig,
         spool: &mut Spool,
@@ -147,7 +151,8 @@ impl Track {
             detector.push(level.bid_px);
             detector.push(level.ask_px);
         }
-        held.push(Held { record: record.clone(), ts, stretch: self.stretch });
+        let (record, quiet) = (record.clone(), quiet.copied());
+        held.push(Held { record, quiet, ts, stretch: self.stretch });
         // Prices of a quiet instrument may still come.
         if held.len() < DETECTION_UPDATES
             || matches!(detector.finish(), Err(DepthError::TooFewPrices { .. }))
@@ -194,11 +199,11 @@ impl Track {
         let mut touches = held.iter().map(|held| &held.record.levels[0]);
         while touches.next().is_some_and(|best| binning.touch.learn(best.bid_px, best.ask_px)) {}
         let mut open = None;
-        for Held { record, ts, stretch } in &held {
+        for Held { record, quiet, ts, stretch } in &held {
             if open.replace(*stretch).is_some_and(|open| open != *stretch) {
                 binning.end_segment(&mut self.parts, spool);
             }
-            binning.push(record, *ts, config, &mut self.parts, spool)?;
+            binning.push((record, quiet.as_ref()), *ts, config, &mut self.parts, spool)?;
         }
         self.stage = Stage::Binning(binning);
         Ok(())

@@ -6,9 +6,7 @@ use std::{
 };
 
 use lob_depth::{DepthError, PriceStep, class_edges, classify, train_prefix};
-use lob_store::{
-    BinWriter, FORMAT_VERSION, LabelMeta, SourceMeta, StoreMeta, StoredBin, partition_path,
-};
+use lob_store::{BinWriter, LabelMeta, SourceMeta, StoreMeta, StoredBin, partition_path};
 
 use super::{spool::Spool, track::Part};
 use crate::{ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource};
@@ -202,8 +200,13 @@ pub(super) fn write_part(
     let symbol = instrument.name();
     let day = part.day.to_string();
     let relative = input.file_path("bins", &day, &instrument);
-    let mut writer =
-        BinWriter::create_staged(spool.fs(), folder.join(&relative), step.get(), config.writer)?;
+    let mut writer = BinWriter::create_staged(
+        spool.fs(),
+        folder.join(&relative),
+        step.get(),
+        config.writer,
+        Vec::new(),
+    )?;
     let mut class_counts = edges.counters(config);
     let mut movements = part.movements.into_iter();
     spool.drain(part.bins, |bin, segment| {
@@ -211,10 +214,9 @@ pub(super) fn write_part(
         let label = edges.class(movement);
         count_class(&mut class_counts, label);
         let movement = movement.is_finite().then_some(movement);
-        Ok(writer.push(&StoredBin { bin, segment, movement, label })?)
+        Ok(writer.push(&StoredBin { bin, segment, movement, label, forward: Vec::new() })?)
     })?;
     let file = writer.finish(StoreMeta {
-        format_version: FORMAT_VERSION,
         dataset: input.dataset.clone(),
         source_schema: input.schema.to_owned(),
         publisher_id: Some(instrument.publisher_id),
@@ -228,7 +230,7 @@ pub(super) fn write_part(
         sources: vec![input.source.clone()],
         updates: part.updates,
         skipped: input.skipped.clone(),
-        segments: Vec::new(),
+        ..StoreMeta::default()
     })?;
     Ok(OutputSummary {
         path: relative,

@@ -28,6 +28,7 @@ mod mappings;
 mod messy;
 mod names;
 mod oracle;
+mod order_flow;
 mod real;
 mod redelivery;
 mod reference;

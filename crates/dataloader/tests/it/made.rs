@@ -1,12 +1,10 @@
 //! Made-up stores: a random walk in segments.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use lob_depth::{Bin, BinRule, SLOTS, SizeAggregate};
 use lob_metrics::stats::SplitMix64;
-use lob_store::{
-    BinWriter, Compression, LabelMeta, StoreMeta, StoredBin, WriterOptions, partition_path,
-};
+use lob_store::{BinWriter, Compression, StoreMeta, StoredBin, WriterOptions, partition_path};
 
 /// Nanoseconds from one bin to the next.
 pub(crate) const BIN_NS: u64 = 1_000;
@@ -27,6 +25,7 @@ fn bin(at: u64, mid: i32, random: &mut SplitMix64) -> Bin {
         order_count: [0; SLOTS],
         last_bid: mid,
         last_ask: mid + 1,
+        flow: None,
     };
     for slot in 0..SLOTS {
         let level = i32::try_from(slot % 10).unwrap();
@@ -58,12 +57,12 @@ pub(crate) fn file_with(path: &Path, segments: &[u64], seed: u64, edit: impl Fn(
             let label = i32::try_from(at % 3).unwrap();
             let mut bin = bin(at, mid, &mut random);
             edit(at, &mut bin);
-            let row = StoredBin { bin, segment, movement: Some(at as f64), label: Some(label) };
+            let (movement, forward) = (Some(at as f64), Vec::new());
+            let row = StoredBin { bin, segment, movement, label: Some(label), forward };
             writer.push(&row).unwrap();
         }
     }
     let meta = StoreMeta {
-        format_version: 1,
         dataset: "MADE.UP".to_owned(),
         source_schema: "mbp-10".to_owned(),
         publisher_id: None,
@@ -73,11 +72,7 @@ pub(crate) fn file_with(path: &Path, segments: &[u64], seed: u64, edit: impl Fn(
         price_step: 250_000_000,
         bin_rule: BinRule::Updates(100),
         size_aggregate: SizeAggregate::Median,
-        label: LabelMeta::default(),
-        sources: Vec::new(),
-        updates: 0,
-        skipped: BTreeMap::new(),
-        segments: Vec::new(),
+        ..StoreMeta::default()
     };
     writer.finish(meta).unwrap();
 }

@@ -1,7 +1,8 @@
 //! The streaming builder of bins.
 
 use super::{
-    Bin, BinRule, SizeAggregate,
+    Bin, BinRule, EventCounts, SizeAggregate,
+    flow::FlowSums,
     stats::{self, Run},
 };
 use crate::{
@@ -44,6 +45,10 @@ pub struct BinBuilder {
     /// Lowest and highest price of a level.
     price_bounds: (i64, i64),
     n_off_bounds: u64,
+    /// All ones where the last update belongs to the segment of the next, 0 where none does.
+    follows: i64,
+    /// Events that belong to the next update.
+    noted: Option<EventCounts>,
     open: Open,
     /// The book after the last update, and the same by slots.
     last: [Level; LEVELS],
@@ -73,6 +78,7 @@ struct Open {
     n_present: [u32; SLOTS],
     px_sum: [i64; SLOTS],
     count_sum: [u64; SLOTS],
+    flow: FlowSums,
 }
 
 impl BinBuilder {
@@ -94,6 +100,8 @@ impl BinBuilder {
             is_behind: false,
             price_bounds: axis(step),
             n_off_bounds: 0,
+            follows: 0,
+            noted: None,
             open: Open::default(),
             last: [Level::EMPTY; LEVELS],
             slots: [Slot { steps: NO_PRICE, size: 0, count: 0, since: 0 }; SLOTS],
@@ -120,6 +128,14 @@ impl BinBuilder {
     #[must_use]
     pub const fn n_off_bounds(&self) -> u64 {
         self.n_off_bounds
+    }
+
+    /// Counts events since the last update that caused none, with the next one.
+    pub fn note(&mut self, events: &EventCounts) {
+        let noted = self.noted.get_or_insert_default();
+        for (to, from) in noted.iter_mut().flatten().zip(events.iter().flatten()) {
+            *to = to.saturating_add(*from);
+        }
     }
 
     /// Takes in the book after an update. Returns a bin when one is complete: with the update that
@@ -195,6 +211,7 @@ impl BinBuilder {
     /// Ends the stream or a segment of it: the bin that was being filled, if it has any update.
     /// The builder may be used on; update indices go on counting.
     pub fn finish(&mut self) -> Option<Bin> {
+        (self.follows, self.noted) = (0, None);
         self.close()
     }
 
@@ -231,7 +248,9 @@ impl BinBuilder {
     /// Puts a level in the place of the one before.
     #[inline]
     fn change(&mut self, i: usize, level: Level, (bid, ask): (i32, i32)) {
-        self.last[i] = level;
+        let before = std::mem::replace(&mut self.last[i], level);
+        let steps = (self.slots[i].steps, self.slots[LEVELS + i].steps);
+        self.open.flow.level(i, (before, steps), (level, (bid, ask)), self.follows);
         self.set(i, bid, level.bid_sz, level.bid_ct);
         self.set(LEVELS + i, ask, level.ask_sz, level.ask_ct);
     }
@@ -272,6 +291,11 @@ impl BinBuilder {
         open.n_updates += 1;
         open.last = meta;
         open.traded_volume += u64::from(meta.traded_size);
+        open.flow.event(meta.event, meta.traded_size);
+        if let Some(noted) = self.noted.take() {
+            open.flow.events(&noted);
+        }
+        self.follows = -1;
         self.n_pushed += 1;
     }
 
@@ -283,6 +307,8 @@ impl BinBuilder {
         }
         (0..SLOTS).for_each(|slot| self.settle(slot));
         let open = std::mem::take(&mut self.open);
+        let touch = |slot: usize| (self.slots[slot].steps, self.slots[slot].size);
+        let flow = open.flow.finish(open.n_updates, touch(0), touch(LEVELS));
         let mut bin = Bin {
             ts_event_first: open.ts_event_first,
             ts_event_last: open.last.ts_event,
@@ -296,6 +322,7 @@ impl BinBuilder {
             order_count: open.count_sum,
             last_bid: self.slots[0].steps,
             last_ask: self.slots[LEVELS].steps,
+            flow,
         };
         for slot in 0..SLOTS {
             self.slots[slot].since = 0;

@@ -25,7 +25,7 @@ fn touch(bid: Option<(i64, u32)>, ask: Option<(i64, u32)>) -> [Level; LEVELS] {
 }
 
 fn meta(ts_event: u64, traded_size: u32) -> UpdateMeta {
-    UpdateMeta { ts_event, ts_recv: ts_event + 1, traded_size }
+    UpdateMeta { ts_event, ts_recv: ts_event + 1, traded_size, ..UpdateMeta::default() }
 }
 
 /// The one bin of these bids.

@@ -12,6 +12,7 @@ mod bins;
 mod dtype;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
+mod flow;
 mod golden;
 mod label;
 mod npy;

@@ -1,11 +1,11 @@
 //! Bins as a liquid future makes them: prices in a slow walk, sizes that drift, variances with no
 //! pattern.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use lob_depth::{Bin, BinRule, SLOTS, SizeAggregate};
 use lob_metrics::stats::SplitMix64;
-use lob_store::{BinWriter, FileSummary, LabelMeta, StoreMeta, StoredBin, WriterOptions};
+use lob_store::{BinWriter, FileSummary, StoreMeta, StoredBin, WriterOptions};
 
 /// Price step of the made bins, units of 1e-9.
 const STEP: i64 = 250_000_000;
@@ -46,6 +46,7 @@ pub(crate) fn write(path: &Path, n: u64, seed: u64, options: WriterOptions) -> F
             order_count: [0; SLOTS],
             last_bid: mid - 1,
             last_ask: mid,
+            flow: None,
         };
         for (slot, drifting) in sizes.iter_mut().enumerate() {
             let level = (slot % 10) as i32;
@@ -58,14 +59,15 @@ pub(crate) fn write(path: &Path, n: u64, seed: u64, options: WriterOptions) -> F
         }
         let movement = Some(random.below(2_000) as f64 / 1e3 - 1.0);
         let label = movement.map(|movement| (movement * 2.0) as i32);
-        writer.push(&StoredBin { bin, segment: 0, movement, label }).expect("a valid row");
+        writer
+            .push(&StoredBin { bin, segment: 0, movement, label, forward: Vec::new() })
+            .expect("a valid row");
     }
     writer.finish(meta()).expect("a scratch folder")
 }
 
 fn meta() -> StoreMeta {
     StoreMeta {
-        format_version: 1,
         dataset: "MADE.UP".to_owned(),
         source_schema: "mbp-10".to_owned(),
         publisher_id: None,
@@ -75,10 +77,6 @@ fn meta() -> StoreMeta {
         price_step: STEP,
         bin_rule: BinRule::Updates(100),
         size_aggregate: SizeAggregate::Median,
-        label: LabelMeta::default(),
-        sources: Vec::new(),
-        updates: 0,
-        skipped: BTreeMap::new(),
-        segments: Vec::new(),
+        ..StoreMeta::default()
     }
 }

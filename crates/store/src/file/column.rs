@@ -31,7 +31,7 @@ impl BinFile {
             let n = (rows.end - row).min(self.page_rows - skip).min(group_rows - in_group);
             #[expect(clippy::cast_possible_truncation, reason = "bounded by what is in memory")]
             let (skip, n_rows, group_idx) = (skip as usize, n as usize, group as usize);
-            let chunk = &self.chunks[group_idx * schema::N_COLUMNS + column];
+            let chunk = &self.chunks[group_idx * self.n_columns + column];
             chunk
                 .with_page(&self.map, shape, page, inflater, &self.bytes_read, |page| {
                     decode(page, nullable, skip, n_rows, buffers, |i, v| put(done + i, v))
@@ -87,7 +87,7 @@ impl BinFile {
     }
 
     fn damaged_at(&self, column: usize, place: fmt::Arguments<'_>, flaw: Flaw) -> StoreError {
-        let name = &schema::columns()[column].name;
+        let name = &schema::columns(self.meta.format_version, &self.meta.labels)[column].name;
         StoreError::Damaged {
             path: self.path.clone(),
             what: format!("column `{name}`, {place}"),

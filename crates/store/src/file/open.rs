@@ -1,6 +1,6 @@
 //! Checking that a file is one of ours before anything in it is believed.
 
-use std::{fs::File, ops::Range, path::Path};
+use std::{collections::BTreeSet, fs::File, ops::Range, path::Path};
 
 use memmap2::Mmap;
 use parquet::{
@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::{BinFile, chunk::Chunk, stamp::Stamp};
 use crate::{
-    FORMAT_VERSION, StoreError, StoreMeta,
+    FORMAT_VERSION, LabelKind, NamedLabel, StoreError, StoreMeta,
     footer::{self, MAGIC, TAIL},
-    schema,
+    schema::{self, Column},
     writer::{MAX_PAGE_ROWS, META_CRC_KEY, META_KEY, PAGE_ROWS_KEY},
 };
 
@@ -38,12 +38,12 @@ pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
     let entries = Entries(parquet.file_metadata());
     let meta = store_meta(path, &entries)?;
     check_meta(path, &meta)?;
-    check_schema(path, parquet.file_metadata())?;
+    let columns = schema::columns(meta.format_version, &meta.labels);
+    check_schema(path, parquet.file_metadata(), &columns)?;
     let page_rows = entries.number(path, PAGE_ROWS_KEY)?;
     let (rows, group_rows) = check_rows(path, &parquet, page_rows, &meta)?;
     check_size(path, &parquet, page_rows, stamp.len)?;
-    let columns = schema::columns();
-    let mut chunks = Vec::with_capacity(parquet.num_row_groups() * schema::N_COLUMNS);
+    let mut chunks = Vec::with_capacity(parquet.num_row_groups() * columns.len());
     for (at, column) in parquet.row_groups().iter().flat_map(|g| g.columns().iter().enumerate()) {
         chunks.push(chunk(path, column, columns[at].dictionary, place.start)?);
     }
@@ -55,6 +55,7 @@ pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
         rows,
         group_rows,
         page_rows,
+        n_columns: columns.len(),
         chunks,
         bytes_read: Default::default(),
     })
@@ -124,7 +125,7 @@ fn store_meta(path: &Path, entries: &Entries<'_>) -> Result<StoreMeta, StoreErro
     let found = crc32fast::hash(json.as_bytes());
     // The version goes first: a newer one may describe and check itself in another way.
     if let Ok(VersionOnly { format_version }) = serde_json::from_str(json)
-        && format_version != FORMAT_VERSION
+        && !(1..=FORMAT_VERSION).contains(&format_version)
     {
         let (path, supported) = (path.to_owned(), FORMAT_VERSION);
         return Err(StoreError::Version { path, found: format_version, supported });
@@ -134,7 +135,8 @@ fn store_meta(path: &Path, entries: &Entries<'_>) -> Result<StoreMeta, StoreErro
         let expected = format!("CRC-32 `{expected}`");
         return Err(damaged(path, META_KEY, expected, format!("`{found}`")));
     }
-    serde_json::from_str(json).map_err(bad)
+    let meta: StoreMeta = serde_json::from_str(json).map_err(bad)?;
+    Ok(if meta.format_version == 1 { meta.of_version_1() } else { meta })
 }
 
 /// What a checksum does not say: that the description makes sense. Readers divide by the price step
@@ -149,13 +151,24 @@ fn check_meta(path: &Path, meta: &StoreMeta) -> Result<(), StoreError> {
     if !is_day(&meta.day) {
         return refuse("day", "a day such as `2024-01-31`", meta.day.escape_debug().to_string());
     }
-    let (classes, edges) = (meta.label.classes as usize, &meta.label.edges);
-    if edges.len() != classes.saturating_sub(1) {
-        let expected = format!("the edges of `{classes}` classes, one less than these");
-        return refuse("label", &expected, format!("{} edges", edges.len()));
+    let names = meta.labels.iter().map(|label| label.name.as_str());
+    if meta.labels.first() != Some(&NamedLabel::reversal(&meta.label))
+        || meta.labels[1..].iter().any(|label| label.kind == LabelKind::Reversal)
+        || names.clone().collect::<BTreeSet<_>>().len() != meta.labels.len()
+    {
+        let expected = "the label of `label` first, and others of other kinds and names";
+        return refuse("labels", expected, names.collect::<Vec<_>>().join("`, `"));
     }
-    if !edges.iter().all(|edge| edge.is_finite()) || !edges.is_sorted() {
-        return refuse("label", "ascending numbers as edges", format!("{edges:?}"));
+    for label in &meta.labels {
+        let (classes, edges) = (label.classes as usize, &label.edges);
+        let what = format!("label `{}`", label.name);
+        if edges.len() != classes.saturating_sub(1) {
+            let expected = format!("the edges of `{classes}` classes, one less than these");
+            return refuse(&what, &expected, format!("{} edges", edges.len()));
+        }
+        if !edges.iter().all(|edge| edge.is_finite()) || !edges.is_sorted() {
+            return refuse(&what, "ascending numbers as edges", format!("{edges:?}"));
+        }
     }
     Ok(())
 }
@@ -173,9 +186,12 @@ fn is_day(text: &str) -> bool {
         && number(8..10).is_some_and(|day| (1..=31).contains(&day))
 }
 
-fn check_schema(path: &Path, parquet: &FileMetaData) -> Result<(), StoreError> {
+fn check_schema(
+    path: &Path,
+    parquet: &FileMetaData,
+    expected: &[Column],
+) -> Result<(), StoreError> {
     let found = parquet.schema_descr();
-    let expected = schema::columns();
     if found.num_columns() != expected.len() {
         let (n, m) = (expected.len(), found.num_columns());
         return Err(damaged(path, "schema", format!("`{n}` columns"), format!("`{m}`")));
@@ -247,7 +263,7 @@ fn check_size(
         // Column `update_idx` has eight bytes for every row, whatever they are.
         let column = &group.columns()[schema::UPDATE_IDX];
         let plain = if column.compression() == Codec::UNCOMPRESSED { rows } else { 0 };
-        let pages = rows.div_ceil(page_rows).saturating_mul(schema::N_COLUMNS as u64);
+        let pages = rows.div_ceil(page_rows).saturating_mul(group.columns().len() as u64);
         pages.saturating_mul(MIN_PAGE_BYTES).max(plain.saturating_mul(8))
     };
     let bytes = parquet.row_groups().iter().fold(0, |sum: u64, g| sum.saturating_add(least(g)));

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LabelMeta, SourceMeta, StoreError, footer};
 
+/// Version of the format of ticks this build writes.
+pub const TICKS_FORMAT_VERSION: u32 = 1;
+
 /// Key of the metadata in the Parquet footer.
 pub(super) const TICKS_KEY: &str = "loblab:ticks";
 
 /// What a tick file says about itself; JSON in the Parquet footer under `loblab:ticks`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TickMeta {
-    /// Format version, [`crate::FORMAT_VERSION`] when written by this build.
+    /// Format version, [`TICKS_FORMAT_VERSION`] when written by this build.
     pub format_version: u32,
     /// Dataset code of the source, for example `GLBX.MDP3`.
     pub dataset: String,

@@ -24,7 +24,7 @@ use super::{
     meta::TICKS_KEY,
 };
 use crate::{
-    Compression, FORMAT_VERSION, FileSummary, StoreError,
+    Compression, FileSummary, StoreError, TICKS_FORMAT_VERSION,
     fs::SharedFs,
     writer::{AtomicFile, ChunkWriter, Values, encode_error},
 };
@@ -312,7 +312,7 @@ impl TickWriter {
     /// # Errors
     /// The disk refused.
     pub fn finish(mut self, mut meta: TickMeta) -> Result<FileSummary, StoreError> {
-        meta.format_version = FORMAT_VERSION;
+        meta.format_version = TICKS_FORMAT_VERSION;
         meta.price_units = PRICE_SCALE;
         meta.rows = self.rows;
         let json = serde_json::to_string(&meta).map_err(|source| StoreError::Encode {
@@ -322,7 +322,7 @@ impl TickWriter {
         for (key, value) in [
             (TICKS_KEY, json),
             ("price_scale", "1e-9".to_owned()),
-            ("schema_version", FORMAT_VERSION.to_string()),
+            ("schema_version", TICKS_FORMAT_VERSION.to_string()),
         ] {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }

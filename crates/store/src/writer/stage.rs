@@ -1,7 +1,11 @@
-use lob_depth::NO_PRICE;
+use lob_depth::{NO_PRICE, OrderFlow};
 use parquet::basic::Type as Physical;
 
-use crate::{StoredBin, schema, writer::chunk::Values};
+use crate::{
+    NamedLabel, StoredBin,
+    schema::{self, Column},
+    writer::chunk::Values,
+};
 
 /// The time stamp that means "unknown", as in DBN; a null in the file.
 const UNDEF_TIMESTAMP: u64 = u64::MAX;
@@ -51,9 +55,9 @@ impl StagedColumn {
 }
 
 impl Stage {
-    pub(crate) fn new(page_rows: usize) -> Self {
-        let columns = schema::columns()
-            .into_iter()
+    pub(crate) fn new(columns: &[Column], page_rows: usize) -> Self {
+        let columns = columns
+            .iter()
             .map(|column| StagedColumn {
                 values: match column.physical {
                     Physical::INT32 => Values::I32(Vec::with_capacity(page_rows)),
@@ -91,8 +95,17 @@ impl Stage {
     }
 
     /// Adds a row, or says which number does not fit its column; nothing is added then.
-    pub(crate) fn push(&mut self, row: &StoredBin, price_step: i64) -> Result<(), String> {
+    pub(crate) fn push(
+        &mut self,
+        row: &StoredBin,
+        price_step: i64,
+        labels: &[NamedLabel],
+    ) -> Result<(), String> {
         let bin = &row.bin;
+        if row.forward.len() != labels.len() {
+            return Err(format!("`{}` labels, expected {}", row.forward.len(), labels.len()));
+        }
+        let flow = FlowCells::of(bin.flow.as_ref())?;
         let fixed = |name: &str, steps: i32| match steps {
             NO_PRICE => Ok(None),
             steps => i64::from(steps)
@@ -138,8 +151,60 @@ impl Stage {
         }
         self.columns[schema::MOVEMENT].f64(row.movement);
         self.columns[schema::LABEL].i32(row.label);
+        self.push_flow(&flow);
+        let more = schema::QUEUE_IMBALANCE + 1;
+        let mut columns = self.columns[more..].iter_mut();
+        for (label, of_row) in labels.iter().zip(&row.forward) {
+            columns.next().into_iter().for_each(|column| column.i64(of_row.value));
+            if label.classes > 0 {
+                columns.next().into_iter().for_each(|column| column.i32(of_row.class));
+            }
+        }
         self.rows += 1;
         Ok(())
+    }
+
+    fn push_flow(&mut self, flow: &FlowCells) {
+        let columns = self.columns[schema::IMBALANCE..].iter_mut();
+        columns.zip(flow.integers).for_each(|(column, value)| column.i64(value));
+        self.columns[schema::MICROPRICE_DEVIATION].f64(flow.microprice_deviation);
+        self.columns[schema::QUEUE_IMBALANCE].f64(flow.queue_imbalance);
+    }
+}
+
+/// A row's order flow as its columns hold it.
+#[derive(Default)]
+struct FlowCells {
+    integers: [Option<i64>; schema::MICROPRICE_DEVIATION - schema::IMBALANCE],
+    microprice_deviation: Option<f64>,
+    queue_imbalance: Option<f64>,
+}
+
+impl FlowCells {
+    fn of(flow: Option<&OrderFlow>) -> Result<Self, String> {
+        let Some(flow) = flow else { return Ok(Self::default()) };
+        let mut cells = Self {
+            microprice_deviation: flow.microprice_deviation,
+            queue_imbalance: flow.queue_imbalance,
+            ..Self::default()
+        };
+        let mut put = |column: usize, value| cells.integers[column - schema::IMBALANCE] = value;
+        for (level, imbalance) in flow.imbalance.into_iter().enumerate() {
+            put(schema::IMBALANCE + level, Some(imbalance));
+        }
+        put(schema::SIGNED_VOLUME, Some(flow.signed_volume));
+        put(schema::TRADES, Some(fit("trade_count", flow.trades)?));
+        put(schema::SIGNED_TRADES, Some(flow.signed_trades));
+        for (first, name, counts) in [
+            (schema::ADDS, "adds", flow.adds),
+            (schema::CANCELS, "cancels", flow.cancels),
+            (schema::MODIFIES, "modifies", flow.modifies),
+        ] {
+            for (side, count) in counts.into_iter().flatten().enumerate() {
+                put(first + side, Some(fit(name, count)?));
+            }
+        }
+        Ok(cells)
     }
 }
 

@@ -2,7 +2,8 @@ use std::{fs, io::Write as _, path::Path, sync::Arc};
 
 use lob_depth::BinColumns;
 use lob_store::{
-    BinFile, Compression, LabelColumns, Planes, StoreError, StoreMeta, StoredBin, WriterOptions,
+    BinFile, Compression, LabelColumns, LabelPlace, Planes, StoreError, StoreMeta, StoredBin,
+    WriterOptions,
 };
 use parquet::{
     data_type::Int64Type,
@@ -95,10 +96,13 @@ fn a_cell_that_is_no_number_is_named_by_column_and_row() {
     let path = folder.path().join("a.parquet");
     for compression in [Compression::None, Compression::Zstd(3)] {
         for (odd, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-1.0 / 0.0, "-inf")] {
-            let set: [(&str, SetCell); 3] = [
+            let set: [(&str, SetCell); 4] = [
                 ("bid_sz_02", |row, x| row.bin.size[2] = x),
                 ("ask_sz_var_09", |row, x| row.bin.size_variance[19] = x),
                 ("price_movement", |row, x| row.movement = Some(x)),
+                ("queue_imbalance", |row, x| {
+                    row.bin.flow.get_or_insert_default().queue_imbalance = Some(x);
+                }),
             ];
             for (column, set) in set {
                 let mut rows = rows(60, 3);
@@ -114,8 +118,16 @@ fn a_cell_that_is_no_number_is_named_by_column_and_row() {
                 let refused = match column {
                     "price_movement" => {
                         assert!(file.labels(0..37).is_ok() && file.labels(42..60).is_ok());
-                        assert!(file.row_label(37).is_err() && file.row_label(38).is_ok());
+                        assert!(
+                            file.row_label(37, LabelPlace::MOVEMENT).is_err()
+                                && file.row_label(38, LabelPlace::MOVEMENT).is_ok()
+                        );
                         file.labels(5..60).unwrap_err()
+                    }
+                    "queue_imbalance" => {
+                        assert!(file.rows(0..37).is_ok() && file.order_flow(42..60).is_ok());
+                        assert!(file.rows(5..60).is_err());
+                        file.order_flow(5..60).unwrap_err()
                     }
                     _ => {
                         file.read_planes(0..60, Planes::NONE, &mut found).unwrap();
@@ -151,7 +163,7 @@ fn files_that_are_not_ours_are_told_apart() {
     check(b"PAR1\0\0\0\0\x04\0\0\0PAR1", "damaged: footer");
     check(&foreign(&[]), "is not a loblab store file: written by");
     let newer = [("loblab:meta", "{\"format_version\": 99, \"new\": {}}")];
-    check(&foreign(&newer), "store format version `99`, this build reads `1`");
+    check(&foreign(&newer), "store format version `99`, this build reads `1` to `2`");
     let unsealed = [("loblab:meta", "{\"format_version\": 1}")];
     check(&foreign(&unsealed), "damaged: loblab:meta: expected CRC-32");
     let missing = BinFile::open(folder.path().join("b.parquet")).unwrap_err().to_string();
@@ -206,7 +218,7 @@ fn a_file_cut_short_or_replaced_under_the_map_is_an_error() {
     let check = |file: &BinFile| {
         let refused = file.read(0..400, &mut BinColumns::default()).unwrap_err();
         assert!(matches!(refused, StoreError::Changed { .. }), "{refused}");
-        let refused = file.row_label(399).unwrap_err().to_string();
+        let refused = file.row_label(399, LabelPlace::MOVEMENT).unwrap_err().to_string();
         assert!(refused.contains("changed while it was open: expected `"), "{refused}");
         assert!(refused.contains("hint: open the store again"), "{refused}");
     };
@@ -295,11 +307,22 @@ fn a_description_that_makes_no_sense_is_refused_by_name() {
         (day, "\"day\":\"../../../x\"", "day: expected"),
         (day, "\"day\":\"2023-13-01\"", "day: expected"),
         (day, "\"day\":\"2023-1\\n-14\"", r"found `2023-1\n-14`"),
-        (edges, "\"edges\":[1.0,-1.0]", "label: expected ascending numbers"),
-        (edges, "\"edges\":[1.0]", "label: expected the edges of `3` classes"),
-        (edges, "\"edges\":[]", "label: expected the edges of `3` classes"),
-        ("\"classes\":3", "\"classes\":4294967295", "label: expected the edges of `4294967295`"),
-        ("\"classes\":3", "\"classes\":0", "label: expected the edges of `0` classes"),
+        (edges, "\"edges\":[1.0,-1.0]", "label `price_movement`: expected ascending numbers"),
+        (edges, "\"edges\":[1.0]", "label `price_movement`: expected the edges of `3` classes"),
+        (edges, "\"edges\":[]", "label `price_movement`: expected the edges of `3` classes"),
+        (
+            "\"classes\":3",
+            "\"classes\":4294967295",
+            "label `price_movement`: expected the edges of `4294967295`",
+        ),
+        (
+            "\"classes\":3",
+            "\"classes\":0",
+            "label `price_movement`: expected the edges of `0` classes",
+        ),
+        ("\"kind\":\"reversal\"", "\"kind\":\"forward\"", "labels: expected the label of `label`"),
+        ("\"kind\":\"reversal\"", "\"kind\":\"backward\"", "unknown variant `backward`"),
+        ("\"labels\":[", "\"labels\":[],\"more\":[", "labels: expected the label of `label`"),
         ("\"bin_rule\":\"updates=100\"", "\"bin_rule\":\"updates=0\"", "loblab:meta"),
     ] {
         fs::write(&path, resealed(&sound, (from, to), |_| {})).unwrap();

@@ -41,6 +41,16 @@ fn a_store_of_version_1_is_read() {
     let sum = labels.ts_event.iter().fold(0_u64, |sum, ts| sum.wrapping_add(*ts));
     assert_eq!((labels.ts_event[79], sum), (1_711_929_659_074_903_787, 7_827_160_920_068_576_464));
     assert_eq!(labels.label.iter().flatten().count(), 61);
+
+    // What version 1 does not say is unknown, never zero.
+    assert_eq!(file.order_flow(0..80).unwrap(), [None; 80]);
+    assert_eq!(meta.unknown, ["order_flow", "snapshot_rows"]);
+    let [label] = &meta.labels[..] else { panic!("{:?}", meta.labels) };
+    assert_eq!((label.name.as_str(), label.horizon, label.classes), ("price_movement", 30, 5));
+    assert_eq!(label.edges, meta.label.edges);
+    let by_name = file.label_values("price_movement", 0..80).unwrap();
+    assert_eq!((by_name.value, by_name.class), (labels.movement, labels.label));
+    assert!(file.label_values("forward_1", 0..80).is_err());
 }
 
 #[test]

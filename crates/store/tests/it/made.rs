@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use lob_depth::{Bin, BinColumns, BinRule, NO_PRICE, SLOTS, SizeAggregate};
+use lob_depth::{Bin, BinColumns, BinRule, NO_PRICE, OrderFlow, SLOTS, SizeAggregate};
 use lob_metrics::stats::SplitMix64;
 use lob_store::{
     BinWriter, Compression, FileSummary, LabelMeta, SourceMeta, StoreMeta, StoredBin, WriterOptions,
@@ -46,6 +46,7 @@ pub(crate) fn rows(n: usize, seed: u64) -> Vec<StoredBin> {
                 order_count: [0; SLOTS],
                 last_bid: mid - 1,
                 last_ask: mid + 1,
+                flow: (!is_thin).then(|| flow(&mut random)),
             };
             for slot in 0..SLOTS {
                 if is_thin && slot % 10 > 2 {
@@ -69,14 +70,36 @@ pub(crate) fn rows(n: usize, seed: u64) -> Vec<StoredBin> {
                 segment: (i / 70) as u32,
                 movement,
                 label: movement.map(|m| (m / 250.0) as i32),
+                forward: Vec::new(),
             }
         })
         .collect()
 }
 
+/// Made-up order flow: signs, a kind of event that the feed is silent about, a missing touch.
+fn flow(random: &mut Random) -> OrderFlow {
+    let mut signed = || random.below(2_000) as i64 - 1_000;
+    let (imbalance, signed_volume) = (std::array::from_fn(|_| signed()), signed());
+    let signed_trades = signed();
+    let mut counts = || (random.below(5) != 0).then(|| [random.below(90), random.below(90)]);
+    let (adds, cancels, modifies) = (counts(), counts(), counts());
+    let trades = random.below(1 << 40);
+    let queue = (random.below(9) != 0).then(|| random.below(1_000) as f64 / 500.0 - 1.0);
+    OrderFlow {
+        imbalance,
+        signed_volume,
+        trades,
+        signed_trades,
+        adds,
+        cancels,
+        modifies,
+        microprice_deviation: queue.map(|queue| queue / 2.0),
+        queue_imbalance: queue,
+    }
+}
+
 pub(crate) fn meta() -> StoreMeta {
     StoreMeta {
-        format_version: 0,
         dataset: "MADE.UP".to_owned(),
         source_schema: "mbp-10".to_owned(),
         publisher_id: Some(1),
@@ -94,9 +117,8 @@ pub(crate) fn meta() -> StoreMeta {
             span: Some((1, 2)),
             ..SourceMeta::default()
         }],
-        updates: 0,
         skipped: BTreeMap::from([("trade".to_owned(), 3)]),
-        segments: Vec::new(),
+        ..StoreMeta::default()
     }
 }
 

@@ -1,8 +1,10 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use lob_depth::{BinColumns, NO_PRICE};
 use lob_store::{
-    BinFile, BinWriter, Compression, FORMAT_VERSION, Planes, StoreError, TEMP_SUFFIX, WriterOptions,
+    BinFile, BinWriter, Compression, FORMAT_VERSION, ForwardLabel, LabelKind, LabelPlace,
+    NamedLabel, Planes, StoreError, StoredBin, TEMP_SUFFIX, WriterOptions,
+    fs::{DiskSystem, SharedFs},
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -18,6 +20,7 @@ fn check_all_windows(rows: &[lob_store::StoredBin], file: &BinFile, windows: &[u
             file.read(range.clone(), &mut found).unwrap();
             assert_eq!(found, expected, "{range:?}");
             let labels = file.labels(range.clone()).unwrap();
+            assert_eq!(file.rows(range).unwrap(), rows[start..start + n]);
             for (i, row) in rows[start..start + n].iter().enumerate() {
                 assert_eq!(labels.ts_event[i], row.bin.ts_event_last);
                 assert_eq!(labels.segment[i], row.segment);
@@ -52,6 +55,85 @@ fn every_window_equals_the_rows_written() {
 }
 
 #[test]
+fn labels_are_read_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let classed = NamedLabel { classes: 2, edges: vec![0.5], ..NamedLabel::forward(10) };
+    let labels = vec![NamedLabel::forward(1), classed, NamedLabel::forward(4)];
+    let mut rows = rows(120, 9);
+    for (i, row) in (0..).zip(&mut rows) {
+        row.forward = vec![
+            ForwardLabel { value: Some(i - 60), class: None },
+            ForwardLabel { value: (i < 90).then_some(i64::MAX - i), class: Some(1) },
+            ForwardLabel { value: None, class: None },
+        ];
+        row.forward[1].class = row.forward[1].value.map(|_| 1);
+    }
+    let fs: SharedFs = Arc::new(DiskSystem);
+    let options = options(Compression::None);
+    let create = |labels| BinWriter::create_staged(&fs, &path, STEP, options, labels);
+    let mut writer = create(labels.clone()).unwrap();
+    rows.iter().for_each(|row| writer.push(row).unwrap());
+    let short = StoredBin { forward: Vec::new(), ..rows[0].clone() };
+    let refused = writer.push(&StoredBin { segment: 9, ..short }).unwrap_err().to_string();
+    assert!(refused.contains("`0` labels, expected 3"), "{refused}");
+    drop(writer);
+    let mut writer = create(labels.clone()).unwrap();
+    rows.iter().for_each(|row| writer.push(row).unwrap());
+    writer.finish(meta()).unwrap();
+
+    let file = BinFile::open(&path).unwrap();
+    let names: Vec<_> = file.meta().labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["price_movement", "forward_1", "forward_10", "forward_4"]);
+    assert_eq!(file.meta().labels[1..], labels);
+    assert_eq!(file.rows(0..120).unwrap(), rows);
+    let found = file.label_values("forward_1", 40..50).unwrap();
+    assert_eq!(found.value, (40..50).map(|i| Some(f64::from(i - 60))).collect::<Vec<_>>());
+    assert_eq!(found.class, [None; 10]);
+    let found = file.label_values("forward_10", 85..95).unwrap();
+    assert_eq!(found.class, (85..95).map(|i| (i < 90).then_some(1)).collect::<Vec<_>>());
+    assert_eq!(file.label_values("forward_4", 0..120).unwrap().value, [None; 120]);
+    let (old, all) = (file.label_values("price_movement", 0..120).unwrap(), file.labels(0..120));
+    assert_eq!(
+        (old.value, old.class),
+        (all.as_ref().unwrap().movement.clone(), all.unwrap().label)
+    );
+    let place = file.label_place("forward_1").unwrap();
+    assert_eq!(file.row_label(70, place).unwrap().movement, Some(10.0));
+    let refused = file.label_values("forward_2", 0..1).unwrap_err().to_string();
+    assert!(
+        refused.contains("has no label `forward_2`: its labels are `price_movement`, `forward_1`")
+    );
+}
+
+#[test]
+fn labels_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs: SharedFs = Arc::new(DiskSystem);
+    let forward = NamedLabel::forward(1);
+    let named = |name: &str| NamedLabel { name: name.to_owned(), ..forward.clone() };
+    let classed = NamedLabel { classes: 3, ..forward.clone() };
+    for (labels, message) in [
+        (vec![forward.clone(), forward.clone()], "two columns named `forward_1`"),
+        (vec![named("ts_event")], "two columns named `ts_event`"),
+        (
+            vec![NamedLabel { edges: vec![0.0, 1.0], ..classed.clone() }, named("forward_1_class")],
+            "two columns named",
+        ),
+        (vec![classed.clone()], "`3` classes with edges []"),
+        (vec![NamedLabel { edges: vec![1.0, 0.0], ..classed.clone() }], "with edges [1.0, 0.0]"),
+        (vec![NamedLabel { edges: vec![0.0, f64::NAN], ..classed }], "with edges [0.0, NaN]"),
+        (vec![NamedLabel { kind: LabelKind::Reversal, ..named("x") }], "is of kind Reversal"),
+    ] {
+        let path = folder.path().join("a.parquet");
+        let made = BinWriter::create_staged(&fs, &path, STEP, options(Compression::None), labels);
+        let refused = made.unwrap_err().to_string();
+        assert!(refused.contains(message), "{message}: {refused}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
 fn the_description_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
@@ -61,6 +143,8 @@ fn the_description_comes_back() {
     let mut expected = meta();
     expected.format_version = FORMAT_VERSION;
     expected.segments = file.meta().segments.clone();
+    expected.labels = file.meta().labels.clone();
+    assert_eq!(expected.labels.len(), 1);
     assert_eq!(*file.meta(), expected);
     let runs: Vec<_> = expected.segments.iter().map(|s| (s.segment, s.first_row, s.rows)).collect();
     assert_eq!(runs, [(0, 0, 70), (1, 70, 70), (2, 140, 10)]);
@@ -83,7 +167,7 @@ fn planes_not_asked_for_stay_empty() {
     let expected = columns(&rows[3..]);
     assert_eq!((&found.px, &found.variance), (&expected.px, &expected.variance));
     assert!(found.size.is_empty() && found.count.is_empty());
-    let row = file.row_label(17).unwrap();
+    let row = file.row_label(17, LabelPlace::MOVEMENT).unwrap();
     let made = (rows[17].bin.ts_event_last, rows[17].movement, rows[17].label);
     assert_eq!((row.ts_event, row.movement, row.label), made);
 }

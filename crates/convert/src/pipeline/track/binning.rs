@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use dbn::Mbp10Msg;
-use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep};
+use lob_depth::{Bin, BinBuilder, DepthError, EventCounts, MovementStream, PriceStep};
 
 use super::{
     super::{segment::Segment, spool::Spool, touch::Touch},
@@ -59,7 +59,7 @@ impl Binning {
     #[inline]
     pub(super) fn push(
         &mut self,
-        record: &Mbp10Msg,
+        (record, quiet): (&Mbp10Msg, Option<&EventCounts>),
         ts: u64,
         config: &ConvertConfig,
         parts: &mut Vec<Part>,
@@ -86,6 +86,9 @@ impl Binning {
         (meta.ts_event, meta.ts_recv) =
             (event_near(meta.ts_event, ts), recv_near(meta.ts_recv, ts));
         self.odd_events += u64::from(meta.ts_event != record.hd.ts_event);
+        if let Some(quiet) = quiet {
+            self.builder.note(quiet);
+        }
         if let Some(bin) = self.builder.push(meta, &Mbp10Levels(record))? {
             self.store(&bin, parts, spool);
         }
