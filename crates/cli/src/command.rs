@@ -18,6 +18,7 @@ pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod signals;
+pub(crate) mod store;
 pub(crate) mod synth;
 pub(crate) mod top;
 pub(crate) mod train;

@@ -52,6 +52,8 @@ enum Command {
     Convert(command::convert::Args),
     /// Show what is in a DBN file or a store
     Inspect(command::inspect::Args),
+    /// Write stores of older versions anew
+    Store(command::store::Args),
     /// Render one depth image as .npy or .png
     Render(command::render::Args),
     /// Serve a store in batches and measure it
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
             trace::recorded(&args.trace, "lob convert", || command::convert::run(&args, quiet))
         }
         Command::Inspect(args) => command::inspect::run(&args),
+        Command::Store(args) => command::store::run(&args, quiet),
         Command::Render(args) => command::render::run(&args, quiet),
         Command::Load(args) => {
             trace::recorded(&args.trace, "lob load", || command::load::run(&args, quiet))

@@ -3,7 +3,11 @@
 mod edges;
 mod preset;
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use lob_depth::{BinRule, LabelSpec, PriceStep, SizeAggregate};
 use lob_store::{TickOptions, WriterOptions};
@@ -12,6 +16,9 @@ use sha2::{Digest, Sha256};
 pub use preset::Preset;
 
 use crate::{ConvertError, Instrument, day::DAY_NS};
+
+/// Labels of kind forward that a store may have: each is a column.
+const HORIZONS_MAX: usize = 32;
 
 /// Where the price step of an instrument comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -179,6 +186,9 @@ pub struct ConvertConfig {
     pub price_steps: BTreeMap<String, i64>,
     /// Windows and number of classes of the labels.
     pub label: LabelSpec,
+    /// Horizons of labels of kind forward, in bins: columns `forward_N` beside the movement. For
+    /// [`Layout::Bins`] alone.
+    pub horizons: Vec<u32>,
     /// Edges of the classes.
     pub class_edges: ClassEdges,
     /// Part of an instrument's movements, from the first on, that edges are fitted on: above 0, at
@@ -240,6 +250,7 @@ impl ConvertConfig {
             price_step: PriceStepChoice::default(),
             price_steps: BTreeMap::new(),
             label: LabelSpec::default(),
+            horizons: Vec::new(),
             class_edges: ClassEdges::default(),
             fit_part: None,
             symbols: Vec::new(),
@@ -301,6 +312,25 @@ impl ConvertConfig {
             return refuse("fit-part", part.to_string(), "more than 0, at most 1");
         }
         self.class_edges.validate(self.label.classes)?;
+        self.check_horizons()
+    }
+
+    fn check_horizons(&self) -> Result<(), ConvertError> {
+        let refuse = |found: String, expected: &str| {
+            let (setting, expected) = ("horizons", expected.to_owned());
+            Err(ConvertError::Config { setting, found, expected })
+        };
+        let found = || format!("{:?}", self.horizons);
+        let distinct: BTreeSet<_> = self.horizons.iter().collect();
+        if distinct.contains(&0) || distinct.len() != self.horizons.len() {
+            return refuse(found(), "distinct numbers of bins, each at least 1");
+        }
+        if distinct.len() > HORIZONS_MAX {
+            return refuse(found(), "at most 32 of them");
+        }
+        if self.layout == Layout::Ticks && !self.horizons.is_empty() {
+            return refuse(found(), "none with the layout of ticks, whose rows are no bins");
+        }
         Ok(())
     }
 
@@ -355,6 +385,9 @@ impl ConvertConfig {
             self.gap_ns,
             self.day_start_ns,
         );
+        if !self.horizons.is_empty() {
+            text += &format!(" horizons {:?}", self.horizons);
+        }
         if !self.price_steps.is_empty() {
             text += &format!(" steps {:?}", self.price_steps);
         }

@@ -5,7 +5,7 @@ mod journals;
 use std::path::{Path, PathBuf};
 
 use lob_metrics::shown;
-use lob_store::{BinFile, Store, StoreError, TickMeta, read_tick_meta};
+use lob_store::{BinFile, NamedLabel, Store, StoreError, TickMeta, read_tick_meta};
 use serde::Serialize;
 
 use crate::{ClassReport, ConvertError, Progress, VerifyReport, progress::go_on, verify::look};
@@ -100,6 +100,12 @@ pub struct StoreFileInspection {
     pub longest_segment: u64,
     /// Files the bins were made from.
     pub sources: Vec<String>,
+    /// Version of the file's format.
+    pub format_version: u32,
+    /// Labels of each row.
+    pub labels: Vec<NamedLabel>,
+    /// What the file leaves unsaid of its rows, such as `order_flow`.
+    pub unknown: Vec<String>,
 }
 
 /// Looks at a DBN file or a store, told by their content.
@@ -179,6 +185,9 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
             segments: meta.segments.len(),
             longest_segment: meta.segments.iter().map(|segment| segment.rows).max().unwrap_or(0),
             sources: meta.sources.iter().map(|source| source.name.clone()).collect(),
+            format_version: meta.format_version,
+            labels: meta.labels.clone(),
+            unknown: meta.unknown.clone(),
         });
     }
     all.judge_classes();
@@ -241,6 +250,9 @@ impl StoreInspection {
             segments: 0,
             longest_segment: 0,
             sources: meta.sources.into_iter().map(|source| source.name).collect(),
+            format_version: meta.format_version,
+            labels: vec![NamedLabel::reversal(&meta.label)],
+            unknown: Vec::new(),
         });
     }
 }
@@ -317,7 +329,13 @@ fn differing_settings(store: &Store) -> Vec<String> {
     let mut labels: Vec<_> = store.files().iter().map(|f| windows(&f.meta().label)).collect();
     labels.sort();
     labels.dedup();
-    [("bin rules", rules), ("label windows", labels)]
+    let names = |labels: &[NamedLabel]| {
+        labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>().join("+")
+    };
+    let mut named: Vec<_> = store.files().iter().map(|f| names(&f.meta().labels)).collect();
+    named.sort();
+    named.dedup();
+    [("bin rules", rules), ("label windows", labels), ("labels", named)]
         .into_iter()
         .filter(|(_, found)| found.len() > 1)
         .map(|(what, found)| format!("files have different {what}: {}", found.join(", ")))

@@ -36,6 +36,7 @@ mod pipeline;
 mod progress;
 mod summary;
 mod symbols;
+mod upgrade;
 mod verify;
 
 pub use classes::ClassReport;
@@ -55,6 +56,7 @@ pub use overlap::{DuplicateKind, DuplicateSummary};
 pub use pipeline::Breaks;
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
+pub use upgrade::{UpgradeSummary, UpgradedFile, upgrade};
 pub use verify::{
     Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify, verify_with,
 };

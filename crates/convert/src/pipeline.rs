@@ -1,6 +1,7 @@
 //! One input on its way into the store.
 
 mod finish;
+mod forward;
 mod segment;
 mod spool;
 mod ticks;

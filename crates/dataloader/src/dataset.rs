@@ -25,7 +25,7 @@ pub struct WindowSpec {
 pub struct SampleMeta {
     /// Class of the window's last bin.
     pub label: Option<i32>,
-    /// Price movement around the window's last bin.
+    /// Value of its label: price movement around the bin, unless the data set has another.
     pub movement: Option<f64>,
     /// Index of the file in the store.
     pub file: usize,
@@ -68,6 +68,8 @@ pub struct Dataset {
     window: WindowSpec,
     runs: Arc<[Run]>,
     len: u64,
+    /// Where each file has the label of samples.
+    labels: Arc<[LabelPlace]>,
     #[cfg(test)]
     pub(crate) panic_at: Option<u64>,
 }
@@ -117,6 +119,7 @@ impl Dataset {
             .collect();
         let longest = runs.iter().map(|run| run.rows).max().unwrap_or(0);
         let path = store.path().to_owned();
+        let labels = vec![LabelPlace::MOVEMENT; store.files().len()].into();
         let dataset = Self {
             store,
             cache: Arc::new(BlockCache::new(planes, CACHE_BYTES)),
@@ -125,6 +128,7 @@ impl Dataset {
             window,
             runs: Arc::new([]),
             len: 0,
+            labels,
             #[cfg(test)]
             panic_at: None,
         }
@@ -141,6 +145,17 @@ impl Dataset {
     pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
         self.cache = Arc::new(BlockCache::new(self.planes, bytes));
         self
+    }
+
+    /// The same windows with another label, one of [`StoreMeta::labels`](lob_store::StoreMeta) of
+    /// every file; the default is `price_movement`.
+    ///
+    /// # Errors
+    /// A file has no label of this name.
+    pub fn with_label(mut self, name: &str) -> Result<Self, LoaderError> {
+        let places = self.store.files().iter().map(|file| file.label_place(name));
+        self.labels = places.collect::<Result<Vec<_>, _>>()?.into();
+        Ok(self)
     }
 
     /// The same store, cache and rendering over other runs.
@@ -295,7 +310,7 @@ impl Dataset {
 
     fn meta(&self, file: usize, row: u64) -> Result<SampleMeta, LoaderError> {
         let last =
-            self.file(file).row_label(row + self.window.n_bins as u64 - 1, LabelPlace::MOVEMENT);
+            self.file(file).row_label(row + self.window.n_bins as u64 - 1, self.labels[file]);
         let last = last.map_err(|source| self.sample_error(file, row, source))?;
         let (label, movement, ts_event) = (last.label, last.movement, last.ts_event);
         Ok(SampleMeta { label, movement, file, row, ts_event })

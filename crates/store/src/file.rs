@@ -21,7 +21,7 @@ use self::{
     chunk::{Chunk, Inflater},
     stamp::Stamp,
 };
-use crate::{StoreError, StoreMeta, decode::Buffers, schema};
+use crate::{Compression, StoreError, StoreMeta, WriterOptions, decode::Buffers, schema};
 
 /// One store file, mapped into memory and read at random. Cheap to share behind an `Arc`.
 pub struct BinFile {
@@ -99,6 +99,21 @@ impl BinFile {
     /// Rows in a page: the unit in which the file is read.
     pub fn page_rows(&self) -> u64 {
         self.page_rows
+    }
+
+    /// The layout it was written in, as far as it shows: of a compression the level does not.
+    pub fn options(&self) -> WriterOptions {
+        let most = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        let is_zstd = self.chunks.first().is_some_and(|chunk| chunk.is_zstd);
+        WriterOptions {
+            page_rows: most(self.page_rows),
+            // A single row group may be shorter than it could have been.
+            row_group_rows: match self.rows > self.group_rows {
+                true => most(self.group_rows),
+                false => most(self.group_rows).max(WriterOptions::default().row_group_rows),
+            },
+            compression: if is_zstd { Compression::Zstd(1) } else { Compression::None },
+        }
     }
 
     /// Bytes of pages read since the file was opened.

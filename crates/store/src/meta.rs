@@ -130,7 +130,7 @@ impl NamedLabel {
     pub const REVERSAL: &str = "price_movement";
 
     /// The label of [`StoreMeta::label`].
-    pub(crate) fn reversal(label: &LabelMeta) -> Self {
+    pub fn reversal(label: &LabelMeta) -> Self {
         Self {
             name: Self::REVERSAL.to_owned(),
             kind: LabelKind::Reversal,

@@ -30,6 +30,7 @@ Examples:
   lob convert day.mbp-10.dbn.zst --layout ticks --out table
   lob convert data/ --config convert.toml --out store
   lob convert new/ --label-edges store --out store-new
+  lob convert day.mbp-10.dbn.zst --horizons 1,10,50 --out store
 
 Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
 names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
@@ -123,6 +124,10 @@ pub(crate) struct Args {
     /// Updates between a label and what it looks forward to [default: 500]
     #[arg(long)]
     offset: Option<u32>,
+    /// Comma-separated numbers of bins: a column `forward_N` for each, the mid N bins later less the
+    /// mid now in half price steps
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    horizons: Vec<u32>,
     /// Comma-separated ascending movements between classes, as fractions, in place of quantiles
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_name = "X,...")]
     label_thresholds: Vec<f64>,

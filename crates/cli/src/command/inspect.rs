@@ -1,11 +1,13 @@
 //! `lob inspect`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect_with};
 use lob_metrics::shown;
+use lob_store::{LabelKind, LabelUnit, NamedLabel};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -72,6 +74,7 @@ fn print_store(found: &StoreInspection) -> Result<()> {
         format!(": {word}, at most {points:.1} points from equal shares")
     });
     fact("classes", &format!("{:?}{verdict}", found.class_counts))?;
+    print_labels(found)?;
     for file in &found.files {
         let step = file.price_step as f64 / lob_depth::PRICE_SCALE as f64;
         print_line(&format!(
@@ -103,6 +106,41 @@ fn print_store(found: &StoreInspection) -> Result<()> {
 fn utc(ns: u64) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ns)).ok();
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{ns} ns since 1970"))
+}
+
+/// The labels that files have, and what files leave unsaid.
+fn print_labels(found: &StoreInspection) -> Result<()> {
+    let mut labels: Vec<_> = found.files.iter().flat_map(|file| &file.labels).map(text).collect();
+    let mut seen = BTreeSet::new();
+    labels.retain(|label| seen.insert(label.clone()));
+    for label in labels {
+        fact("label", &label)?;
+    }
+    let unsaid = found.files.iter().filter(|file| !file.unknown.is_empty());
+    let what: BTreeSet<_> = unsaid.clone().flat_map(|file| &file.unknown).cloned().collect();
+    if !what.is_empty() {
+        let what = what.into_iter().collect::<Vec<_>>().join(", ");
+        fact("unknown", &format!("{what}: in {} of {} files", unsaid.count(), found.files.len()))?;
+    }
+    Ok(())
+}
+
+/// A label in words: name, kind, horizon, classes.
+fn text(label: &NamedLabel) -> String {
+    let kind = match label.kind {
+        LabelKind::Reversal => "reversal",
+        LabelKind::Forward => "forward",
+        _ => "of another kind",
+    };
+    let unit = match label.unit {
+        LabelUnit::Bins => "bins",
+        _ => "updates",
+    };
+    let classes = match label.classes {
+        0 => "no classes".to_owned(),
+        n => format!("{n} classes"),
+    };
+    format!("{} ({kind}, {} {unit}, {classes})", label.name, label.horizon)
 }
 
 fn fact(name: &str, value: &str) -> Result<()> {

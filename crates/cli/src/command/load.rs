@@ -17,6 +17,7 @@ use lob_dataloader::{
 use lob_depth::{Dtype, Feature, Normalise, RenderSpec};
 use lob_metrics::{Summary, Unit};
 use lob_profiler::{LeakReport, LeakVerdict};
+use lob_store::NamedLabel;
 
 use crate::trace::TraceArgs;
 use crate::{interrupt, output};
@@ -33,6 +34,7 @@ Examples:
   lob load store --shuffle --resume-state epoch=0,position=640,seed=0
   lob load store --features volume,variance,trade_counts --dtype f16 --json
   lob load store --shuffle --epochs 10
+  lob load store --label forward_10 --json
 
 The state printed at the end resumes exactly after the last batch. With --epochs the memory is
 watched: if it grows to the end, the exit code is 1.")]
@@ -69,6 +71,9 @@ pub(crate) struct Args {
     /// Permute blocks of N neighbouring samples, and the samples inside each
     #[arg(long, value_name = "N", conflicts_with = "shuffle")]
     shuffle_block: Option<u64>,
+    /// The label of samples, by its name; `lob inspect` lists those of a store
+    #[arg(long, value_name = "NAME", default_value = NamedLabel::REVERSAL)]
+    label: String,
     /// Every class equally often; the samples of small classes come again
     #[arg(long)]
     balanced: bool,
@@ -176,7 +181,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         n_bins: args.bins,
         ..RenderSpec::default()
     };
-    let mut dataset = Dataset::open(&args.store, window, spec)?;
+    let mut dataset = Dataset::open(&args.store, window, spec)?.with_label(&args.label)?;
     if let Some(bytes) = args.cache_bytes {
         dataset = dataset.with_cache_bytes(bytes);
     }
@@ -277,6 +282,8 @@ fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) ->
         "state": served.state.to_string(),
         "dtype": loader.config().dtype.to_string(),
         "image_bytes": image_bytes(loader),
+        "label": args.label,
+        "labels": loader.dataset().store().files().first().map(|file| &file.meta().labels),
         "leak": served.leak.as_ref().map(leak::document),
     })
 }

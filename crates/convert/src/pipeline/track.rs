@@ -7,6 +7,7 @@ use lob_depth::{DepthError, EventCounts, PriceStep, StepDetector, is_usual_step}
 
 use self::binning::Binning;
 use super::{
+    forward::Mids,
     spool::{Bins, Spool},
     ticks::{TickPart, Ticking},
 };
@@ -24,6 +25,8 @@ pub(super) struct Part {
     pub(super) ticks: TickPart,
     /// Movement at the last update of each bin, not a number where it has none.
     pub(super) movements: Vec<f64>,
+    /// Kept where labels look forward from them.
+    pub(super) mids: Mids,
     pub(super) updates: u64,
     next_segment: u32,
 }
@@ -271,6 +274,7 @@ pub(super) fn part_of(day: Day, parts: &mut Vec<Part>) -> usize {
             bins: Bins::default(),
             ticks: TickPart::default(),
             movements: Vec::new(),
+            mids: Mids::default(),
             updates: 0,
             next_segment: 0,
         });

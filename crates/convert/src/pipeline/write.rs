@@ -6,7 +6,9 @@ use std::{
 };
 
 use lob_depth::{DepthError, PriceStep, class_edges, classify, train_prefix};
-use lob_store::{BinWriter, LabelMeta, SourceMeta, StoreMeta, StoredBin, partition_path};
+use lob_store::{
+    BinWriter, LabelMeta, NamedLabel, SourceMeta, StoreMeta, StoredBin, partition_path,
+};
 
 use super::{spool::Spool, track::Part};
 use crate::{ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource};
@@ -205,16 +207,17 @@ pub(super) fn write_part(
         folder.join(&relative),
         step.get(),
         config.writer,
-        Vec::new(),
+        config.horizons.iter().map(|horizon| NamedLabel::forward(*horizon)).collect(),
     )?;
     let mut class_counts = edges.counters(config);
     let mut movements = part.movements.into_iter();
+    let mut forward = part.mids.labels(&config.horizons);
     spool.drain(part.bins, |bin, segment| {
         let movement = movements.next().unwrap_or(f64::NAN);
         let label = edges.class(movement);
         count_class(&mut class_counts, label);
         let movement = movement.is_finite().then_some(movement);
-        Ok(writer.push(&StoredBin { bin, segment, movement, label, forward: Vec::new() })?)
+        Ok(writer.push(&StoredBin { bin, segment, movement, label, forward: forward() })?)
     })?;
     let file = writer.finish(StoreMeta {
         dataset: input.dataset.clone(),

@@ -36,6 +36,7 @@ struct Settings {
     lookback: Option<u32>,
     lookforward: Option<u32>,
     offset: Option<u32>,
+    horizons: Vec<u32>,
     label_thresholds: Vec<f64>,
     label_volatility: Vec<f64>,
     label_pips: Option<String>,
@@ -148,6 +149,9 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
     args.lookback = args.lookback.or(file.lookback);
     args.lookforward = args.lookforward.or(file.lookforward);
     args.offset = args.offset.or(file.offset);
+    if args.horizons.is_empty() {
+        args.horizons = file.horizons;
+    }
     args.preset = args.preset.take().or(file.preset);
     Ok(())
 }

@@ -34,6 +34,7 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         label: LabelSpec { classes: n_classes.unwrap_or(base.classes), ..label },
         symbols: args.symbols.clone(),
         instrument_ids: args.instrument_ids.clone(),
+        horizons: args.horizons.clone(),
         class_edges,
         fit_part: args.fit_part,
         definitions: args.definitions.clone(),

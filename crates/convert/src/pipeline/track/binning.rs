@@ -28,6 +28,8 @@ pub(super) struct Binning {
     /// Last updates of the open segment's bins whose movements are not known yet.
     pending: VecDeque<u64>,
     open: Segment,
+    /// Whether labels look forward from the mids of bins.
+    is_forward: bool,
     /// Position of the open part, and the open segment's number in it.
     part: usize,
     segment: u32,
@@ -49,6 +51,7 @@ impl Binning {
             pending: VecDeque::new(),
             part: 0,
             open: Segment::default(),
+            is_forward: !config.horizons.is_empty(),
             segment: 0,
             touch: Touch::default(),
             off_step: 0,
@@ -111,6 +114,9 @@ impl Binning {
     #[cold]
     fn store(&mut self, bin: &Bin, parts: &mut [Part], spool: &mut Spool) {
         self.pending.push_back(bin.last_update);
+        if self.is_forward {
+            parts[self.part].mids.push(bin);
+        }
         spool.push(&mut parts[self.part].bins, bin, self.segment);
     }
 
@@ -143,6 +149,7 @@ impl Binning {
         // Nothing after the segment may complete them.
         let movements = &mut parts[self.part].movements;
         movements.extend(self.pending.drain(..).map(|_| f64::NAN));
+        parts[self.part].mids.end_segment();
         self.open.end();
     }
 }
