@@ -189,3 +189,60 @@ fn broken_records_are_errors_and_change_nothing() {
     assert_eq!(replayer.stats().records, 1);
     assert_eq!(replayer.book(1, 1).unwrap().n_orders(), 1);
 }
+
+#[test]
+fn events_that_change_no_level_in_sight_go_with_the_next_update() {
+    let mut replayer = Replayer::new();
+    // Ten bids in sight; whatever lies below is not.
+    for (id, price) in (1..).zip(91..101) {
+        replayer.push(&mbo('A', 'B', id, price, 5)).unwrap().unwrap();
+        assert_eq!(replayer.quiet_events(), None);
+    }
+    let quiet = |replayer: &mut Replayer, records: &[MboMsg]| {
+        for record in records {
+            assert!(replayer.push(record).unwrap().is_none(), "{record:?}");
+        }
+    };
+    let other =
+        MboMsg { hd: RecordHeader::new::<MboMsg>(rtype::MBO, 1, 2, 10), ..mbo('A', 'A', 1, 9, 1) };
+    let below = [
+        mbo('A', 'B', 20, 80, 1),
+        mbo('A', 'B', 21, 81, 1),
+        mbo('M', 'B', 21, 82, 3),
+        mbo('C', 'B', 20, 80, 1),
+        // Unknown to the book, without a side, and no events of orders.
+        mbo('C', 'A', 99, 80, 1),
+        mbo('A', 'N', 22, 80, 1),
+        mbo('F', 'B', 21, 82, 1),
+        mbo('N', 'N', 0, 0, 0),
+        mbo('T', 'A', 0, 82, 0),
+    ];
+    quiet(&mut replayer, &below);
+    // Another instrument's update has nothing to do with them.
+    replayer.push(&other).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), None);
+    replayer.push(&mbo('T', 'A', 0, 100, 2)).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), Some(&[[2, 0, 1], [1, 1, 0], [1, 0, 0]]));
+    replayer.push(&mbo('C', 'B', 1, 91, 5)).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), None);
+    // Those of a snapshot and before a clear belong to nothing.
+    quiet(&mut replayer, &[mbo('A', 'B', 30, 70, 1)]);
+    replayer.push(&mbo('R', 'N', 0, 0, 0)).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), None);
+    let snapshot = |id, price| {
+        let mut record = mbo('A', 'B', id, price, 1);
+        record.flags.set_snapshot();
+        record
+    };
+    for (id, price) in (40..).zip((60..72).rev()) {
+        replayer.push(&snapshot(id, price)).unwrap();
+    }
+    quiet(&mut replayer, &[mbo('A', 'B', 60, 50, 1)]);
+    replayer.push(&mbo('C', 'B', 40, 71, 1)).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), Some(&[[1, 0, 0], [0; 3], [0; 3]]));
+    // An id that means another instrument begins anew.
+    quiet(&mut replayer, &[mbo('A', 'B', 61, 50, 1)]);
+    replayer.forget(1, 1);
+    replayer.push(&mbo('A', 'B', 1, 10, 1)).unwrap().unwrap();
+    assert_eq!(replayer.quiet_events(), None);
+}

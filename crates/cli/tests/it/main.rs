@@ -32,6 +32,7 @@ mod serve;
 mod signals;
 mod trace;
 mod train;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

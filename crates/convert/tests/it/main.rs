@@ -21,6 +21,7 @@ mod formats;
 mod golden;
 mod greedy;
 mod hashes;
+mod horizons;
 mod hostile;
 mod identity;
 mod made;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lob_depth::{BinColumns, NO_PRICE};
+use lob_depth::{BinColumns, NO_PRICE, OrderFlow};
 use lob_store::{Store, read_tick_meta};
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
@@ -51,6 +51,40 @@ fn a_store_of_version_1_is_read() {
     let by_name = file.label_values("price_movement", 0..80).unwrap();
     assert_eq!((by_name.value, by_name.class), (labels.movement, labels.label));
     assert!(file.label_values("forward_1", 0..80).is_err());
+}
+
+/// Sums by `benches/peers/order_flow.py`, which reads the source by means of its own.
+#[test]
+fn a_store_of_version_2_is_read() {
+    let store = Store::open(formats("store-v2/bins")).unwrap();
+    let [file] = store.files() else { panic!("one file") };
+    let meta = file.meta();
+    assert_eq!((meta.format_version, meta.updates, file.len()), (2, 504, 51));
+    assert_eq!((meta.symbol.as_str(), meta.price_step), ("6AM4", 50_000));
+    assert_eq!(meta.unknown, [""; 0]);
+    let flow: Vec<_> = file.order_flow(0..51).unwrap().into_iter().map(Option::unwrap).collect();
+    let sums: [i64; 10] =
+        std::array::from_fn(|level| flow.iter().map(|flow| flow.imbalance[level]).sum());
+    assert_eq!(sums, [-90, -106, -91, -124, -92, -123, -119, -170, -193, -175]);
+    let sum = |of: fn(&OrderFlow) -> i64| flow.iter().map(of).sum::<i64>();
+    assert_eq!((sum(|flow| flow.signed_volume), sum(|flow| flow.signed_trades)), (-60, -8));
+    assert_eq!(flow.iter().map(|flow| flow.trades).sum::<u64>(), 30);
+    let sides = |of: fn(&OrderFlow) -> Option<[u64; 2]>| {
+        let all = flow.iter().map(|flow| of(flow).unwrap());
+        all.fold([0, 0], |sum, n| [sum[0] + n[0], sum[1] + n[1]])
+    };
+    assert_eq!(sides(|flow| flow.adds), [99, 111]);
+    assert_eq!(sides(|flow| flow.cancels), [111, 89]);
+    assert_eq!(sides(|flow| flow.modifies), [24, 40]);
+    let reals = flow.iter().map(|flow| (flow.microprice_deviation, flow.queue_imbalance));
+    let reals = reals.fold((0.0, 0.0), |sum, x| (sum.0 + x.0.unwrap(), sum.1 + x.1.unwrap()));
+    assert!((reals.0 - 0.538_190_263_636_223_8).abs() < 1e-12, "{reals:?}");
+    assert!((reals.1 - 0.918_981_321_566_835_4).abs() < 1e-12, "{reals:?}");
+    for (name, n, sum) in [("forward_1", 50, -3.0), ("forward_10", 41, -23.0)] {
+        let values = file.label_values(name, 0..51).unwrap().value;
+        assert_eq!(values.iter().flatten().count(), n);
+        assert!((values.iter().flatten().sum::<f64>() - sum).abs() < 1e-12, "{name}");
+    }
 }
 
 #[test]
