@@ -12,11 +12,14 @@ use lob_store::{
     read_tick_meta, write_file,
 };
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ConvertError, Progress, inspect::store_files, journal, out_dir::journals, progress::go_on,
+    ConvertError, Progress,
+    inspect::store_files,
+    journal::{self, JournalLine},
+    out_dir::journals,
+    progress::go_on,
 };
 
 /// Rows that are in memory at once: 16 MiB.
@@ -146,7 +149,13 @@ fn rewrite(
             writer.push(&row)?;
         }
     }
-    Ok(writer.finish(file.meta().clone())?)
+    let mut meta = file.meta().clone();
+    for source in &mut meta.sources {
+        // Version 1 has the path as it was given.
+        let name = Path::new(&source.name).file_name().unwrap_or_default();
+        source.name = name.to_string_lossy().into_owned();
+    }
+    Ok(writer.finish(meta)?)
 }
 
 fn copy(file: &BinFile, to: &Path, progress: &dyn Progress) -> Result<FileSummary, ConvertError> {
@@ -163,30 +172,14 @@ fn copy(file: &BinFile, to: &Path, progress: &dyn Progress) -> Result<FileSummar
 fn write_journals(store: &Path, to: &Path, files: &[UpgradedFile]) -> Result<(), ConvertError> {
     let files: BTreeMap<_, _> = files.iter().map(|file| (&*file.path, file)).collect();
     for (path, bytes) in journals::on_disk(store)? {
-        let (_, whole) = journal::parse(&path, &bytes)?;
         let mut text = String::new();
-        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-        let mut left = usize::try_from(whole).unwrap_or(usize::MAX);
-        for line in lines {
-            if left < line.len() {
-                break;
-            }
-            left -= line.len();
-            let bad = |error: serde_json::Error| ConvertError::Sidecar {
-                path: path.clone(),
-                reason: error.to_string(),
-            };
-            let mut line: Value = serde_json::from_slice(line).map_err(bad)?;
-            let outputs = line.pointer_mut("/outcome/outputs").and_then(Value::as_array_mut);
-            for output in outputs.into_iter().flatten() {
-                let at = output.get("path").and_then(Value::as_str).map(Path::new);
-                if let Some(file) = at.and_then(|path| files.get(path)) {
-                    output["bytes"] = file.bytes.into();
-                    output["sha256"] = file.sha256.clone().into();
+        for JournalLine { settings, mut outcome, .. } in journal::parse(&path, &bytes)?.0 {
+            for output in &mut outcome.outputs {
+                if let Some(file) = files.get(&*output.path) {
+                    (output.bytes, output.sha256) = (file.bytes, file.sha256.clone());
                 }
             }
-            text += &line.to_string();
-            text.push('\n');
+            text += &JournalLine::new(&settings, outcome).to_text(&path)?;
         }
         let target = to.join(path.strip_prefix(store).unwrap_or(&path));
         write_file(&target, text.as_bytes()).map_err(ConvertError::io(&target, "write"))?;

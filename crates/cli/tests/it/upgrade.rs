@@ -60,6 +60,7 @@ fn a_store_of_version_1_and_its_upgrade_give_the_images_labels_and_order_of_its_
     assert_eq!(of_file["bytes_before"].as_u64(), Some(fs::metadata(before.path()).unwrap().len()));
     let digest: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     let journal = json(&fs::read_to_string(new.join(".loblab-journal.jsonl")).unwrap());
+    assert_eq!(journal["version"], 2);
     let output = &journal["outcome"]["outputs"][0];
     assert_eq!(
         (output["sha256"].as_str(), output["bytes"].as_u64()),
