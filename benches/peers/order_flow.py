@@ -1,17 +1,27 @@
 """Order flow of tick bins, from the bytes of DBN files by the definition alone.
 
-Reads `mbp-10` and `mbo` records with `struct`, keeps a book of its own for `mbo`, cuts bins of N updates
-and writes one line a bin: the golden values of `fixtures/golden/order_flow`. Knows nothing of the project
-but that a bin never crosses an instrument, a UTC day, a cleared book, a snapshot (flag SNAPSHOT, whose records
-make no row) or a pause of more than 30 minutes.
+A market that `lob synth` writes, as `mbp-10` and as `mbo`, is converted, and every number of its store is
+compared with what this script computes from the same file; a difference ends the run with an error. Run by
+`cargo xtask peers order_flow`.
 
-    python order_flow.py FILE.dbn.zst N > FILE.csv
+It reads records with `struct`, keeps a book of its own for `mbo` and cuts bins of N updates. It knows nothing
+of the project but that a bin never crosses an instrument, a UTC day, a cleared book, a snapshot (flag
+SNAPSHOT, whose records make no row) or a pause of more than 30 minutes.
+
+    python order_flow.py --table FILE.dbn.zst N
+
+writes one line a bin: the golden values of `fixtures/golden/order_flow`.
 """
 
+import argparse
+import json
 import math
+import shutil
 import struct
+import subprocess
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import zstandard
 
@@ -160,13 +170,62 @@ def bins(path, n):
             yield key[1], ts, step, current
 
 
-def main():
-    path, n = sys.argv[1], int(sys.argv[2])
-    print(",".join(["instrument_id", "ts_event", "n_updates", *NAMES]))
+def rows(path, n):
+    """One list a bin, as the table has it: instrument, time of the last update, updates, order flow."""
     for instrument, ts_event, step, current in bins(path, n):
-        cells = ["" if cell is None else repr(cell) for cell in current.cells(step)]
-        print(",".join([str(instrument), str(ts_event), str(current.n), *cells]))
+        yield [instrument, ts_event, current.n, *current.cells(step)]
+
+
+def stored(store):
+    """The same from the files of a store."""
+    import pyarrow.parquet
+
+    names = ["ts_event", "n_updates", *NAMES]
+    for path in sorted(Path(store).glob("day=*/*/*.parquet"), key=lambda path: (path.parts[-2], path.parts[-3])):
+        table = pyarrow.parquet.read_table(path, columns=names, partitioning=None)
+        columns = [table[name].cast("int64") if name == "ts_event" else table[name] for name in names]
+        instrument = int(path.parts[-2].split("=")[1])
+        for cells in zip(*(column.to_pylist() for column in columns)):
+            yield [instrument, *cells]
+
+
+def compare(lob, work, schema):
+    """Whether the store of a market holds what this script finds in the market's file."""
+    source, store = work / f"market.{schema}.dbn.zst", work / schema
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run([lob, "--quiet", "synth", "--records", "20000", "--seed", "5", "--sessions", "2", "--schema", schema, "--out", source], **quiet)
+    subprocess.run([lob, "--quiet", "convert", source, "--ticks-per-bin", "20", "--out", store], **quiet)
+    ours, theirs = list(rows(source, 20)), list(stored(store))
+    wrong = [(a, b) for a, b in zip(ours, theirs) if a != b]
+    for pair in wrong[:3]:
+        print(schema, *pair, sep="\n", file=sys.stderr)
+    return {"schema": schema, "bins": len(theirs), "numbers": len(theirs) * len(NAMES), "equal": not wrong and len(ours) == len(theirs)}
+
+
+def main():
+    if sys.argv[1:2] == ["--table"]:
+        print(",".join(["instrument_id", "ts_event", "n_updates", *NAMES]))
+        for cells in rows(sys.argv[2], int(sys.argv[3])):
+            print(",".join("" if cell is None else repr(cell) for cell in cells))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lob", required=True)
+    parser.add_argument("--work", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path, help="the JSON document")
+    args = parser.parse_args()
+    work = args.work / "order_flow"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    found = [compare(args.lob, work, schema) for schema in ("mbp-10", "mbo")]
+    shutil.rmtree(work)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps({"markets": found}, indent=2) + "\n")
+    print("| schema | bins | numbers | equal bit for bit |")
+    print("|---|---:|---:|---|")
+    for market in found:
+        print(f"| {market['schema']} | {market['bins']} | {market['numbers']} | {'yes' if market['equal'] else 'NO'} |")
+    return 0 if all(market["equal"] for market in found) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
