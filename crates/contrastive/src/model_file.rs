@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ impl ModelFile {
         tensors.push(column(INVERSE, |s| s.1));
         let unfit = |reason| ContrastiveError::UnfitModel { path: path.to_owned(), reason };
         safetensors_file::check_finite(&tensors).map_err(|flaw| unfit(flaw.to_string()))?;
-        safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+        safetensors_file::write(path, &tensors, BTreeMap::from([(KEY.to_owned(), json)]))
     }
 
     /// Reads a file, or the [`FILE_NAME`](Self::FILE_NAME) of a run's folder, and checks that its

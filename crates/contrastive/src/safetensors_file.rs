@@ -1,9 +1,11 @@
 //! Named arrays of `f32` in a safetensors file, with a checksum over what it says.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde::Serialize;
 use twox_hash::XxHash3_128;
 
 use crate::{ContrastiveError, NamedTensor};
@@ -15,29 +17,48 @@ const CHECKSUM: &str = "loblab.checksum";
 #[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) tensors: Vec<NamedTensor>,
-    pub(crate) metadata: HashMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Whether it has a checksum; if so, it is right.
     pub(crate) has_checksum: bool,
 }
 
-/// Writes a file, whole or not at all.
+/// What a header says of a name.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    Metadata(&'a BTreeMap<String, String>),
+    Array { dtype: &'static str, shape: &'a [usize], data_offsets: [usize; 2] },
+}
+
+/// Writes a file, whole or not at all. The same arrays and metadata give the same bytes: the
+/// library's own writer puts the metadata in the order of a hash map, which differs by the process.
 pub(crate) fn write(
     path: &Path,
     tensors: &[NamedTensor],
-    mut metadata: HashMap<String, String>,
+    mut metadata: BTreeMap<String, String>,
 ) -> Result<(), ContrastiveError> {
     let failed = |source| ContrastiveError::Io { action: "write", path: path.to_owned(), source };
     metadata.insert(CHECKSUM.to_owned(), checksum(tensors, &metadata));
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|tensor| tensor.values.iter().flat_map(|x| x.to_le_bytes()).collect())
-        .collect();
-    let mut views = Vec::with_capacity(tensors.len());
-    for (tensor, bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        views.push((tensor.name.as_str(), view.map_err(|e| failed(std::io::Error::other(e)))?));
+    let mut sorted: Vec<&NamedTensor> = tensors.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut header = BTreeMap::from([("__metadata__", Entry::Metadata(&metadata))]);
+    let mut end = 0;
+    for NamedTensor { name, shape, values } in &sorted {
+        if shape.iter().product::<usize>() != values.len() {
+            let reason = format!("`{name}` has shape {shape:?} and {} values", values.len());
+            return Err(failed(io::Error::other(reason)));
+        }
+        let start = end;
+        end += size_of_val(values.as_slice());
+        header.insert(name, Entry::Array { dtype: "F32", shape, data_offsets: [start, end] });
     }
-    let bytes = serialize(views, Some(metadata)).map_err(|e| failed(std::io::Error::other(e)))?;
+    let mut header = serde_json::to_vec(&header).map_err(|error| failed(error.into()))?;
+    // Spaces, so that the values are aligned.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = Vec::with_capacity(8 + header.len() + end);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    sorted.iter().for_each(|t| bytes.extend(t.values.iter().flat_map(|x| x.to_le_bytes())));
     lob_store::write_file(path, &bytes).map_err(failed)
 }
 
@@ -51,6 +72,7 @@ pub(crate) fn read(path: &Path) -> Result<Contents, ContrastiveError> {
     let bad = |reason: String| ContrastiveError::BadModel { path: path.to_owned(), reason };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
     let metadata = header.metadata().clone().unwrap_or_default();
+    let metadata: BTreeMap<_, _> = metadata.into_iter().collect();
     let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
     let mut tensors = Vec::new();
     for (name, view) in file.iter() {
@@ -77,11 +99,10 @@ pub(crate) fn read(path: &Path) -> Result<Contents, ContrastiveError> {
 
 /// XXH3-128 of all metadata entries but the checksum, by key, and of all arrays, by name. Every
 /// piece is preceded by its length, so that nothing can move from one to the next unseen.
-fn checksum(tensors: &[NamedTensor], metadata: &HashMap<String, String>) -> String {
+fn checksum(tensors: &[NamedTensor], metadata: &BTreeMap<String, String>) -> String {
     let mut hash = Box::new(XxHash3_128::new());
     let length = |n: usize| (n as u64).to_le_bytes();
-    let mut entries: Vec<_> = metadata.iter().filter(|(key, _)| *key != CHECKSUM).collect();
-    entries.sort();
+    let entries: Vec<_> = metadata.iter().filter(|(key, _)| *key != CHECKSUM).collect();
     hash.write(&length(entries.len()));
     for text in entries.into_iter().flat_map(|(key, value)| [key, value]) {
         hash.write(&length(text.len()));
@@ -141,8 +162,34 @@ mod tests {
         };
         let tensors = [tensor("w.1", &[1.5, -0.0, 3e-40]), tensor("w.0", &[2.0]), tensor("e", &[])];
         let text = r#"{"activation":"relu","note":"ä"}"#.to_owned();
-        write(&path, &tensors, HashMap::from([("said".to_owned(), text)])).unwrap();
+        write(&path, &tensors, BTreeMap::from([("said".to_owned(), text)])).unwrap();
         path
+    }
+
+    /// Two runs that do the same write the same file. Entries of a hash map came in either order.
+    #[test]
+    fn the_bytes_are_those_of_the_format_and_always_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let tensor = |name: &str, shape: &[usize], values: &[f32]| NamedTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        let path = folder.path().join("a.safetensors");
+        let tensors = [tensor("b", &[1, 2], &[1.0, 2.0]), tensor("a", &[], &[0.5])];
+        let metadata = BTreeMap::from([("x", "1"), ("y", "2")].map(|(k, v)| (k.into(), v.into())));
+        write(&path, &tensors, metadata.clone()).unwrap();
+        let sum = checksum(&tensors, &metadata);
+        let header = format!(r#"{{"__metadata__":{{"loblab.checksum":"{sum}","x":"1","y":"2"}},"#)
+            + r#""a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"#
+            + r#""b":{"dtype":"F32","shape":[1,2],"data_offsets":[4,12]}}"#;
+        let mut expected = header.into_bytes();
+        expected.resize(expected.len().next_multiple_of(8), b' ');
+        expected.splice(0..0, (expected.len() as u64).to_le_bytes());
+        expected.extend([0.5_f32, 1.0, 2.0].iter().flat_map(|x| x.to_le_bytes()));
+        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        let odd = write(&path, &[tensor("c", &[3], &[1.0])], BTreeMap::new()).unwrap_err();
+        assert!(odd.to_string().contains("`c` has shape [3] and 1 values"), "{odd}");
     }
 
     /// Every bit of a file counts: nothing that one flipped bit makes of it is read.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(super) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), ContrastiveE
     tensors.push(flat(LOSSES, vec![snapshot.losses.len()], &snapshot.losses));
     let queue = &snapshot.queue;
     tensors.push(flat(QUEUE, vec![queue.keys.len(), queue.dim], &queue.rows));
-    safetensors_file::write(path, &tensors, HashMap::from([(KEY.to_owned(), json)]))
+    safetensors_file::write(path, &tensors, BTreeMap::from([(KEY.to_owned(), json)]))
 }
 
 pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
