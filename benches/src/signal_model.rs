@@ -1,5 +1,7 @@
 //! A model for `lob_signals`: contrastive embeddings of feature windows, and a linear head.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use lob_contrastive::{Device, EncoderConfig, SeriesSpec, SeriesWindows, TrainConfig};
 use lob_signals::{
@@ -55,7 +57,7 @@ pub fn fit_embedding(
     config: &FitConfig,
 ) -> Result<Box<dyn Model>> {
     let scale = FeatureScale::fit(features);
-    let mut source = windows(features, config)?;
+    let source = windows(features, config)?;
     let training = TrainConfig {
         seed: config.seed,
         steps: config.steps,
@@ -64,7 +66,7 @@ pub fn fit_embedding(
         ignore_radius: config.window as u64,
         ..TrainConfig::default()
     };
-    let trained = lob_contrastive::train(&mut source, &training)
+    let trained = lob_contrastive::train(Arc::new(source), &training)
         .context("cannot train the encoder of the signal model")?
         .model;
     let mut embedder = lob_contrastive::Embedder::new(&trained, Device::Cpu)?;

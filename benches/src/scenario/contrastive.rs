@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_contrastive::{
-    BIN_CHANNELS, BinSeries, Device, EncoderConfig, ImageSpec, ImageWindows, SeriesSpec,
-    SeriesWindows, TrainConfig, TrainOutcome, WindowSource,
+    BIN_CHANNELS, BinSeries, Device, EncoderConfig, ImageSpec, ImageWindows, Prefetch, RunOptions,
+    SeriesSpec, SeriesWindows, TrainConfig, TrainOutcome, WindowScratch, WindowSource,
 };
 use lob_dataloader::{Dataset, Scratch, WindowSpec};
 use lob_depth::RenderSpec;
@@ -47,7 +47,7 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
     let source = ImageWindows::new(dataset.clone(), image)?;
     // The scale is fitted on the first 70 %, as an evaluation in time order needs it.
     let fit = 0..(source.len() * 7 / 10).max(1);
-    let mut source = source.standardised(fit)?;
+    let source = Arc::new(source.standardised(fit)?);
     bench.rec.config("symbol", file.meta().symbol.clone());
     bench
         .rec
@@ -57,7 +57,7 @@ pub(super) fn train(bench: &mut Bench<'_>) -> Result<()> {
         let meta = dataset.get(idx as u64, &mut scratch, &mut buffer).ok()?;
         usize::try_from(meta.row).ok()
     };
-    run(bench, "train", &mut source, &mids, first_row)
+    run(bench, "train", source, &mids, first_row)
 }
 
 /// The mid of every row in price steps; NaN where a side is absent.
@@ -71,9 +71,9 @@ fn mids(file: &Arc<BinFile>) -> Result<Vec<f64>> {
 
 /// Trains on sequences of bin features, no image in between.
 pub(super) fn series(bench: &mut Bench<'_>) -> Result<()> {
-    let (mut source, mid_steps) = series_windows(bench)?;
+    let (source, mid_steps) = series_windows(bench)?;
     let starts: Vec<Option<usize>> = (0..source.len()).map(|idx| source.start_row(idx)).collect();
-    run(bench, "series", &mut source, &mid_steps, |idx| starts[idx])
+    run(bench, "series", Arc::new(source), &mid_steps, |idx| starts[idx])
 }
 
 /// Windows of bin features of the busiest instrument, and its mids by row.
@@ -116,21 +116,24 @@ fn warm(samples: &[f64]) -> Vec<f64> {
 fn run(
     bench: &mut Bench<'_>,
     name: &str,
-    source: &mut dyn WindowSource,
+    source: Arc<dyn WindowSource>,
     mids: &[f64],
     first_row: impl FnMut(usize) -> Option<usize>,
 ) -> Result<()> {
     let config = settings(bench);
     bench.rec.config("encoder", "medium");
     bench.rec.config("batch_size", config.batch_size);
+    bench.rec.config("workers", bench.options.workers);
     bench.rec.config("windows", source.len());
     let outcome = {
         let _scope = lob_scope::scope("train");
-        lob_contrastive::train(source, &config)?
+        let prefetch = Prefetch { workers: bench.options.workers, ..Prefetch::for_training() };
+        let options = RunOptions { prefetch, ..RunOptions::default() };
+        lob_contrastive::train_with(Arc::clone(&source), &config, options)?
     };
     let n_inputs = source.n_inputs();
     report(bench, name, &outcome, &config, n_inputs);
-    embed(bench, name, &outcome, source, mids, first_row)
+    embed(bench, name, &outcome, &*source, mids, first_row)
 }
 
 /// The device asked for.
@@ -165,7 +168,7 @@ fn report(
     let limit = gemm_limit(bench, step_flops / median_step);
     bench.rec.rate(&metric("pairs_per_s"), Unit::SamplesPerSecond, &rates, limit);
     let total = |samples: &[f64]| samples.iter().sum::<f64>();
-    let wait = total(&outcome.batch_s) / total(&outcome.step_s);
+    let wait = total(&outcome.wait_s) / total(&outcome.step_s);
     bench.rec.add(Measurement::measured(
         &metric("data_wait_share"),
         Unit::Fraction,
@@ -217,7 +220,7 @@ fn embed(
     bench: &mut Bench<'_>,
     name: &str,
     outcome: &TrainOutcome,
-    source: &mut dyn WindowSource,
+    source: &dyn WindowSource,
     mids: &[f64],
     mut first_row: impl FnMut(usize) -> Option<usize>,
 ) -> Result<()> {
@@ -225,8 +228,9 @@ fn embed(
     let every = source.len().div_ceil(EMBEDDED).max(1);
     let chosen: Vec<usize> = (0..source.len()).step_by(every).collect();
     let mut windows = vec![0.0; chosen.len() * n_inputs];
+    let mut scratch = WindowScratch::default();
     for (idx, window) in chosen.iter().zip(windows.chunks_exact_mut(n_inputs)) {
-        source.window(*idx, window)?;
+        source.window(*idx, &mut scratch, window)?;
     }
     let begun = Instant::now();
     let embeddings = {

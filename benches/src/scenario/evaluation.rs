@@ -22,7 +22,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let input = InputSpec::Bins { window: WINDOW, stride: 4 };
     let positives = Positives::Near { max_shift: WINDOW / 2 };
     let options = PrepareOptions { positives, scale: None, volatility_labels: false };
-    let mut prepared = {
+    let prepared = {
         let _scope = lob_scope::scope("prepare");
         prepare(&input, Some(&bench.store()?), &options)?
     };
@@ -38,7 +38,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     for seed in 0..SEEDS {
         let _scope = lob_scope::scope("train");
         let config = TrainConfig { device, ..config(bench.options.seed + seed, steps) };
-        let outcome = lob_contrastive::train(&mut *prepared.train, &config)?;
+        let outcome = lob_contrastive::train(prepared.train.clone(), &config)?;
         if let Some(why) = &outcome.metrics.collapse {
             bench.rec.finding(Severity::Warning, format!("seed {seed} looks collapsed: {why}"));
         }
@@ -49,7 +49,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
         EvaluateConfig { device, seeds: models.len(), max_train, max_test, ..Default::default() };
     let table = {
         let _scope = lob_scope::scope("evaluate");
-        evaluate(&mut *prepared.whole, &prepared.split, &prepared.tasks, &models, &settings)?
+        evaluate(&*prepared.whole, &prepared.split, &prepared.tasks, &models, &settings)?
     };
     bench.rec.config("window", WINDOW);
     bench.rec.config("steps", steps);

@@ -8,6 +8,7 @@
 )]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use burn_autodiff::Autodiff;
 use burn_flex::Flex;
@@ -25,7 +26,7 @@ fn steps(c: &mut Criterion) {
         ("complex", EncoderConfig::complex(), 64, 2048),
     ];
     for (name, encoder, batch_size, n_inputs) in cases {
-        let mut source = NoisePairs::new(batch_size, n_inputs, 1);
+        let source = Arc::new(NoisePairs::new(batch_size, n_inputs, 1));
         group.throughput(Throughput::Elements(batch_size as u64));
         let id = BenchmarkId::new(format!("step/{name}"), format!("{batch_size}x{n_inputs}"));
         group.bench_function(id, |b| {
@@ -39,7 +40,7 @@ fn steps(c: &mut Criterion) {
                     device: Device::Cpu,
                     ..TrainConfig::default()
                 };
-                let outcome = train(&mut source, &config).unwrap();
+                let outcome = train(source.clone(), &config).unwrap();
                 let seconds: f64 = outcome.step_s[2..].iter().sum();
                 std::time::Duration::from_secs_f64(seconds)
             });

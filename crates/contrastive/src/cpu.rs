@@ -1,5 +1,6 @@
 //! The one place that names backends, so that the whole of burn is compiled for them once, here.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn_autodiff::Autodiff;
@@ -28,19 +29,20 @@ type Gpu = burn_cuda::Cuda<f32, i32>;
 /// device cannot be had, [`ContrastiveError::Diverged`] when the loss is no longer finite, and
 /// whatever the source reports.
 pub fn train(
-    source: &mut dyn WindowSource,
+    source: Arc<dyn WindowSource>,
     config: &TrainConfig,
 ) -> Result<TrainOutcome, ContrastiveError> {
     train_with(source, config, RunOptions::default())
 }
 
-/// [`train`] with a validation source, checkpoints, a way to stop it and somebody to watch.
+/// [`train`] with a validation source, checkpoints, threads that draw the pairs ahead, a way to
+/// stop it and somebody to watch. None of it changes a bit of the losses.
 ///
 /// # Errors
 /// As [`train`]; [`ContrastiveError::Checkpoint`] when the folder belongs to another run, and
 /// [`ContrastiveError::Io`] when it cannot be written.
 pub fn train_with(
-    source: &mut dyn WindowSource,
+    source: Arc<dyn WindowSource>,
     config: &TrainConfig,
     options: RunOptions<'_>,
 ) -> Result<TrainOutcome, ContrastiveError> {
@@ -53,11 +55,12 @@ pub fn train_with(
         Device::Cuda => {
             let device = Default::default();
             crate::device::guarded(|| {
-                train_on::<Autodiff<Gpu>>(source, config, options, &device, false, resolved)
+                train_on::<Autodiff<Gpu>>(&source, config, options, &device, false, resolved)
             })
         }
         _ => {
-            train_on::<Autodiff<Flex>>(source, config, options, &Default::default(), true, resolved)
+            let device = Default::default();
+            train_on::<Autodiff<Flex>>(&source, config, options, &device, true, resolved)
         }
     }
 }

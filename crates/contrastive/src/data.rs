@@ -4,6 +4,7 @@ mod labels;
 mod signals;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::{ContrastiveError, InputSpec, Positives, Task, TimeSplit, WindowSource};
 
@@ -40,11 +41,11 @@ pub struct Origin {
 /// of the inputs is fitted on the training part alone.
 pub struct Prepared {
     /// Pairs of the earliest windows.
-    pub train: Box<dyn WindowSource>,
+    pub train: Arc<dyn WindowSource>,
     /// Pairs of the windows after them; `None` where the part is too short for one.
-    pub validation: Option<Box<dyn WindowSource>>,
+    pub validation: Option<Arc<dyn WindowSource>>,
     /// All windows of the three parts, in the order of `origins`.
-    pub whole: Box<dyn WindowSource>,
+    pub whole: Arc<dyn WindowSource>,
     /// Their places.
     pub origins: Vec<Origin>,
     /// Which of them are for what.
@@ -63,17 +64,6 @@ impl std::fmt::Debug for Prepared {
             .field("windows", &self.origins.len())
             .field("notes", &self.notes)
             .finish_non_exhaustive()
-    }
-}
-
-impl Prepared {
-    /// The training pairs and, where there are any, the validation pairs, to be used together.
-    pub fn pairs(&mut self) -> (&mut dyn WindowSource, Option<&mut dyn WindowSource>) {
-        let validation: Option<&mut dyn WindowSource> = match &mut self.validation {
-            Some(validation) => Some(&mut **validation),
-            None => None,
-        };
-        (&mut *self.train, validation)
     }
 }
 

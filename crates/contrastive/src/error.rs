@@ -136,6 +136,18 @@ pub enum ContrastiveError {
         /// Whose.
         ranks: lob_ranks::RankList,
     },
+    /// A batch could not be made for a reason that is not in its windows, or was not made because
+    /// the run was asked to stop.
+    #[error(transparent)]
+    Loader(#[from] lob_dataloader::LoaderError),
+    /// A thread panicked while it drew pairs.
+    #[error("a panic while pairs of step {step} were drawn: {message}", message = shown(.message))]
+    DrawPanic {
+        /// Training step, counted from 1.
+        step: usize,
+        /// Text of the panic.
+        message: String,
+    },
     /// A window source failed.
     #[error("cannot read window {window}: {source}")]
     Source {
@@ -217,6 +229,11 @@ fn last_good(checkpoint: Option<&std::path::Path>) -> String {
 }
 
 impl ContrastiveError {
+    /// Whether it says that the run was asked to stop.
+    pub(crate) fn is_stop(&self) -> bool {
+        matches!(self, Self::Loader(lob_dataloader::LoaderError::Stopped))
+    }
+
     /// Shorthand for [`ContrastiveError::Config`].
     pub(crate) fn config(
         name: &'static str,

@@ -8,7 +8,7 @@ mod table;
 pub use table::{EvaluationRow, EvaluationTable, Features, Method, Verdict};
 
 use crate::cpu::{Embedder, not_finite};
-use crate::{ContrastiveError, Device, Layout, Rng, TrainedModel, WindowSource};
+use crate::{ContrastiveError, Device, Layout, Rng, TrainedModel, WindowScratch, WindowSource};
 use baselines::{PcaWhitening, random_model, statistics, statistics_dim};
 use knn::knn_predict;
 use probe::Probe;
@@ -82,7 +82,7 @@ impl Default for EvaluateConfig {
 /// when a part of the split is empty or has one class only, [`ContrastiveError::Features`] when a
 /// feature is no finite number, and whatever the source reports.
 pub fn evaluate(
-    source: &mut dyn WindowSource,
+    source: &dyn WindowSource,
     split: &TimeSplit,
     tasks: &[Task],
     models: &[TrainedModel],
@@ -220,14 +220,15 @@ impl Rows {
 }
 
 impl Windows {
-    fn read(source: &mut dyn WindowSource, sample: &Sample) -> Result<Self, ContrastiveError> {
+    fn read(source: &dyn WindowSource, sample: &Sample) -> Result<Self, ContrastiveError> {
         let dim = source.n_inputs();
+        let mut scratch = WindowScratch::default();
         let mut read = |part: &[(usize, u32)]| {
             let mut values = vec![0.0; part.len() * dim];
             for ((idx, _), out) in part.iter().zip(values.chunks_exact_mut(dim)) {
-                source.window(*idx, out)?;
+                source.window(*idx, &mut scratch, out)?;
             }
-            Ok(Rows { dim, values })
+            Ok::<_, ContrastiveError>(Rows { dim, values })
         };
         let [train, validation, test] = &sample.parts;
         Ok(Self { parts: [read(train)?, read(validation)?, read(test)?] })

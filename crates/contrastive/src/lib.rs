@@ -66,7 +66,8 @@ pub use crate::{
     run::{CheckpointPlan, Ended, RunOptions, StepReport},
     source::{
         BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, NoisePairs, PairKey, Place,
-        Positives, Sampling, SeriesSpec, SeriesWindows, WindowSource, window_starts,
+        Positives, Sampling, SeriesSpec, SeriesWindows, WindowScratch, WindowSource, window_starts,
     },
 };
+pub use lob_dataloader::{Prefetch, Stop};
 pub use lob_ranks::Collective;

@@ -45,7 +45,10 @@ pub struct TrainOutcome {
     pub first_step: usize,
     /// Whole step.
     pub step_s: Vec<f64>,
-    /// Drawing the pairs and uploading them.
+    /// Waiting for the pairs: for those that draw them, or while they were drawn on the training
+    /// thread.
+    pub wait_s: Vec<f64>,
+    /// That, and uploading them.
     pub batch_s: Vec<f64>,
     /// One forward pass over both views.
     pub forward_s: Vec<f64>,
@@ -69,7 +72,8 @@ pub struct TrainOutcome {
     pub n_lone_anchors: usize,
     /// Steps skipped because a gradient was not finite in half precision.
     pub skipped_steps: u64,
-    /// State of the embeddings at the end; not a number on ranks other than 0.
+    /// State of the embeddings at the end; not a number on ranks other than 0 and after an
+    /// interruption.
     pub metrics: Metrics,
     /// Why it ended.
     pub ended: Ended,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
+use lob_dataloader::{Prefetch, Stop};
 use lob_ranks::Collective;
 use serde::Serialize;
 
@@ -10,13 +11,16 @@ use crate::{Metrics, WindowSource};
 #[derive(Default)]
 pub struct RunOptions<'a> {
     /// Where the pairs of evaluation come from; the training source by default.
-    pub validation: Option<&'a mut dyn WindowSource>,
+    pub validation: Option<Arc<dyn WindowSource>>,
     /// Where checkpoints and `metrics.jsonl` go; nowhere by default.
     pub checkpoints: Option<CheckpointPlan>,
     /// Go on from the newest checkpoint, if there is one.
     pub resume: bool,
-    /// Ends the run after the current step once it is set; a checkpoint is written first.
-    pub stop: Option<&'a AtomicBool>,
+    /// Ends the run with a checkpoint once it is asked for: a run of one process as if the step
+    /// under way had never begun, one of several ranks after it.
+    pub stop: Stop,
+    /// Who draws the pairs, and how far ahead; on the training thread by default.
+    pub prefetch: Prefetch,
     /// Is told of every step.
     pub observer: Option<&'a mut dyn FnMut(&StepReport)>,
     /// The other ranks, where several train one model: each takes an equal share of every batch's
@@ -31,26 +35,6 @@ impl std::fmt::Debug for RunOptions<'_> {
             .field("checkpoints", &self.checkpoints)
             .field("resume", &self.resume)
             .finish_non_exhaustive()
-    }
-}
-
-impl<'a> RunOptions<'a> {
-    /// Where the pairs of evaluation come from.
-    pub(crate) fn evaluated<'s>(
-        &'s mut self,
-        training: &'s mut dyn WindowSource,
-    ) -> &'s mut dyn WindowSource
-    where
-        'a: 's,
-    {
-        match &mut self.validation {
-            Some(validation) => &mut **validation,
-            None => training,
-        }
-    }
-
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
@@ -82,7 +66,8 @@ pub struct StepReport {
     pub grad_norm: f32,
     /// Pairs in a second of this step.
     pub pairs_per_s: f64,
-    /// Share of the step spent waiting for its batch, `0..=1`.
+    /// Share of the step spent waiting for its pairs, `0..=1`: for those that draw them, or while
+    /// they were drawn on the training thread.
     pub data_wait_share: f64,
     /// Seconds to go at the mean pace of this process.
     pub eta_s: f64,

@@ -14,6 +14,7 @@ pub use series::{SeriesSpec, SeriesWindows};
 
 use std::ops::Range;
 
+use lob_dataloader::{LoaderError, Scratch, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContrastiveError, Layout, Rng};
@@ -46,8 +47,28 @@ pub struct PairKey {
     pub label: i64,
 }
 
-/// Training windows as plain numbers; the trainer knows nothing of files or images.
-pub trait WindowSource {
+/// What one thread reads windows with: memory that is used again, and whether to stop.
+#[derive(Debug, Default)]
+pub struct WindowScratch {
+    pub(crate) images: Scratch,
+    pub(crate) image: Vec<f32>,
+    pub(crate) stop: Stop,
+}
+
+impl WindowScratch {
+    /// What a source asks before each pair, as one batch may take long.
+    ///
+    /// # Errors
+    /// [`LoaderError::Stopped`] once a clean end was asked for.
+    pub fn check_stop(&self) -> Result<(), ContrastiveError> {
+        if self.stop.is_asked() { Err(LoaderError::Stopped.into()) } else { Ok(()) }
+    }
+}
+
+/// Training windows as plain numbers; the trainer knows nothing of files or images. Several threads
+/// read one source at a time, each with a scratch of its own, and what they get depends on the
+/// arguments alone.
+pub trait WindowSource: Send + Sync {
     /// Number of windows.
     fn len(&self) -> usize;
 
@@ -68,15 +89,21 @@ pub trait WindowSource {
     ///
     /// # Errors
     /// When the window cannot be read.
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError>;
+    fn window(
+        &self,
+        idx: usize,
+        scratch: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError>;
 
     /// Draws one pair for each key: `anchors` and `positives` are `keys.len() × n_inputs`,
     /// row-major.
     ///
     /// # Errors
-    /// When a window cannot be read or no pair exists.
+    /// When a window cannot be read, no pair exists, or `scratch` says to stop.
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
@@ -90,7 +117,8 @@ pub trait WindowSource {
     /// # Errors
     /// As [`pairs`](Self::pairs).
     fn pairs_of_part(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         part: Range<usize>,
         anchors: &mut [f32],
@@ -98,12 +126,12 @@ pub trait WindowSource {
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
         if part == (0..keys.len()) {
-            return self.pairs(rng, anchors, positives, keys);
+            return self.pairs(scratch, rng, anchors, positives, keys);
         }
         let n_inputs = self.n_inputs();
         let mut all = vec![0.0; 2 * keys.len() * n_inputs];
         let (all_anchors, all_positives) = all.split_at_mut(keys.len() * n_inputs);
-        self.pairs(rng, all_anchors, all_positives, keys)?;
+        self.pairs(scratch, rng, all_anchors, all_positives, keys)?;
         let values = part.start * n_inputs..part.end * n_inputs;
         anchors.copy_from_slice(&all_anchors[values.clone()]);
         positives.copy_from_slice(&all_positives[values]);

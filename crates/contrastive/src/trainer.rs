@@ -8,9 +8,11 @@ mod snapshot;
 mod step;
 mod weights;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn_tensor::backend::AutodiffBackend;
+use lob_dataloader::{Batches, Loader, Stop};
 
 use crate::encoder::{Weight, initial_tensors};
 use crate::optim::AdamW;
@@ -18,9 +20,10 @@ use crate::run::{Ended, RunOptions, StepReport};
 use crate::safetensors_file::check_finite;
 use crate::team::Team;
 use crate::{
-    ContrastiveError, Encoder, Layout, Metrics, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
+    ContrastiveError, Encoder, Metrics, ResolvedDevice, Rng, TrainConfig, TrainOutcome,
     TrainedModel, WindowSource,
 };
+use batch::PairBatches;
 use folder::RunFolder;
 use objective::LossWeights;
 use queue::Queue;
@@ -42,7 +45,6 @@ struct Trainer<'a, A: AutodiffBackend> {
     config: &'a TrainConfig,
     device: A::Device,
     n_inputs: usize,
-    layout: Layout,
     n_encoder_weights: usize,
     /// The encoder's arrays, then the loss's own.
     weights: Vec<Weight<A::InnerBackend>>,
@@ -56,6 +58,8 @@ struct Trainer<'a, A: AutodiffBackend> {
     best: Option<Best<A::InnerBackend>>,
     /// Anchors that the supervised loss had no positive for, so far.
     n_lone_anchors: usize,
+    /// Asked inside a step; never with several ranks, which end together.
+    stop: Stop,
 }
 
 /// The best validation loss so far and the encoder that reached it.
@@ -69,7 +73,7 @@ struct Best<B: burn_tensor::backend::Backend> {
 
 /// Trains on backend `A`; `host` says whether its memory is the host's.
 pub(crate) fn train_on<A: AutodiffBackend>(
-    source: &mut dyn WindowSource,
+    source: &Arc<dyn WindowSource>,
     config: &TrainConfig,
     mut options: RunOptions<'_>,
     device: &A::Device,
@@ -78,56 +82,32 @@ pub(crate) fn train_on<A: AutodiffBackend>(
 ) -> Result<TrainOutcome, ContrastiveError> {
     config.validate()?;
     config.encoder.validate_for(source.n_inputs())?;
-    check_sources(source, &options)?;
+    check_sources(&**source, &options)?;
     let mut team = Team::new(options.ranks.take(), config.batch_size)?;
-    let mut trainer = Trainer::<A>::new(config, source, device, host);
+    let mut trainer = Trainer::<A>::new(config, &**source, device, host);
+    if team.is_alone() {
+        trainer.stop = options.stop.clone();
+    }
     let plan = options.checkpoints.take();
     let mut folder = RunFolder::open(plan, options.resume, &team, &mut trainer)?;
     trainer.first_step = trainer.losses.len();
-    trainer.compare_runs(source, &mut team)?;
+    trainer.compare_runs(&**source, &mut team)?;
     let mut outcome = new_outcome(config, source.n_inputs(), trainer.losses.len(), resolved);
-    let begun = Instant::now();
-    while trainer.losses.len() < config.steps {
-        let start = Instant::now();
-        let times = trainer.step(source, &mut team, options.is_interrupted());
-        let times = times.map_err(|error| folder.with_last_good(error))?;
-        let step_s = start.elapsed().as_secs_f64();
-        outcome.step_s.push(step_s);
-        record(&mut outcome, &times);
-        let step = trainer.losses.len();
-        let mut report = trainer.report(&times, step_s);
-        report.eta_s = eta(begun, step - outcome.first_step, config.steps - step);
-        if config.evaluate_every > 0 && step.is_multiple_of(config.evaluate_every) {
-            let found = trainer.evaluate_for(&mut team, options.evaluated(source));
-            let (loss, metrics) = found.map_err(|error| folder.with_last_good(error))?;
-            outcome.validation.push((step, loss));
-            if trainer.is_early_end(loss) {
-                outcome.ended = Ended::Early;
-            }
-            report.metrics = metrics;
-        }
-        // Ranks end together: what counts is what was said in the step's message.
-        let is_stopped = if team.is_alone() { options.is_interrupted() } else { times.is_stopped };
-        if is_stopped && step < config.steps {
-            outcome.ended = Ended::Interrupted;
-        }
-        folder.log(&report)?;
-        if let Some(observer) = options.observer.as_deref_mut() {
-            observer(&report);
-        }
-        let is_last = step == config.steps || outcome.ended != Ended::Finished;
-        if is_last {
-            trainer.compare_weights(&mut team)?;
-        }
-        if let Some(path) = folder.save(&trainer, is_last)? {
-            outcome.checkpoint = Some(path);
-        }
-        if is_last {
-            break;
-        }
+    if trainer.has_ended_early() {
+        outcome.ended = Ended::Early;
     }
+    let pairs = PairBatches::new(Arc::clone(source), config, team.share(config.batch_size));
+    let loader = Loader::of(pairs, options.prefetch)?.with_stop(trainer.stop.clone());
+    let number = |step: usize| (step as u64).saturating_mul(config.accumulate as u64);
+    let mut batches = match outcome.ended {
+        Ended::Finished => loader.batches(number(trainer.first_step)..number(config.steps)),
+        _ => loader.batches(0..0),
+    };
+    let evaluated = options.validation.clone().unwrap_or_else(|| Arc::clone(source));
+    trainer.run(&mut batches, &*evaluated, &mut options, &mut team, &mut folder, &mut outcome)?;
+    drop(batches);
     outcome.exchanged_bytes = team.sent_bytes();
-    let finished = trainer.finish(options.evaluated(source), outcome, team.is_leader());
+    let finished = trainer.finish(&*evaluated, outcome, team.is_leader());
     finished.map_err(|error| folder.with_last_good(error))
 }
 
@@ -163,6 +143,7 @@ fn new_outcome(
         losses: Vec::new(),
         first_step,
         step_s: times(),
+        wait_s: times(),
         batch_s: times(),
         forward_s: times(),
         loss_s: times(),
@@ -191,6 +172,7 @@ fn diverged(what: String, step: usize) -> ContrastiveError {
 
 fn record(outcome: &mut TrainOutcome, times: &StepTimes) {
     outcome.grad_norms.push(times.grad_norm);
+    outcome.wait_s.push(times.wait);
     outcome.batch_s.push(times.batch);
     outcome.forward_s.push(times.forward);
     outcome.loss_s.push(times.loss);
@@ -224,7 +206,6 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             config,
             device: device.clone(),
             n_inputs: source.n_inputs(),
-            layout: source.layout(),
             n_encoder_weights,
             average,
             optimiser: AdamW::new(config.optimiser, weights.len(), host)
@@ -235,7 +216,67 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             first_step: 0,
             best: None,
             n_lone_anchors: 0,
+            stop: Stop::default(),
         }
+    }
+
+    /// Takes the steps that are left.
+    fn run(
+        &mut self,
+        batches: &mut Batches<PairBatches>,
+        evaluated: &dyn WindowSource,
+        options: &mut RunOptions<'_>,
+        team: &mut Team<'_>,
+        folder: &mut RunFolder,
+        outcome: &mut TrainOutcome,
+    ) -> Result<(), ContrastiveError> {
+        let (config, begun) = (self.config, Instant::now());
+        while self.losses.len() < config.steps && outcome.ended == Ended::Finished {
+            let start = Instant::now();
+            let times = match self.step(batches, team, options.stop.is_asked()) {
+                Err(error) if error.is_stop() => {
+                    outcome.ended = Ended::Interrupted;
+                    if let Some(path) = folder.save(self, true)? {
+                        outcome.checkpoint = Some(path);
+                    }
+                    return Ok(());
+                }
+                taken => taken.map_err(|error| folder.with_last_good(error))?,
+            };
+            let step_s = start.elapsed().as_secs_f64();
+            outcome.step_s.push(step_s);
+            record(outcome, &times);
+            let step = self.losses.len();
+            let mut report = self.report(&times, step_s);
+            report.eta_s = eta(begun, step - outcome.first_step, config.steps - step);
+            if config.evaluate_every > 0 && step.is_multiple_of(config.evaluate_every) {
+                let found = self.evaluate_for(team, evaluated);
+                let (loss, metrics) = found.map_err(|error| folder.with_last_good(error))?;
+                outcome.validation.push((step, loss));
+                if self.is_early_end(loss) {
+                    outcome.ended = Ended::Early;
+                }
+                report.metrics = metrics;
+            }
+            // Ranks end together: what counts is what was said in the step's message.
+            let is_stopped =
+                if team.is_alone() { options.stop.is_asked() } else { times.is_stopped };
+            if is_stopped && step < config.steps {
+                outcome.ended = Ended::Interrupted;
+            }
+            folder.log(&report)?;
+            if let Some(observer) = options.observer.as_deref_mut() {
+                observer(&report);
+            }
+            let is_last = step == config.steps || outcome.ended != Ended::Finished;
+            if is_last {
+                self.compare_weights(team)?;
+            }
+            if let Some(path) = folder.save(self, is_last)? {
+                outcome.checkpoint = Some(path);
+            }
+        }
+        Ok(())
     }
 
     fn report(&self, times: &StepTimes, step_s: f64) -> StepReport {
@@ -250,7 +291,7 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             temperature: self.temperature(),
             grad_norm: times.grad_norm,
             pairs_per_s: pairs / step_s,
-            data_wait_share: (times.batch / step_s).min(1.0),
+            data_wait_share: (times.wait / step_s).min(1.0),
             eta_s: 0.0,
             metrics: None,
         }
@@ -274,12 +315,17 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
         if is_better {
             let weights = self.encoder_weights().to_vec();
             self.best = Some(Best { loss, step, n_worse: 0, weights });
-            return false;
-        }
-        self.best.as_mut().is_some_and(|best| {
+        } else if let Some(best) = &mut self.best {
             best.n_worse += 1;
-            best.n_worse >= rule.patience
-        })
+        }
+        self.has_ended_early()
+    }
+
+    /// Whether the validation loss has not fallen for as long as the run is patient.
+    fn has_ended_early(&self) -> bool {
+        let patience = self.config.early_stop.map(|rule| rule.patience);
+        let n_worse = self.best.as_ref().map(|best| best.n_worse);
+        patience.zip(n_worse).is_some_and(|(patience, n)| n >= patience)
     }
 
     /// The arrays of the encoder as it would be handed out: the moving average where there is one.
@@ -297,10 +343,11 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
         LossWeights::new(self.config, &self.weights[self.n_encoder_weights..])
     }
 
-    /// The last evaluation and the model: the best one seen with early stopping, else the last.
+    /// The last evaluation, unless the run was interrupted, and the model: the best one seen with
+    /// early stopping, else the last.
     fn finish(
         mut self,
-        evaluated: &mut dyn WindowSource,
+        evaluated: &dyn WindowSource,
         mut outcome: TrainOutcome,
         is_leader: bool,
     ) -> Result<TrainOutcome, ContrastiveError> {
@@ -308,7 +355,7 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
             outcome.best_step = Some(best.step);
             self.average = Some(best.weights);
         }
-        if is_leader {
+        if is_leader && outcome.ended != Ended::Interrupted {
             let metrics = self.evaluate(evaluated)?;
             self.check_validation(metrics.loss)?;
             outcome.metrics = metrics.measured();

@@ -2,12 +2,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use lob_depth::{Dtype, RenderSpec};
 
-use crate::{LoaderError, order::Order};
-
-/// Most worker threads accepted.
-const MAX_WORKERS: usize = 1024;
-/// Most batches made ahead, however small they are.
-const MAX_PREFETCH_BATCHES: usize = 4096;
+use crate::{LoaderError, Prefetch, order::Order};
 
 /// How samples are ordered within an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +88,7 @@ impl Default for LoaderConfig {
         Self {
             batch_size: 32,
             workers: 2,
-            prefetch_bytes: 256 << 20,
+            prefetch_bytes: Prefetch::BYTES,
             prefetch_factor: None,
             sampler: Sampler::All,
             shuffle: Shuffle::Full,
@@ -123,13 +118,7 @@ impl LoaderConfig {
         if self.batch_size == 0 {
             return refuse("batch_size", "0".to_owned(), "at least 1".to_owned());
         }
-        if self.prefetch_factor == Some(0) {
-            return refuse("prefetch_factor", "0".to_owned(), "at least 1".to_owned());
-        }
-        if self.workers > MAX_WORKERS {
-            let expected = format!("at most `{MAX_WORKERS}`");
-            return refuse("workers", self.workers.to_string(), expected);
-        }
+        self.prefetch().check()?;
         if !(self.sample_fraction > 0.0 && self.sample_fraction <= 1.0) {
             let expected = "above 0 and at most 1".to_owned();
             return refuse("sample_fraction", self.sample_fraction.to_string(), expected);
@@ -176,13 +165,21 @@ impl LoaderConfig {
         self.batch_size.saturating_mul(sample_bytes)
     }
 
-    /// Batches of `sample_len` values a sample that may be made ahead: as many as the prefetch
-    /// budget holds and the prefetch factor allows, at least 1.
+    /// Batches of `sample_len` values a sample that may be made ahead, see
+    /// [`Prefetch::batches`].
     pub fn prefetch_batches(&self, sample_len: usize) -> usize {
-        let batch_bytes = self.batch_bytes(sample_len);
-        let by_factor = self.prefetch_factor.unwrap_or(MAX_PREFETCH_BATCHES);
-        let most = by_factor.saturating_mul(self.workers.max(1)).clamp(1, MAX_PREFETCH_BATCHES);
-        (self.prefetch_bytes / batch_bytes.max(1)).clamp(1, most)
+        self.prefetch().batches(self.batch_bytes(sample_len))
+    }
+
+    /// Who makes the batches, and how far ahead.
+    pub(crate) fn prefetch(&self) -> Prefetch {
+        Prefetch {
+            workers: self.workers,
+            bytes: self.prefetch_bytes,
+            factor: self.prefetch_factor,
+            persistent_workers: self.persistent_workers,
+            pin_memory: self.pin_memory,
+        }
     }
 
     /// For a machine with 8 GB: batches of 32, 4 workers, a tenth of the samples. Seed document 000

@@ -79,12 +79,15 @@ pub enum LoaderError {
         /// Value of this loader.
         expected: u64,
     },
-    /// All workers ended before the epoch did: a defect of this crate.
+    /// All workers ended before the last batch was made: a defect of this crate.
     #[error("the loader workers ended before batch `{batch}` was made")]
     WorkersGone {
         /// The batch waited for.
         batch: u64,
     },
+    /// A clean end was asked for, see [`Stop`](crate::Stop).
+    #[error("stopped before the next batch was made")]
+    Stopped,
     /// There was no memory of the kind wanted for a batch.
     #[error(
         "cannot get `{n_bytes}` bytes for a batch: {source}\nhint: use smaller batches; for locked memory raise the limit (`ulimit -l`)"

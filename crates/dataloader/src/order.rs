@@ -151,6 +151,11 @@ impl Order {
         }
     }
 
+    /// The same in another epoch, which has as many samples.
+    pub(crate) fn in_epoch(&self, epoch: u64) -> Self {
+        Self { epoch, ..self.clone() }
+    }
+
     /// Samples of this rank.
     pub(crate) fn len(&self) -> u64 {
         self.len

@@ -1,5 +1,7 @@
 //! What each encoder and size costs: parts of a step, InfoNCE alone, batch and window scaling.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use lob_contrastive::{EncoderConfig, NoisePairs, TrainOutcome};
 use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
@@ -181,7 +183,7 @@ pub(super) fn memory_growth(bench: &mut Bench<'_>) {
     let shape = Shape::perceptron("medium", SCALING_BATCH, SCALING_WINDOW);
     let steps = if bench.options.quick { 60 } else { 300 };
     let config = shape.config(steps, &settings(bench));
-    let mut source = NoisePairs::new(shape.batch_size, shape.n_inputs, config.seed);
+    let source = NoisePairs::new(shape.batch_size, shape.n_inputs, config.seed);
     let (mut first, mut last) = (None, None);
     let mut observe = |report: &lob_contrastive::StepReport| {
         let now = lob_scope::anon_rss_bytes().ok();
@@ -194,7 +196,7 @@ pub(super) fn memory_growth(bench: &mut Bench<'_>) {
         observer: Some(&mut observe),
         ..lob_contrastive::RunOptions::default()
     };
-    let outcome = lob_contrastive::train_with(&mut source, &config, options);
+    let outcome = lob_contrastive::train_with(Arc::new(source), &config, options);
     let growth = first.zip(last).filter(|_| outcome.is_ok());
     let growth = growth.map(|(first, last)| (last as f64 - first as f64) / first as f64);
     let (metric, lower) = ("train.memory_growth", Direction::LowerIsBetter);

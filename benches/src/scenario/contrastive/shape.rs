@@ -1,6 +1,8 @@
 //! Shapes of a training step, run on windows of noise drawn once: what a step costs, apart from its
 //! data.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use lob_contrastive::{
     ContrastiveError, EncoderConfig, NoisePairs, Objective, TrainConfig, TrainOutcome,
@@ -51,8 +53,8 @@ impl Shape {
         steps: usize,
         of: &TrainConfig,
     ) -> Result<TrainOutcome, ContrastiveError> {
-        let mut source = NoisePairs::new(self.batch_size, self.n_inputs, of.seed);
-        lob_contrastive::train(&mut source, &self.config(steps, of))
+        let source = NoisePairs::new(self.batch_size, self.n_inputs, of.seed);
+        lob_contrastive::train(Arc::new(source), &self.config(steps, of))
     }
 }
 

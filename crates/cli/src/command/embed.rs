@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use lob_contrastive::{ContrastiveError, Device, Embedder, ModelFile, Origin, Prepared};
+use lob_contrastive::{
+    ContrastiveError, Device, Embedder, ModelFile, Origin, Prepared, WindowScratch,
+};
 use lob_metrics::{Unit, shown};
 use lob_store::{Cells, Column, ColumnKind, TableWriter};
 
@@ -61,11 +63,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if let Some(fallback) = embedder.device().fallback.as_ref().filter(|_| !quiet) {
         eprintln!("{fallback}");
     }
-    let mut prepared = open_for(&model, &args.source)?;
+    let prepared = open_for(&model, &args.source)?;
     let begun = Instant::now();
     // Until here a signal ends the process as it is, with nothing begun.
     interrupt::watch();
-    let rows = embed(args, &mut embedder, &mut prepared, model.model.embedding_dim())?;
+    let rows = embed(args, &mut embedder, &prepared, model.model.embedding_dim())?;
     let elapsed_s = begun.elapsed().as_secs_f64();
     let sha256 = match format {
         Format::Parquet => Some(write_parquet(&args.out, &rows, &args.model)?),
@@ -110,19 +112,14 @@ struct Rows {
     n_skipped: usize,
 }
 
-fn embed(
-    args: &Args,
-    embedder: &mut Embedder,
-    prepared: &mut Prepared,
-    dim: usize,
-) -> Result<Rows> {
+fn embed(args: &Args, embedder: &mut Embedder, prepared: &Prepared, dim: usize) -> Result<Rows> {
     let n_inputs = prepared.whole.n_inputs();
     let mut rows = Rows { dim, values: Vec::new(), origins: Vec::new(), n_skipped: 0 };
     let mut windows = Vec::with_capacity(args.batch_size * n_inputs);
-    let mut one = vec![0.0; n_inputs];
+    let (mut scratch, mut one) = (WindowScratch::default(), vec![0.0; n_inputs]);
     let n = prepared.whole.len();
     for idx in 0..n {
-        match prepared.whole.window(idx, &mut one) {
+        match prepared.whole.window(idx, &mut scratch, &mut one) {
             Ok(()) => {
                 windows.extend_from_slice(&one);
                 rows.origins.push(prepared.origins[idx]);

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         );
         models.push(other.model);
     }
-    let mut prepared = open_for(&file, &args.source)?;
+    let prepared = open_for(&file, &args.source)?;
     if !quiet {
         for note in &prepared.notes {
             eprintln!("{note}");
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         device: args.device,
         ..EvaluateConfig::default()
     };
-    let table = evaluate(&mut *prepared.whole, &prepared.split, &prepared.tasks, &models, &config)?;
+    let table = evaluate(&*prepared.whole, &prepared.split, &prepared.tasks, &models, &config)?;
     if args.json {
         output::print_json(&serde_json::json!({
             "table": table,

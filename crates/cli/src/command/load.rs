@@ -12,7 +12,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use lob_dataloader::{
-    Dataset, Epoch, Loader, LoaderConfig, LoaderState, LoaderStats, Sampler, Shuffle, WindowSpec,
+    Batch, Dataset, Epoch, Loader, LoaderConfig, LoaderError, LoaderState, LoaderStats, Sampler,
+    Shuffle, Stop, WindowSpec,
 };
 use lob_depth::{Dtype, Feature, Normalise, RenderSpec};
 use lob_metrics::{Summary, Unit};
@@ -83,7 +84,8 @@ pub(crate) struct Args {
     /// Epoch to serve first
     #[arg(long, default_value_t = 0)]
     epoch: u64,
-    /// Continue at a state printed before; sets epoch and seed
+    /// Continue at a state printed before; sets epoch and seed. After the end of an epoch comes
+    /// the next one
     #[arg(long, value_name = "STATE", conflicts_with_all = ["epoch", "seed"])]
     resume_state: Option<LoaderState>,
     /// Batches to serve, over as many epochs as that takes; one epoch by default
@@ -186,6 +188,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         dataset = dataset.with_cache_bytes(bytes);
     }
     let loader = Loader::new(Arc::new(dataset), args.config())?;
+    // Until here a signal ends the process as it is, with nothing begun.
+    interrupt::watch();
+    let loader = loader.with_stop(Stop::when(interrupt::requested));
     if loader.n_batches() == 0 {
         bail!("no full batch\nhint: leave out --drop-last, or use a smaller --batch-size");
     }
@@ -198,7 +203,16 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     }
     let summary = served.pace.summary().context("the loader gave no batch")?;
     if args.json {
-        output::print_json(&document(args, &loader, &served, &summary))?;
+        let order_sha256 = match loader.order_sha256(served.epoch) {
+            Err(LoaderError::Stopped) => bail!(
+                "interrupted after {} batches, while the order was hashed\nhint: continue with \
+                 --resume-state {}",
+                served.pace.batches(),
+                served.state
+            ),
+            order => order?,
+        };
+        output::print_json(&document(&loader, &served, &summary, &order_sha256))?;
     } else if !quiet {
         print(&loader.stats(), &served, &summary)?;
     }
@@ -209,13 +223,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 /// What was served, and how fast.
 struct Served {
     pace: Pace,
+    /// The first epoch that gave a batch.
+    epoch: u64,
     elapsed_s: f64,
     state: LoaderState,
     leak: Option<LeakReport>,
 }
 
 fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
-    let stop = interrupt::watch();
     let mut monitor = Monitor::new(args.monitor_every.filter(|_| !quiet));
     let begun = Instant::now();
     let (mut pace, mut last) = (Pace::new(), begun);
@@ -223,41 +238,68 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
         Some(state) => loader.resume(state)?,
         None => loader.epoch(args.epoch),
     };
-    let (mut served_before, mut epochs_left) = (0, args.epochs.unwrap_or(1));
+    // What a state left of its epoch; whole epochs come after it.
+    let mut is_rest = args.resume_state.is_some_and(|state| state.position > 0);
+    let (mut first_epoch, mut served_before) = (epoch.state().epoch, 0);
+    let mut epochs_left = args.epochs.unwrap_or(1);
     let mut leak = args.epochs.map(|_| LeakWatch::new(loader.n_batches()));
     while args.batches.is_none_or(|wanted| pace.batches() < wanted) {
         let Some(batch) = epoch.next() else {
-            // One epoch unless more was asked for; never on when an epoch gives nothing.
-            epochs_left = epochs_left.saturating_sub(1);
-            let is_enough = args.batches.is_none() && epochs_left == 0;
-            if is_enough || pace.batches() == served_before {
-                break;
+            let is_done = is_rest && pace.batches() == 0;
+            if is_done {
+                // The state was that of the end of its epoch.
+                first_epoch = next_epoch(&epoch)?;
+                if !quiet {
+                    eprintln!("epoch {} is done: serving epoch {first_epoch}", first_epoch - 1);
+                }
+            } else {
+                // One epoch unless more was asked for; never on when an epoch gives nothing.
+                epochs_left = epochs_left.saturating_sub(1);
+                let is_enough = args.batches.is_none() && epochs_left == 0;
+                if is_enough || pace.batches() == served_before {
+                    break;
+                }
             }
-            served_before = pace.batches();
-            epoch = loader.epoch(epoch.state().epoch + 1);
+            (is_rest, served_before) = (false, pace.batches());
+            epoch = loader.epoch(next_epoch(&epoch)?);
             continue;
         };
-        drop(batch?);
+        drop(taken(batch, &pace, &epoch)?);
         pace.add(last.elapsed().as_secs_f64());
         last = Instant::now();
         if let Some(leak) = &mut leak {
             leak.after(pace.batches());
         }
         monitor.after(pace.batches(), loader);
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
-            bail!(
-                "interrupted after {} batches\nhint: continue with --resume-state {}",
-                pace.batches(),
-                epoch.state()
-            );
-        }
     }
-    let leak = leak.map(|leak| leak.report());
-    Ok(Served { pace, elapsed_s: begun.elapsed().as_secs_f64(), state: epoch.state(), leak })
+    let (leak, elapsed_s) = (leak.map(|leak| leak.report()), begun.elapsed().as_secs_f64());
+    Ok(Served { pace, epoch: first_epoch, elapsed_s, state: epoch.state(), leak })
 }
 
-fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) -> serde_json::Value {
-    let (stats, epoch) = (loader.stats(), args.resume_state.map_or(args.epoch, |s| s.epoch));
+fn next_epoch(epoch: &Epoch) -> Result<u64> {
+    let number = epoch.state().epoch;
+    number.checked_add(1).with_context(|| format!("there is no epoch after {number}"))
+}
+
+/// A batch, or why there is none and how to go on.
+fn taken(batch: Result<Batch, LoaderError>, pace: &Pace, epoch: &Epoch) -> Result<Batch> {
+    match batch {
+        Err(LoaderError::Stopped) => bail!(
+            "interrupted after {} batches\nhint: continue with --resume-state {}",
+            pace.batches(),
+            epoch.state()
+        ),
+        batch => Ok(batch?),
+    }
+}
+
+fn document(
+    loader: &Loader,
+    served: &Served,
+    summary: &Summary,
+    order_sha256: &str,
+) -> serde_json::Value {
+    let stats = loader.stats();
     serde_json::json!({
         "samples": stats.samples,
         "skipped_windows": stats.skipped,
@@ -277,8 +319,8 @@ fn document(args: &Args, loader: &Loader, served: &Served, summary: &Summary) ->
         "buffers": stats.buffers,
         "peak_rss_bytes": lob_scope::peak_rss_bytes().ok(),
         "anon_rss_bytes": lob_scope::anon_rss_bytes().ok(),
-        "order_sha256": loader.order_sha256(epoch),
-        "shuffle_quality": loader.shuffle_quality(epoch),
+        "order_sha256": order_sha256,
+        "shuffle_quality": loader.shuffle_quality(served.epoch),
         "state": served.state.to_string(),
         "dtype": loader.config().dtype.to_string(),
         "image_bytes": image_bytes(loader),

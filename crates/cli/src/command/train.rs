@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
-    CheckpointPlan, Collective, Ended, Metrics, ModelFile, Prepared, RunOptions, StepReport,
-    TrainConfig, TrainOutcome, prepare, train_with,
+    CheckpointPlan, Collective, Ended, Metrics, ModelFile, Prefetch, Prepared, RunOptions,
+    StepReport, Stop, TrainConfig, TrainOutcome, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit, shown};
 use lob_ranks::TcpRanks;
@@ -95,12 +95,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if args.checkpoint.is_none() && args.out.is_none() && !quiet {
         eprintln!("warning: the model will not be saved: give --checkpoint DIR or --out FILE");
     }
+    let prefetch = settings.prefetch()?;
     let (input, options) = (settings.input(&args.source)?, settings.prepare_options(&args.source)?);
     let why = "`signals` x `rows` x `channels`\nhint: fewer of them";
     memory::check_bytes(settings.source_bytes(&args.source), settings.memory_limit(), why)?;
-    let mut prepared = prepare(&input, args.source.path(), &options)?;
+    let prepared = prepare(&input, args.source.path(), &options)?;
     let Plan { config, checkpoint_every, keep } = settings.plan(&prepared)?;
-    memory::check(&config, prepared.train.n_inputs(), device.device, settings.memory_limit())?;
+    let (n_inputs, limit) = (prepared.train.n_inputs(), settings.memory_limit());
+    memory::check(&config, n_inputs, prefetch, device.device, limit)?;
     if !quiet {
         for note in &prepared.notes {
             eprintln!("{note}");
@@ -111,9 +113,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         None => None,
     };
     let every = (checkpoint_every, keep);
-    let outcome = fit(args, &config, &mut prepared, every, ranks.as_mut(), quiet)?;
+    let outcome = fit(args, &config, &prepared, prefetch, every, ranks.as_mut(), quiet)?;
     if !is_leader {
         return Ok(exit_code(outcome.ended));
+    }
+    if outcome.losses.is_empty() {
+        bail!("{}", how_to_resume(args, 0));
     }
     let file = ModelFile {
         model: outcome.model.clone(),
@@ -129,9 +134,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         file.save(path)?;
     }
     if args.json {
-        let world_size = args.ranks.world_size();
+        let shared = (prefetch.workers, args.ranks.world_size());
         let path = path.as_ref();
-        output::print_json(&document(&outcome, &config, &prepared, world_size, path, begun))?;
+        output::print_json(&document(&outcome, &config, &prepared, shared, path, begun))?;
     } else if !quiet {
         print(&outcome, prepared.validation.is_some(), path.as_ref())?;
     }
@@ -148,12 +153,13 @@ fn exit_code(ended: Ended) -> ExitCode {
 fn fit(
     args: &Args,
     config: &TrainConfig,
-    prepared: &mut Prepared,
+    prepared: &Prepared,
+    prefetch: Prefetch,
     (every, keep): (usize, usize),
     ranks: Option<&mut TcpRanks>,
     quiet: bool,
 ) -> Result<TrainOutcome> {
-    let stop = interrupt::watch();
+    interrupt::watch();
     let bar = bar(config.steps, quiet || args.json);
     let evaluated = if prepared.validation.is_some() { "validation" } else { "training" };
     let mut observer = |report: &StepReport| {
@@ -175,16 +181,16 @@ fn fit(
             ));
         }
     };
-    let (train, validation) = prepared.pairs();
     let options = RunOptions {
-        validation,
+        validation: prepared.validation.clone(),
         checkpoints: args.checkpoint.clone().map(|folder| CheckpointPlan { folder, every, keep }),
         resume: args.resume,
-        stop: Some(stop),
+        stop: Stop::when(interrupt::requested),
+        prefetch,
         observer: Some(&mut observer),
         ranks: ranks.map(|ranks| ranks as &mut dyn Collective),
     };
-    let outcome = train_with(train, config, options);
+    let outcome = train_with(prepared.train.clone(), config, options);
     bar.finish_and_clear();
     let outcome = outcome?;
     if args.resume && outcome.first_step == 0 && !quiet {
@@ -225,7 +231,7 @@ fn document(
     outcome: &TrainOutcome,
     config: &TrainConfig,
     prepared: &Prepared,
-    world_size: usize,
+    (workers, world_size): (usize, usize),
     path: Option<&PathBuf>,
     begun: Instant,
 ) -> serde_json::Value {
@@ -253,7 +259,8 @@ fn document(
         "pairs_per_s": (trained_s > 0.0).then(|| n_pairs / trained_s),
         "step_ms": Summary::of(&outcome.step_s).map(|s| s.median * 1e3),
         "data_wait_share":
-            (trained_s > 0.0).then(|| outcome.batch_s.iter().sum::<f64>() / trained_s),
+            (trained_s > 0.0).then(|| outcome.wait_s.iter().sum::<f64>() / trained_s),
+        "workers": workers,
         "world_size": world_size,
         "exchange_share":
             (trained_s > 0.0).then(|| outcome.exchange_s.iter().sum::<f64>() / trained_s),
@@ -307,17 +314,26 @@ fn print(outcome: &TrainOutcome, has_validation: bool, path: Option<&PathBuf>) -
     let metrics = &outcome.metrics;
     let (first, last) = (tail(&outcome.losses, true), tail(&outcome.losses, false));
     let (first, last) = first.zip(last).context("not one step was taken")?;
+    let is_interrupted = outcome.ended == Ended::Interrupted;
     output::print_line(&format!(
         "{} steps on {}: loss {first:.3} to {last:.3}, {}",
         outcome.losses.len(),
         outcome.device.device,
-        evaluation(metrics, has_validation),
+        if is_interrupted {
+            "not evaluated".to_owned()
+        } else {
+            evaluation(metrics, has_validation)
+        },
     ))?;
+    if outcome.first_step == outcome.losses.len() {
+        output::print_line("the run was done before: no step was left to take")?;
+    }
     if let Some(step) = outcome.best_step {
         output::print_line(&format!("the model is that of step {step}, the best on validation"))?;
     }
     match &metrics.collapse {
         Some(why) => output::print_line(&format!("COLLAPSE: {why}"))?,
+        None if is_interrupted => {}
         None => output::print_line(&format!(
             "no sign of collapse: effective rank {:.1}, alignment {:.3}, uniformity {:.3}",
             metrics.effective_rank, metrics.alignment, metrics.uniformity

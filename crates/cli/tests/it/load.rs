@@ -112,6 +112,45 @@ fn an_epoch_resumes_exactly() {
     }
 }
 
+/// Issue 20, line 6: the state after the last sample said "no batch was served", exit code 2.
+#[test]
+fn after_the_end_of_an_epoch_comes_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let common = ["--shuffle", "--batch-size", "9"];
+    let with = |more: &[&str]| load(&store, &[&common[..], more].concat());
+    let whole = with(&["--seed", "5"]);
+    let (windows, end) = (whole["windows"].as_u64().unwrap(), whole["state"].as_str().unwrap());
+    assert_eq!(end, format!("epoch=0,position={windows},seed=5"));
+    let second = with(&["--seed", "5", "--epoch", "1"]);
+    let state_of_second = format!("epoch=1,position={windows},seed=5");
+    for more in [&[][..], &["--workers", "0"], &["--epochs", "1"]] {
+        let next = with(&[&["--resume-state", end][..], more].concat());
+        assert_eq!((taken(&next), &next["state"]), (windows, &state_of_second.as_str().into()));
+        assert_eq!(next["order_sha256"], second["order_sha256"], "{more:?}");
+    }
+    let two = with(&["--resume-state", end, "--epochs", "2"]);
+    assert_eq!(
+        (taken(&two), &two["state"]),
+        (2 * windows, &format!("epoch=2,position={windows},seed=5").as_str().into())
+    );
+    let some = with(&["--resume-state", end, "--batches", "3"]);
+    assert_eq!(some["state"], "epoch=1,position=27,seed=5");
+    // With --drop-last an epoch ends before its last samples.
+    let dropped = with(&["--seed", "5", "--drop-last"]);
+    let state = dropped["state"].as_str().unwrap();
+    assert_eq!(state, format!("epoch=0,position={},seed=5", windows / 9 * 9));
+    let next = with(&["--resume-state", state, "--drop-last"]);
+    assert_eq!(next["state"], format!("epoch=1,position={},seed=5", windows / 9 * 9));
+    let output = lob(&["load", shown(&store), "--bins", "8", "--resume-state", end]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.contains("epoch 0 is done: serving epoch 1"), "{said}");
+    // The last epoch there is.
+    let last = format!("epoch={},position={windows},seed=5", u64::MAX);
+    let refused = lob_fails(&["load", shown(&store), "--bins", "8", "--resume-state", &last]);
+    assert!(refused.contains("there is no epoch after 18446744073709551615"), "{refused}");
+}
+
 #[test]
 fn formats_features_and_presets_are_served() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,11 @@ use std::process::{Command, Stdio};
 
 use super::{json, lob, lob_fails, lob_ok, shown};
 
+const IMAGES: [f64; 6] = [2.1995003, 2.1065636, 2.034656, 1.7983606, 1.4903214, 1.4752712];
+const SHIFTED: [f64; 6] = [2.289244, 2.6148968, 2.364952, 2.301789, 1.987509, 2.0097158];
+const BINS: [f64; 6] = [2.3453414, 2.7707152, 2.8776388, 2.6119537, 2.5115318, 2.6520329];
+const SIGNALS: [f64; 6] = [2.480719, 2.975037, 2.9613032, 2.9916458, 2.9824388, 2.9768167];
+
 /// A store of a synthetic market: a few hundred bins.
 fn store(folder: &Path) -> PathBuf {
     let (input, store) = (folder.join("market.mbp-10.dbn.zst"), folder.join("store"));
@@ -179,6 +184,120 @@ fn killed_and_interrupted_runs_go_on_as_if_nothing_had_happened() {
     assert_eq!(losses(&broken), losses(&whole), "the same curve, to the last digit");
     let model = |run: &Path| std::fs::read(run.join("model.safetensors")).unwrap();
     assert!(model(&broken) == model(&whole), "and the same model");
+}
+
+/// Losses of a run that stops, if `stops`, and goes on with other workers.
+fn curve(run: &Path, args: &[&str], n_workers: [&str; 2], stops: bool) -> Vec<f64> {
+    let common = ["--window", "8", "--encoder", "simple", "--embedding", "8", "--projection", "4"];
+    let more = ["--batch-size", "8", "--accumulate", "2", "--grad-cache", "5", "--device", "cpu"];
+    let last = ["--loss", "infonce", "--queue", "12", "--dropout", "0.2", "--learn-temperature"];
+    let end = ["--seed", "4", "--evaluate-every", "3", "--schedule", "constant", "--quiet"];
+    let all = [&["train"][..], args, &common, &more, &last, &end, &["--checkpoint", shown(run)]];
+    let all = all.concat();
+    if stops {
+        lob_ok(&[&all[..], &["--steps", "2", "--workers", n_workers[1]]].concat());
+    }
+    lob_ok(&[&all[..], &["--steps", "6", "--resume", "--workers", n_workers[0]]].concat());
+    losses(run)
+}
+
+/// The losses are those of the program before the loader drew the pairs: recorded by a release
+/// build of revision 61fd155 on a processor with AVX-512, whose products add up in another order
+/// than those of others.
+#[test]
+fn losses_are_those_of_the_training_thread_before_there_was_a_loader() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let input = super::fixture("small.mbp-10.dbn.zst");
+    let mut convert = vec!["convert", shown(&input), "--out", shown(&store), "--quiet"];
+    convert.extend(["--ticks-per-bin", "5", "--lookback", "20", "--lookforward", "20"]);
+    convert.extend(["--offset", "5", "--label-classes", "3"]);
+    lob_ok(&convert);
+    let store = shown(&store);
+    let images = ["--input", "images", "--side-flip", "0.5", "--level-shift", "2"];
+    let cases: [(Vec<&str>, [f64; 6]); 4] = [
+        (vec![store, "--input", "images", "--stride", "1"], IMAGES),
+        ([&[store, "--stride", "2", "--positives", "apart"][..], &images].concat(), SHIFTED),
+        (vec![store, "--input", "bins", "--stride", "1"], BINS),
+        (vec!["generated:complex", "--signals", "30"], SIGNALS),
+    ];
+    for (args, expected) in cases {
+        let model = |run: &Path| std::fs::read(run.join("model.safetensors")).unwrap();
+        let first = folder.path().join("first");
+        assert_recorded(&curve(&first, &args, ["0", "0"], false), &expected);
+        let others =
+            [(["1", "1"], false), (["2", "2"], false), (["2", "0"], true), (["0", "2"], true)];
+        for (n_workers, stops) in others {
+            let run = folder.path().join("run");
+            let found = curve(&run, &args, n_workers, stops);
+            assert_eq!(found, losses(&first), "{args:?} {n_workers:?} {stops}");
+            assert!(model(&run) == model(&first), "{args:?} {n_workers:?} {stops}");
+            std::fs::remove_dir_all(run).unwrap();
+        }
+        std::fs::remove_dir_all(first).unwrap();
+    }
+}
+
+fn assert_recorded(found: &[f64], expected: &[f64]) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?}");
+}
+
+#[test]
+fn workers_are_a_flag_and_a_setting_and_their_number_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("train.toml");
+    let trained = |more: &[&str]| {
+        let more = [&["--signals", "60", "--steps", "3", "--json"][..], more].concat();
+        json(&lob_ok(&tiny("generated:complex", &more)))
+    };
+    assert_eq!(trained(&[])["workers"], 2);
+    std::fs::write(&config, "workers = 1\nprefetch-bytes = 0\n").unwrap();
+    let found = trained(&["--config", shown(&config)]);
+    assert_eq!(found["workers"], 1);
+    let share = found["data_wait_share"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&share), "{share}");
+    assert_eq!(trained(&["--config", shown(&config), "--workers", "0"])["workers"], 0);
+    let more = ["--signals", "60", "--steps", "3", "--workers", "5000"];
+    let said = lob_fails(&tiny("generated:complex", &more));
+    assert!(said.contains("option `workers` is `5000`, expected at most `1024`"), "{said}");
+}
+
+/// Issue 20, line 6: going on with a run that is done.
+#[test]
+fn a_finished_run_that_is_resumed_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--patience", "1", "--min-delta", "100", "--evaluate-every", "4"]] {
+        let run = folder.path().join(format!("{}", more.len()));
+        let settings = ["--signals", "60", "--steps", "20", "--checkpoint", shown(&run)];
+        let args = |flag: &[&'static str]| {
+            let all = [&settings[..], more, flag].concat();
+            let args: Vec<String> =
+                tiny("generated:complex", &all).into_iter().map(str::to_owned).collect();
+            args
+        };
+        let go = |flag: &[&'static str]| {
+            let args = args(flag);
+            lob_ok(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let first = json(&go(&["--json"]));
+        let steps = first["steps"].as_u64().unwrap();
+        assert_eq!(steps < 20, !more.is_empty(), "{first}");
+        let model = std::fs::read(run.join("model.safetensors")).unwrap();
+        let again = json(&go(&["--resume", "--json"]));
+        for key in ["steps", "ended", "best_step", "metrics", "loss_last"] {
+            assert_eq!(again[key], first[key], "{key}");
+        }
+        assert_eq!(again["first_step"], steps);
+        assert!(again["data_wait_share"].is_null() && again["pairs_per_s"].is_null(), "{again}");
+        assert!(std::fs::read(run.join("model.safetensors")).unwrap() == model);
+        assert!(go(&["--resume"]).contains("the run was done before: no step was left to take"));
+        assert_eq!(losses(&run).len() as u64, steps);
+    }
 }
 
 #[test]

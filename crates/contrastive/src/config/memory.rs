@@ -13,7 +13,7 @@ const COPIES_OF_SIMILARITIES: u128 = 6;
 /// Copies of the weights: themselves, their gradients, and two moments of AdamW.
 const COPIES_OF_WEIGHTS: u128 = 4;
 /// Values kept of each step: its loss, times and norm.
-const VALUES_OF_STEP: u128 = 18;
+const VALUES_OF_STEP: u128 = 20;
 
 impl TrainConfig {
     /// Bytes that training on windows of `n_inputs` values takes beside the windows themselves, an

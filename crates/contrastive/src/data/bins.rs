@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use lob_store::Store;
 
@@ -70,8 +71,8 @@ pub(super) fn prepare(
             instrument_id: Some(store.files()[first.file].meta().instrument_id),
         }
     });
-    let validation: Option<Box<dyn WindowSource>> = match part(VALIDATION) {
-        Ok(validation) => Some(Box::new(validation)),
+    let validation: Option<Arc<dyn WindowSource>> = match part(VALIDATION) {
+        Ok(validation) => Some(Arc::new(validation)),
         Err(ContrastiveError::NotEnoughData { reason, .. }) => {
             notes.push(format!("no validation pairs: {reason}"));
             None
@@ -79,10 +80,10 @@ pub(super) fn prepare(
         Err(error) => return Err(error),
     };
     Ok(Prepared {
-        train: Box::new(part(TRAIN)?),
+        train: Arc::new(part(TRAIN)?),
         validation,
         origins: origins.collect(),
-        whole: Box::new(whole),
+        whole: Arc::new(whole),
         split,
         tasks,
         scale,

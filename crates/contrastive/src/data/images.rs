@@ -9,7 +9,7 @@ use super::bins::{embargo_rows, open};
 use super::{Origin, PrepareOptions, Prepared, SHARES, labels, parts_note};
 use crate::{
     BinSeries, ContrastiveError, ImageSpec, ImageWindows, InputSpec, Layout, PairKey, Rng,
-    TimeSplit, WindowSource,
+    TimeSplit, WindowScratch, WindowSource,
 };
 
 pub(super) fn prepare(
@@ -76,10 +76,10 @@ pub(super) fn prepare(
         origin.ts_event = last.map(|row| row.ts_event).filter(|&ts| ts != u64::MAX);
     }
     Ok(Prepared {
-        train: Box::new(train),
-        validation: Some(Box::new(scaled(&parts.validation)?)),
+        train: Arc::new(train),
+        validation: Some(Arc::new(scaled(&parts.validation)?)),
         origins,
-        whole: Box::new(Joined(whole)),
+        whole: Arc::new(Joined(whole)),
         split,
         tasks,
         scale,
@@ -150,11 +150,16 @@ impl WindowSource for Joined {
         self.0.first().map_or(Layout::series(0, 1), WindowSource::layout)
     }
 
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
+    fn window(
+        &self,
+        idx: usize,
+        scratch: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
         let mut at = idx;
-        for part in &mut self.0 {
+        for part in &self.0 {
             if at < part.len() {
-                return part.window(at, out);
+                return part.window(at, scratch, out);
             }
             at -= part.len();
         }
@@ -163,14 +168,15 @@ impl WindowSource for Joined {
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        match self.0.first_mut() {
-            Some(first) => first.pairs(rng, anchors, positives, keys),
+        match self.0.first() {
+            Some(first) => first.pairs(scratch, rng, anchors, positives, keys),
             None => Ok(()),
         }
     }

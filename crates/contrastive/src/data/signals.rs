@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
 use crate::{
     ContrastiveError, Mirror, Positives, SeriesWindows, SignalKind, SignalSpec, Task, TimeSplit,
@@ -69,10 +71,10 @@ pub(super) fn prepare(
         Origin { file, row, ts_event: None, instrument_id: None }
     });
     Ok(Prepared {
-        train: Box::new(part(0)?),
-        validation: Some(Box::new(part(1)?)),
+        train: Arc::new(part(0)?),
+        validation: Some(Arc::new(part(1)?)),
         origins: origins.collect(),
-        whole: Box::new(whole),
+        whole: Arc::new(whole),
         split,
         tasks,
         scale,

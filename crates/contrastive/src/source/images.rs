@@ -1,8 +1,8 @@
-use lob_dataloader::{Dataset, LoaderError, SampleMeta, Scratch};
+use lob_dataloader::{Dataset, LoaderError, SampleMeta};
 use lob_depth::{Feature, Geometry};
 
 use super::pairing::{self, Positives};
-use super::{PairKey, Place, WindowSource};
+use super::{PairKey, Place, WindowScratch, WindowSource};
 use crate::{ContrastiveError, Layout, Mirror, Rng};
 
 /// Most windows looked at to find the scale of the inputs.
@@ -32,8 +32,6 @@ pub struct ImageWindows {
     dataset: Dataset,
     spec: ImageSpec,
     positives: Positives,
-    scratch: Scratch,
-    image: Vec<f32>,
     /// Mean and inverse deviation of each input; empty until standardised.
     scale: Vec<(f32, f32)>,
     n_features: usize,
@@ -64,9 +62,7 @@ impl ImageWindows {
             n_features,
             n_rows: dataset.sample_len() / (n_features * n_bins),
             n_bins,
-            image: vec![0.0; dataset.sample_len()],
             scale: Vec::new(),
-            scratch: Scratch::default(),
             positives: Positives::Apart { max_gap: spec.max_gap * dataset.window().stride },
             spec,
             dataset,
@@ -117,12 +113,12 @@ impl ImageWindows {
         }
         self.scale.clear();
         let layout = self.layout();
-        let mut window = vec![0.0; self.n_inputs()];
+        let (mut scratch, mut window) = (WindowScratch::default(), vec![0.0; self.n_inputs()]);
         let mut sums = vec![(0.0_f64, 0.0_f64); window.len()];
         let every = fit.len().div_ceil(MAX_FITTED);
         let mut n = 0.0;
         for idx in fit.step_by(every) {
-            if self.load(idx, &mut window)?.is_none() {
+            if self.load(idx, &mut scratch, &mut window)?.is_none() {
                 continue;
             }
             // Both sides alike: a flipped image must be as typical as the image itself.
@@ -154,11 +150,14 @@ impl ImageWindows {
 
     /// Renders window `idx` and averages it into `out`; `None` if it has no two-sided bin.
     fn load(
-        &mut self,
+        &self,
         idx: usize,
+        scratch: &mut WindowScratch,
         out: &mut [f32],
     ) -> Result<Option<SampleMeta>, ContrastiveError> {
-        let meta = match self.dataset.get(idx as u64, &mut self.scratch, &mut self.image) {
+        let image = &mut scratch.image;
+        image.resize(self.dataset.sample_len(), 0.0);
+        let meta = match self.dataset.get(idx as u64, &mut scratch.images, image) {
             Ok(meta) => meta,
             Err(error) if error.is_empty_book() => return Ok(None),
             Err(source) => return Err(unreadable(idx, source)),
@@ -166,7 +165,7 @@ impl ImageWindows {
         let (rows, bins) = (self.spec.row_pool, self.spec.bin_pool);
         let per_row = self.n_bins.div_ceil(bins);
         let out_planes = out.chunks_exact_mut(self.n_rows.div_ceil(rows) * per_row);
-        for (plane, out) in self.image.chunks_exact(self.n_rows * self.n_bins).zip(out_planes) {
+        for (plane, out) in image.chunks_exact(self.n_rows * self.n_bins).zip(out_planes) {
             let blocks = plane.chunks(rows * self.n_bins).zip(out.chunks_exact_mut(per_row));
             for (block, out) in blocks {
                 average(block, self.n_bins, bins, out);
@@ -191,12 +190,13 @@ impl ImageWindows {
     }
 
     fn pair(
-        &mut self,
+        &self,
         idx: usize,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
-        anchor_out: &mut [f32],
-        positive_out: &mut [f32],
+        (anchor_out, positive_out): pairing::Out<'_>,
     ) -> Result<Option<PairKey>, ContrastiveError> {
+        scratch.check_stop()?;
         let stride = self.dataset.window().stride;
         let (least, most) = self.positives.distances(self.n_bins);
         let (least, most) = (least.div_ceil(stride), (most / stride).max(least.div_ceil(stride)));
@@ -206,12 +206,12 @@ impl ImageWindows {
         let Some(other) = other.or_else(|| self.neighbour(idx, steps, !after)) else {
             return Ok(None);
         };
-        let Some(anchor) = self.load(idx, anchor_out)? else { return Ok(None) };
+        let Some(anchor) = self.load(idx, scratch, anchor_out)? else { return Ok(None) };
         if other == idx {
             positive_out.copy_from_slice(anchor_out);
             return Ok(Some(self.key(&anchor, &anchor)));
         }
-        let Some(positive) = self.load(other, positive_out)? else { return Ok(None) };
+        let Some(positive) = self.load(other, scratch, positive_out)? else { return Ok(None) };
         let is_pair = self.group(&anchor) == self.group(&positive)
             && anchor.row.abs_diff(positive.row) == (steps * stride) as u64;
         Ok(is_pair.then(|| self.key(&anchor, &positive)))
@@ -285,12 +285,18 @@ impl WindowSource for ImageWindows {
         }
     }
 
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        self.load(idx, out)?.map(drop).ok_or(ContrastiveError::EmptyWindow { window: idx })
+    fn window(
+        &self,
+        idx: usize,
+        scratch: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
+        self.load(idx, scratch, out)?.map(drop).ok_or(ContrastiveError::EmptyWindow { window: idx })
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
@@ -301,7 +307,7 @@ impl WindowSource for ImageWindows {
         // A window may turn out to have nothing to show only when it is rendered, and then another
         // takes its place: a part of a batch would not know which.
         pairing::draw(n_windows, n_inputs, rng, all, out, keys, |idx, rng, out| match out {
-            Some((anchor, positive)) => self.pair(idx, rng, anchor, positive),
+            Some(out) => self.pair(idx, scratch, rng, out),
             None => Ok(None),
         })
     }

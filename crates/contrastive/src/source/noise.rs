@@ -1,4 +1,4 @@
-use crate::{ContrastiveError, PairKey, Rng, WindowSource};
+use crate::{ContrastiveError, PairKey, Rng, WindowScratch, WindowSource};
 
 /// Pairs of related noise, drawn once: the positive is the anchor with a little more noise on it.
 /// A batch is always the first pairs, each in a class of its own, so that what a training step
@@ -37,13 +37,19 @@ impl WindowSource for NoisePairs {
         self.n_inputs
     }
 
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
+    fn window(
+        &self,
+        idx: usize,
+        _: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
         out.copy_from_slice(&self.anchors[idx * self.n_inputs..][..self.n_inputs]);
         Ok(())
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        _: &mut WindowScratch,
         _: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],

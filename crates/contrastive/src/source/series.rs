@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::pairing::{self, Positives};
 use super::sampling::{Sampling, window_starts};
-use super::{PairKey, Place, WindowSource};
+use super::{PairKey, Place, WindowScratch, WindowSource};
 use crate::cpu::not_finite;
 use crate::{ContrastiveError, Layout, Mirror, Rng};
 
@@ -346,7 +346,12 @@ impl WindowSource for SeriesWindows {
         Layout::Series { n_steps: self.window, channels: self.channels.clone() }
     }
 
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
+    fn window(
+        &self,
+        idx: usize,
+        _: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
         let start = self.starts.get(idx).ok_or(ContrastiveError::Shape {
             what: "the list of windows",
             expected: idx + 1,
@@ -358,17 +363,19 @@ impl WindowSource for SeriesWindows {
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        self.pairs_of_part(rng, 0..keys.len(), anchors, positives, keys)
+        self.pairs_of_part(scratch, rng, 0..keys.len(), anchors, positives, keys)
     }
 
     fn pairs_of_part(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         part: Range<usize>,
         anchors: &mut [f32],
@@ -377,6 +384,7 @@ impl WindowSource for SeriesWindows {
     ) -> Result<(), ContrastiveError> {
         let (n_inputs, n_channels) = (self.n_inputs(), self.channels.len());
         let pair = |idx: usize, rng: &mut Rng, out: Option<pairing::Out<'_>>| {
+            scratch.check_stop()?;
             let anchor = self.starts[idx];
             let Some(positive) = partners(anchor, self.window, self.positives).pick(rng) else {
                 return Ok(None);
@@ -415,13 +423,13 @@ mod tests {
             let rows = segments.len();
             let spec = SeriesSpec { window, stride, max_gap };
             let made = SeriesWindows::new(ramp(rows), 1, &segments, 0..rows, spec);
-            let Ok(mut source) = made else {
+            let Ok(source) = made else {
                 prop_assert!(lens.iter().all(|&n| n < 2 * window));
                 return Ok(());
             };
             let mut keys = vec![PairKey::default(); 20];
             let (mut a, mut p) = (vec![0.0; 20 * window], vec![0.0; 20 * window]);
-            source.pairs(&mut Rng::new(seed), &mut a, &mut p, &mut keys).unwrap();
+            source.pairs(&mut WindowScratch::default(), &mut Rng::new(seed), &mut a, &mut p, &mut keys).unwrap();
             for key in keys {
                 let gap = key.anchor.row.abs_diff(key.positive.row);
                 prop_assert!(gap >= window as u64 && gap <= (window + max_gap) as u64);
@@ -443,10 +451,10 @@ mod tests {
             let spec = SeriesSpec { window, stride: 1, max_gap: 5 };
             let source = SeriesWindows::new(ramp(100), 1, &segments, 0..100, spec).unwrap();
             let near = source.with_positives(Positives::Near { max_shift: shift }).unwrap();
-            let Ok(mut part) = near.within(rows.clone()) else { return Ok(()) };
+            let Ok(part) = near.within(rows.clone()) else { return Ok(()) };
             let mut keys = vec![PairKey::default(); 10];
             let (mut a, mut p) = (vec![0.0; 10 * window], vec![0.0; 10 * window]);
-            part.pairs(&mut Rng::new(seed), &mut a, &mut p, &mut keys).unwrap();
+            part.pairs(&mut WindowScratch::default(), &mut Rng::new(seed), &mut a, &mut p, &mut keys).unwrap();
             for key in keys {
                 prop_assert!((1..=shift as u64).contains(&key.anchor.row.abs_diff(key.positive.row)));
                 for start in [key.anchor.row, key.positive.row] {
@@ -462,15 +470,15 @@ mod tests {
         let values: Vec<f32> =
             (0..8).flat_map(|i| [if i < 4 { i as f32 } else { 100.0 }, 5.0]).collect();
         let spec = SeriesSpec { window: 1, stride: 1, max_gap: 0 };
-        let mut source = SeriesWindows::new(values.clone(), 2, &[0; 8], 0..4, spec).unwrap();
+        let source = SeriesWindows::new(values.clone(), 2, &[0; 8], 0..4, spec).unwrap();
         let mut out = [0.0; 2];
-        source.window(0, &mut out).unwrap();
+        source.window(0, &mut WindowScratch::default(), &mut out).unwrap();
         // mean 1.5, population variance 1.25
         assert!((out[0] + 1.5 / 1.25_f32.sqrt()).abs() < 1e-6);
         assert_eq!(out[1], 0.0);
-        source.window(7, &mut out).unwrap();
+        source.window(7, &mut WindowScratch::default(), &mut out).unwrap();
         assert!(out[0] > 80.0);
-        assert!(source.window(8, &mut out).is_err());
+        assert!(source.window(8, &mut WindowScratch::default(), &mut out).is_err());
 
         // A channel that knows the sides keeps its zero: root mean square of 0, 1, 2, 3.
         let channels = [Mirror::Negate, Mirror::Keep];
@@ -493,9 +501,17 @@ mod tests {
         let spec = SeriesSpec { window: 3, stride: 1, max_gap: 0 };
         let source = SeriesWindows::new(ramp(20), 1, &[4; 20], 0..20, spec).unwrap();
         assert!(source.clone().with_labels(vec![0; 19]).is_err());
-        let mut source = source.with_labels((100..120).collect()).unwrap();
+        let source = source.with_labels((100..120).collect()).unwrap();
         let mut keys = [PairKey::default(); 5];
-        source.pairs(&mut Rng::new(1), &mut [0.0; 15], &mut [0.0; 15], &mut keys).unwrap();
+        source
+            .pairs(
+                &mut WindowScratch::default(),
+                &mut Rng::new(1),
+                &mut [0.0; 15],
+                &mut [0.0; 15],
+                &mut keys,
+            )
+            .unwrap();
         assert!(keys.iter().all(|key| key.label == key.anchor.row + 102 && key.group == 4));
     }
 

@@ -5,7 +5,7 @@ use burn_tensor::backend::AutodiffBackend;
 use super::Trainer;
 use super::batch::Batch;
 use crate::team::{Hash, Team};
-use crate::{ContrastiveError, WindowSource};
+use crate::{ContrastiveError, WindowScratch, WindowSource};
 
 /// Steps from one comparison of the ranks' weights to the next.
 const STEPS_PER_COMPARISON: usize = 100;
@@ -17,7 +17,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
     /// Before the first step: settings, where the run goes on, and some of the windows.
     pub(super) fn compare_runs(
         &self,
-        source: &mut dyn WindowSource,
+        source: &dyn WindowSource,
         team: &mut Team<'_>,
     ) -> Result<(), ContrastiveError> {
         if team.is_alone() {
@@ -36,9 +36,9 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let n = source.len();
         windows.add(n as u64);
         windows.add(self.n_inputs as u64);
-        let mut window = vec![0.0; self.n_inputs];
+        let (mut scratch, mut window) = (WindowScratch::default(), vec![0.0; self.n_inputs]);
         for i in 0..N_WINDOWS.min(n) {
-            match source.window(i * (n - 1) / (N_WINDOWS - 1), &mut window) {
+            match source.window(i * (n - 1) / (N_WINDOWS - 1), &mut scratch, &mut window) {
                 Ok(()) => windows.add_floats(&window),
                 Err(ContrastiveError::EmptyWindow { window }) => windows.add(window as u64),
                 Err(error) => return Err(error),

@@ -16,7 +16,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
     pub(super) fn evaluate_for(
         &self,
         team: &mut Team<'_>,
-        source: &mut dyn WindowSource,
+        source: &dyn WindowSource,
     ) -> Result<(f32, Option<Metrics>), ContrastiveError> {
         let metrics = if team.is_leader() { Some(self.evaluate(source)?) } else { None };
         let loss = team.leaders(metrics.as_ref().map_or(0.0, |metrics| metrics.loss))?;
@@ -25,10 +25,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
     }
 
     /// Metrics of fixed pairs without dropout, augmentation or queue.
-    pub(super) fn evaluate(
-        &self,
-        source: &mut dyn WindowSource,
-    ) -> Result<Metrics, ContrastiveError> {
+    pub(super) fn evaluate(&self, source: &dyn WindowSource) -> Result<Metrics, ContrastiveError> {
         let batches = (0..N_BATCHES).map(|part| self.evaluate_batch(source, part));
         Ok(Metrics::mean(&batches.collect::<Result<Vec<_>, _>>()?))
     }
@@ -43,16 +40,16 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
 
     fn evaluate_batch(
         &self,
-        source: &mut dyn WindowSource,
+        source: &dyn WindowSource,
         part: usize,
     ) -> Result<Metrics, ContrastiveError> {
         let config = self.config;
-        let batch = self.evaluation_batch(source, part)?;
+        let (values, keys) = self.evaluation_batch(source, part)?;
         let n = config.batch_size;
-        let data = TensorData::new(batch.values, [2 * n, self.n_inputs]);
+        let data = TensorData::new(values, [2 * n, self.n_inputs]);
         let x = Tensor::<A::InnerBackend, 2>::from_data(data, &self.device);
         let encoded = self.encoder().forward(x, None);
-        let marks = Marks::new(config, &batch.keys, None, &self.device);
+        let marks = Marks::new(config, &keys, None, &self.device);
         let loss = objective_loss(config, encoded.projection.clone(), &self.loss_weights(), marks);
         let dim = encoded.projection.dims()[1];
         let projection = to_vec(encoded.projection);
@@ -69,7 +66,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             chance_loss: chance_loss(config, self.queue.keys().len()).filter(|_| can_be_stuck),
         });
         metrics.loss = to_vec(loss.loss)[0];
-        metrics.has_negatives = has_negatives(config, &batch.keys);
+        metrics.has_negatives = has_negatives(config, &keys);
         Ok(metrics)
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct RunFolder {
     checkpoints: Option<Checkpoints>,
     /// On the rank that writes there.
     log: Option<MetricsLog>,
+    /// Step of the newest checkpoint.
+    saved: usize,
 }
 
 impl RunFolder {
@@ -25,7 +27,7 @@ impl RunFolder {
         team: &Team<'_>,
         trainer: &mut Trainer<'_, A>,
     ) -> Result<Self, ContrastiveError> {
-        let nowhere = Self { checkpoints: None, log: None };
+        let nowhere = Self { checkpoints: None, log: None, saved: 0 };
         let Some(plan) = plan else { return Ok(nowhere) };
         let is_writer = team.is_leader();
         if !is_writer && !plan.folder.exists() {
@@ -42,7 +44,7 @@ impl RunFolder {
             true => Some(MetricsLog::open(checkpoints.folder(), trainer.losses.len())?),
             false => None,
         };
-        Ok(Self { checkpoints: Some(checkpoints), log })
+        Ok(Self { checkpoints: Some(checkpoints), log, saved: trainer.losses.len() })
     }
 
     pub(super) fn log(&mut self, report: &StepReport) -> Result<(), ContrastiveError> {
@@ -63,7 +65,7 @@ impl RunFolder {
         }
     }
 
-    /// Writes a checkpoint if one is due, and gives its path.
+    /// Writes a checkpoint if one is due that is not there yet, and gives its path.
     pub(super) fn save<A: AutodiffBackend>(
         &mut self,
         trainer: &Trainer<'_, A>,
@@ -71,8 +73,11 @@ impl RunFolder {
     ) -> Result<Option<PathBuf>, ContrastiveError> {
         let step = trainer.losses.len();
         match (&self.checkpoints, &mut self.log) {
-            (Some(checkpoints), Some(log)) if is_last || checkpoints.is_due(step) => {
+            (Some(checkpoints), Some(log))
+                if step > self.saved && (is_last || checkpoints.is_due(step)) =>
+            {
                 log.flush()?;
+                self.saved = step;
                 let snapshot = trainer.snapshot();
                 let flaw = snapshot.check_finite().err().map(|what| diverged(what, step));
                 match flaw {

@@ -15,6 +15,7 @@ pub(crate) struct QueueKey {
 
 /// Earlier positives as further negatives (He et al., 2020): normalised, without gradient, newest
 /// first. It starts empty and is never filled by evaluation.
+#[derive(Clone)]
 pub(super) struct Queue<B: Backend> {
     capacity: usize,
     rows: Option<Tensor<B, 2>>,

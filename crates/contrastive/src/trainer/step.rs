@@ -5,17 +5,21 @@ use std::time::Instant;
 
 use burn_tensor::backend::{AutodiffBackend, Backend};
 use burn_tensor::{Tensor, TensorData};
+use lob_dataloader::{Batches, LoaderError};
 
+use super::batch::{Batch, PairBatches};
 use super::objective::LossWeights;
 use super::weights;
 use super::{Trainer, diverged};
+use crate::ContrastiveError;
 use crate::encoder::Weight;
 use crate::team::Team;
-use crate::{ContrastiveError, WindowSource};
 
 /// Seconds of one step's parts, and what came of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepTimes {
+    /// Waiting for the batches alone, which is a part of `batch`.
+    pub(super) wait: f64,
     pub(super) batch: f64,
     pub(super) forward: f64,
     pub(super) loss: f64,
@@ -37,10 +41,42 @@ pub(super) struct Gradients<A: AutodiffBackend> {
 }
 
 impl<A: AutodiffBackend> Trainer<'_, A> {
-    /// One optimiser step. `stop` says that this rank was asked to stop.
+    /// One optimiser step. `stop` says that this rank was asked to stop. After
+    /// [`LoaderError::Stopped`] nothing has changed.
     pub(super) fn step(
         &mut self,
-        source: &mut dyn WindowSource,
+        batches: &mut Batches<PairBatches>,
+        team: &mut Team<'_>,
+        stop: bool,
+    ) -> Result<StepTimes, ContrastiveError> {
+        let queue = self.queue.clone();
+        let taken = self.take_step(batches, team, stop);
+        if taken.as_ref().is_err_and(ContrastiveError::is_stop) {
+            // The batches of the unfinished step are no negatives of a later one.
+            self.queue = queue;
+        }
+        taken
+    }
+
+    /// The next batch, and its windows on the device.
+    fn next_batch(
+        &self,
+        batches: &mut Batches<PairBatches>,
+        times: &mut StepTimes,
+    ) -> Result<(Batch, Tensor<A::InnerBackend, 2>), ContrastiveError> {
+        let _scope = lob_scope::scope("batch");
+        let number = (self.losses.len() * self.config.accumulate) as u64;
+        let gone = || Err(LoaderError::WorkersGone { batch: number }.into());
+        let batch = batches.next().unwrap_or_else(gone)?;
+        times.wait += batches.wait().as_secs_f64();
+        let shape = [2 * batch.share.len(), self.n_inputs];
+        let values = TensorData::new(batch.values().to_vec(), shape);
+        Ok((batch, Tensor::from_data(values, &self.device)))
+    }
+
+    fn take_step(
+        &mut self,
+        batches: &mut Batches<PairBatches>,
         team: &mut Team<'_>,
         stop: bool,
     ) -> Result<StepTimes, ContrastiveError> {
@@ -50,13 +86,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let mut clock = Lap::start();
         let mut total: Option<Gradients<A>> = None;
         for part in 0..config.accumulate {
-            let scope = lob_scope::scope("batch");
-            let mut batch =
-                self.training_batch(source, team.share(config.batch_size), step, part)?;
-            let shape = [2 * batch.share.len(), self.n_inputs];
-            let values = TensorData::new(std::mem::take(&mut batch.values), shape);
-            let x = Tensor::<A::InnerBackend, 2>::from_data(values, &self.device);
-            drop(scope);
+            let (batch, x) = self.next_batch(batches, &mut times)?;
             times.batch += clock.lap::<A>(&self.device);
             if part == 0 {
                 self.compare_step(&batch, team)?;

@@ -1,11 +1,14 @@
 //! Values that are no numbers, and files that are not what was written: named, never used.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lob_contrastive::{
     CheckpointPlan, ContrastiveError, Device, Embedder, EncoderConfig, Ended, EvaluateConfig,
     InputSpec, ModelFile, NoisePairs, PairKey, Positives, Rng, RunOptions, Task, TimeSplit,
-    TrainConfig, TrainOutcome, TrainedModel, WindowSource, evaluate, pca_2d, train, train_with,
+    TrainConfig, TrainOutcome, TrainedModel, WindowScratch, WindowSource, evaluate, pca_2d, train,
+    train_with,
 };
 use serde_json::Value;
 
@@ -21,7 +24,7 @@ fn config() -> TrainConfig {
 
 fn model() -> TrainedModel {
     let steps = TrainConfig { steps: 1, ..config() };
-    train(&mut NoisePairs::new(90, 6, 3), &steps).unwrap().model
+    train(Arc::new(NoisePairs::new(90, 6, 3)), &steps).unwrap().model
 }
 
 fn file(model: TrainedModel) -> ModelFile {
@@ -168,15 +171,19 @@ fn a_model_that_is_not_finite_is_neither_saved_nor_used() {
 fn run(folder: &Path, resume: bool, odd_from: usize) -> Result<TrainOutcome, ContrastiveError> {
     let plan = CheckpointPlan { folder: folder.to_owned(), every: 2, keep: 9 };
     let options = RunOptions { checkpoints: Some(plan), resume, ..RunOptions::default() };
-    let mut source = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from };
-    train_with(&mut source, &TrainConfig { steps: 5, ..config() }, options)
+    train_with(spoilt(odd_from), &TrainConfig { steps: 5, ..config() }, options)
 }
 
 /// Sound pairs, and after some batches one value that is none.
 struct Spoilt {
     sound: NoisePairs,
-    n_batches: usize,
+    n_batches: AtomicUsize,
     odd_from: usize,
+}
+
+fn spoilt(odd_from: usize) -> Arc<Spoilt> {
+    let sound = NoisePairs::new(90, 6, 3);
+    Arc::new(Spoilt { sound, n_batches: AtomicUsize::new(0), odd_from })
 }
 
 impl WindowSource for Spoilt {
@@ -188,8 +195,13 @@ impl WindowSource for Spoilt {
         self.sound.n_inputs()
     }
 
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        self.sound.window(idx, out)?;
+    fn window(
+        &self,
+        idx: usize,
+        scratch: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
+        self.sound.window(idx, scratch, out)?;
         if self.odd_from == 0 && idx % 5 == 3 {
             out[1] = f32::NAN;
         }
@@ -197,17 +209,17 @@ impl WindowSource for Spoilt {
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        self.sound.pairs(rng, anchors, positives, keys)?;
-        if self.n_batches >= self.odd_from {
+        self.sound.pairs(scratch, rng, anchors, positives, keys)?;
+        if self.n_batches.fetch_add(1, Ordering::Relaxed) >= self.odd_from {
             positives[2] = f32::NAN;
         }
-        self.n_batches += 1;
         Ok(())
     }
 }
@@ -244,12 +256,12 @@ fn training_stops_at_what_is_no_number_and_names_the_last_good_checkpoint() {
 
 #[test]
 fn a_validation_loss_that_is_no_number_ends_the_run() {
-    let mut sound = NoisePairs::new(90, 6, 3);
-    let mut odd = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from: 0 };
+    let sound = Arc::new(NoisePairs::new(90, 6, 3));
+    let odd = spoilt(0);
     for (evaluate_every, step) in [(2, 2), (0, 6)] {
-        let options = RunOptions { validation: Some(&mut odd), ..RunOptions::default() };
+        let options = RunOptions { validation: Some(odd.clone()), ..RunOptions::default() };
         let config = TrainConfig { evaluate_every, ..config() };
-        let message = train_with(&mut sound, &config, options).unwrap_err().to_string();
+        let message = train_with(sound.clone(), &config, options).unwrap_err().to_string();
         let expected = format!("the validation loss is `NaN` at step {step}; ");
         assert!(message.starts_with(&expected), "{message}");
     }
@@ -296,11 +308,11 @@ fn an_evaluation_of_what_is_no_number_is_refused() {
     let split = TimeSplit { train: train_part, validation, test };
     let config = EvaluateConfig { seeds: 3, device: Device::Cpu, ..EvaluateConfig::default() };
     let check = |odd_from: usize, model: TrainedModel| {
-        let mut source = Spoilt { sound: NoisePairs::new(90, 6, 3), n_batches: 0, odd_from };
+        let source = spoilt(odd_from);
         let labels = (0..source.len()).map(|i| Some(u32::from(i % 2 == 0))).collect();
         let description = "made up".to_owned();
         let tasks = [Task { name: "parity".into(), description, n_classes: 2, labels }];
-        evaluate(&mut source, &split, &tasks, &[model], &config)
+        evaluate(&*source, &split, &tasks, &[model], &config)
     };
     let table = check(usize::MAX, model()).unwrap();
     assert!(table.rows.iter().all(|row| row.n_unclassed == 0 && row.mean > 0.0));

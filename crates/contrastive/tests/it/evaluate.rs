@@ -16,7 +16,7 @@ fn prepared(kind: SignalKind) -> Prepared {
     prepare(&InputSpec::Signals { window: 32, stride: 8, spec }, None, &options).unwrap()
 }
 
-fn trained(prepared: &mut Prepared, seed: u64, steps: usize) -> TrainOutcome {
+fn trained(prepared: &Prepared, seed: u64, steps: usize) -> TrainOutcome {
     let config = TrainConfig {
         seed,
         steps,
@@ -30,20 +30,20 @@ fn trained(prepared: &mut Prepared, seed: u64, steps: usize) -> TrainOutcome {
         device: Device::Cpu,
         ..TrainConfig::default()
     };
-    train(&mut *prepared.train, &config).unwrap()
+    train(prepared.train.clone(), &config).unwrap()
 }
 
-fn table(prepared: &mut Prepared, outcomes: &[TrainOutcome]) -> EvaluationTable {
+fn table(prepared: &Prepared, outcomes: &[TrainOutcome]) -> EvaluationTable {
     let models: Vec<_> = outcomes.iter().map(|o| o.model.clone()).collect();
     let config =
         EvaluateConfig { seeds: 3, max_train: 300, max_test: 200, ..EvaluateConfig::default() };
     let (split, tasks) = (&prepared.split, &prepared.tasks);
-    evaluate(&mut *prepared.whole, split, tasks, &models, &config).unwrap()
+    evaluate(&*prepared.whole, split, tasks, &models, &config).unwrap()
 }
 
 #[test]
 fn frequencies_are_learned_and_the_table_says_against_what() {
-    let mut prepared = prepared(SignalKind::Medium);
+    let prepared = prepared(SignalKind::Medium);
     // No signal is in two parts.
     let signals = |part: &[usize]| -> std::collections::BTreeSet<usize> {
         part.iter().map(|&idx| prepared.origins[idx].file).collect()
@@ -52,12 +52,12 @@ fn frequencies_are_learned_and_the_table_says_against_what() {
     assert!(signals(&split.train).is_disjoint(&signals(&split.test)));
     assert!(signals(&split.train).is_disjoint(&signals(&split.validation)));
 
-    let outcomes: Vec<_> = (0..3).map(|seed| trained(&mut prepared, seed, 120)).collect();
+    let outcomes: Vec<_> = (0..3).map(|seed| trained(&prepared, seed, 120)).collect();
     for outcome in &outcomes {
         assert!(outcome.losses[119] < 0.8 * outcome.losses[0], "{:?}", outcome.losses);
         assert_eq!(outcome.metrics.collapse, None);
     }
-    let table = table(&mut prepared, &outcomes);
+    let table = table(&prepared, &outcomes);
     assert_eq!(table.rows.len(), Features::ALL.len() * Method::ALL.len());
     for row in &table.rows {
         assert_eq!(row.scores.len(), 3);
@@ -76,9 +76,9 @@ fn frequencies_are_learned_and_the_table_says_against_what() {
 
 #[test]
 fn noise_is_not_learned_and_the_alarm_rings() {
-    let mut prepared = prepared(SignalKind::Simple);
+    let prepared = prepared(SignalKind::Simple);
     assert!(prepared.tasks.is_empty(), "white noise has no classes");
-    let outcome = trained(&mut prepared, 0, 60);
+    let outcome = trained(&prepared, 0, 60);
     let tail: f32 = outcome.losses[50..].iter().sum::<f32>() / 10.0;
     assert!(outcome.metrics.top1 < 0.15, "{:?}", outcome.metrics);
     assert!(tail > 0.9 * 32.0_f32.ln(), "{tail}");
@@ -86,7 +86,7 @@ fn noise_is_not_learned_and_the_alarm_rings() {
 
 #[test]
 fn an_untrained_model_has_no_advantage_over_an_untrained_model() {
-    let mut prepared = prepared(SignalKind::Mixed);
+    let prepared = prepared(SignalKind::Mixed);
     let config = TrainConfig {
         steps: 1,
         batch_size: 8,
@@ -98,8 +98,8 @@ fn an_untrained_model_has_no_advantage_over_an_untrained_model() {
         },
         ..TrainConfig::default()
     };
-    let outcome = train(&mut *prepared.train, &config).unwrap();
-    let table = table(&mut prepared, &[outcome]);
+    let outcome = train(prepared.train.clone(), &config).unwrap();
+    let table = table(&prepared, &[outcome]);
     for method in Method::ALL {
         let (difference, _, _) =
             table.against("signal_class", Features::RandomEncoder, method).unwrap();

@@ -15,6 +15,7 @@ mod evaluate;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
 mod golden;
+mod loading;
 mod ranks;
 mod resume;
 mod train;

@@ -1,12 +1,12 @@
 //! Several ranks train the model that one process trains.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use lob_contrastive::{
     Activation, Augment, CheckpointPlan, ContrastiveError, Device, EarlyStop, EncoderConfig, Ended,
     InputSpec, Objective, PairKey, Positives, PrepareOptions, Rng, RunOptions, Schedule,
-    SignalKind, SignalSpec, Temperature, TrainConfig, TrainOutcome, WindowSource, prepare,
-    train_with,
+    SignalKind, SignalSpec, Stop, Temperature, TrainConfig, TrainOutcome, WindowScratch,
+    WindowSource, prepare, train_with,
 };
 use lob_ranks::{Collective, RankError, ThreadRanks};
 use proptest::prelude::*;
@@ -49,15 +49,15 @@ fn run(
     seed: u64,
     ranks: Option<&mut dyn Collective>,
     checkpoints: Option<CheckpointPlan>,
-    stop: Option<&AtomicBool>,
+    stop: Stop,
 ) -> Result<TrainOutcome, ContrastiveError> {
-    let mut prepared = prepare(&input(seed), None, &OPTIONS).unwrap();
-    let (train, validation) = prepared.pairs();
+    let prepared = prepare(&input(seed), None, &OPTIONS).unwrap();
+    let validation = prepared.validation;
     let resume = checkpoints.is_some();
     let ranks = ranks.map(|ranks| ranks as &mut dyn Collective);
     let options =
         RunOptions { validation, checkpoints, resume, stop, ranks, ..RunOptions::default() };
-    train_with(train, config, options)
+    train_with(prepared.train, config, options)
 }
 
 /// Runs `work` on each of `n` ranks, which live until all are done.
@@ -77,7 +77,7 @@ fn on_ranks<T: Send + 'static>(
 
 fn together(config: &TrainConfig, n: usize) -> Vec<TrainOutcome> {
     let config = config.clone();
-    on_ranks(n, move |rank| run(&config, 5, Some(rank), None, None).unwrap())
+    on_ranks(n, move |rank| run(&config, 5, Some(rank), None, Stop::default()).unwrap())
 }
 
 fn weights(outcome: &TrainOutcome) -> Vec<f32> {
@@ -98,7 +98,7 @@ fn assert_near(name: &str, a: &[f32], b: &[f32]) {
 
 #[track_caller]
 fn check(name: &str, n: usize, config: &TrainConfig) {
-    let alone = run(config, 5, None, None, None).unwrap();
+    let alone = run(config, 5, None, None, Stop::default()).unwrap();
     let ranks = together(config, n);
     for rank in &ranks {
         assert_near(&format!("{name}: losses"), &rank.losses, &alone.losses);
@@ -181,7 +181,7 @@ fn negatives_come_from_all_ranks() {
         }
     }
     let config = TrainConfig { objective: Objective::InfoNce, steps: 1, ..small() };
-    let alone = run(&config, 5, None, None, None).unwrap();
+    let alone = run(&config, 5, None, None, Stop::default()).unwrap();
     let shared = together(&config, 2);
     assert_near("gathered", &shared[0].losses, &alone.losses);
     let threads = ThreadRanks::group(2).into_iter().map(|rank| {
@@ -189,7 +189,8 @@ fn negatives_come_from_all_ranks() {
         std::thread::spawn(move || {
             let mut rank = Selfish(rank);
             // The ranks notice that their weights differ, at the latest at the end.
-            let found = run(&config, 5, Some(&mut rank), None, None).map(|outcome| outcome.losses);
+            let found = run(&config, 5, Some(&mut rank), None, Stop::default())
+                .map(|outcome| outcome.losses);
             (found, rank)
         })
     });
@@ -208,7 +209,7 @@ fn ranks_that_do_not_belong_together_are_told_so() {
         let errors = on_ranks(2, move |rank| {
             let mut config = small();
             let seed = change(&mut config, rank.rank());
-            run(&config, seed, Some(rank), None, None).unwrap_err().to_string()
+            run(&config, seed, Some(rank), None, Stop::default()).unwrap_err().to_string()
         });
         for error in errors {
             assert!(error.contains(expected), "{error}");
@@ -239,14 +240,14 @@ fn all_ranks_stop_when_one_is_asked_to_and_go_on_from_one_folder() {
         Some(CheckpointPlan { folder: path.to_owned(), every: 2, keep: 3 })
     };
     let config = TrainConfig { objective: Objective::InfoNce, queue: 20, ..small() };
-    let whole = run(&config, 5, None, None, None).unwrap();
+    let whole = run(&config, 5, None, None, Stop::default()).unwrap();
     let first = on_ranks(2, {
         let (config, path) = (config.clone(), path.clone());
         move |rank| {
             // Rank 1 is asked, from the first step on.
-            let stop = AtomicBool::new(rank.rank() == 1);
-            let outcome = run(&config, 5, Some(rank), plan(&path), Some(&stop)).unwrap();
-            assert!(stop.load(Ordering::Relaxed) == (rank.rank() == 1));
+            let is_asked = rank.rank() == 1;
+            let stop = Stop::when(move || is_asked);
+            let outcome = run(&config, 5, Some(rank), plan(&path), stop).unwrap();
             (outcome.ended, outcome.losses.len(), outcome.checkpoint.is_some())
         }
     });
@@ -254,14 +255,14 @@ fn all_ranks_stop_when_one_is_asked_to_and_go_on_from_one_folder() {
     // More ranks may go on than began; the last steps are one process's again.
     let second = on_ranks(3, {
         let config = TrainConfig { steps: 7, ..config.clone() };
-        move |rank| run(&config, 5, Some(rank), plan(&path), None).unwrap()
+        move |rank| run(&config, 5, Some(rank), plan(&path), Stop::default()).unwrap()
     });
     for rank in &second {
         assert_eq!((rank.first_step, rank.ended), (1, Ended::Finished));
         assert_near("losses", &rank.losses, &whole.losses[..7]);
     }
     let path = folder.path().join("run");
-    let last = run(&config, 5, None, plan(&path), None).unwrap();
+    let last = run(&config, 5, None, plan(&path), Stop::default()).unwrap();
     assert_eq!(last.first_step, 7);
     assert_near("losses", &last.losses, &whole.losses);
     assert_near("weights", &weights(&last), &weights(&whole));
@@ -270,7 +271,7 @@ fn all_ranks_stop_when_one_is_asked_to_and_go_on_from_one_folder() {
 }
 
 /// Knows no way to draw a part of a batch but to draw it whole.
-struct Whole(Box<dyn WindowSource>);
+struct Whole(Arc<dyn WindowSource>);
 
 impl WindowSource for Whole {
     fn len(&self) -> usize {
@@ -279,17 +280,23 @@ impl WindowSource for Whole {
     fn n_inputs(&self) -> usize {
         self.0.n_inputs()
     }
-    fn window(&mut self, idx: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
-        self.0.window(idx, out)
+    fn window(
+        &self,
+        idx: usize,
+        scratch: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
+        self.0.window(idx, scratch, out)
     }
     fn pairs(
-        &mut self,
+        &self,
+        scratch: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
         keys: &mut [PairKey],
     ) -> Result<(), ContrastiveError> {
-        self.0.pairs(rng, anchors, positives, keys)
+        self.0.pairs(scratch, rng, anchors, positives, keys)
     }
 }
 
@@ -299,18 +306,19 @@ proptest! {
     fn a_part_of_a_batch_is_that_part(n in 1_usize..40, cuts in (0_usize..41, 0_usize..41), seed in 0_u64..99) {
         let part = cuts.0.min(cuts.1).min(n)..cuts.0.max(cuts.1).min(n);
         let train = || prepare(&input(5), None, &OPTIONS).unwrap().train;
-        let mut whole = train();
+        let whole = train();
         let width = whole.n_inputs();
-        let draw = |source: &mut dyn WindowSource, part: std::ops::Range<usize>| {
+        let draw = |source: &dyn WindowSource, part: std::ops::Range<usize>| {
             let (mut a, mut p) = (vec![0.0; part.len() * width], vec![0.0; part.len() * width]);
             let mut keys = vec![PairKey::default(); n];
             let mut rng = Rng::new(seed);
-            source.pairs_of_part(&mut rng, part, &mut a, &mut p, &mut keys).unwrap();
+            let scratch = &mut WindowScratch::default();
+            source.pairs_of_part(scratch, &mut rng, part, &mut a, &mut p, &mut keys).unwrap();
             (a, p, keys, rng)
         };
-        let (a, p, keys, rng) = draw(&mut *whole, 0..n);
+        let (a, p, keys, rng) = draw(&*whole, 0..n);
         let values = part.start * width..part.end * width;
-        for source in [&mut *train(), &mut Whole(train())] {
+        for source in [&*train(), &Whole(train())] {
             let (part_a, part_p, part_keys, part_rng) = draw(source, part.clone());
             prop_assert_eq!(&part_a, &a[values.clone()]);
             prop_assert_eq!(&part_p, &p[values.clone()]);

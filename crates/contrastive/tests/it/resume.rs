@@ -1,12 +1,13 @@
 //! Checkpoints: a run that is stopped and goes on is the run that was never stopped.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lob_contrastive::{
     Augment, CheckpointPlan, ContrastiveError, Device, EarlyStop, EncoderConfig, Ended, InputSpec,
     ModelFile, Objective, Positives, PrepareOptions, RunOptions, Schedule, SignalKind, SignalSpec,
-    StepReport, Temperature, TrainConfig, TrainOutcome, embed, prepare, train_with,
+    StepReport, Stop, Temperature, TrainConfig, TrainOutcome, embed, prepare, train_with,
 };
 
 const INPUT: InputSpec = InputSpec::Signals {
@@ -68,25 +69,24 @@ fn run(
     resume: bool,
     stop_after: Option<usize>,
 ) -> Result<TrainOutcome, ContrastiveError> {
-    let mut prepared = prepare(&INPUT, None, &OPTIONS).unwrap();
-    let stop = AtomicBool::new(false);
-    let mut seen = 0;
+    let prepared = prepare(&INPUT, None, &OPTIONS).unwrap();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let stop = stop_after.map(|n| {
+        let seen = Arc::clone(&seen);
+        Stop::when(move || seen.load(Ordering::Relaxed) >= n)
+    });
     let mut observer = |_: &StepReport| {
-        seen += 1;
-        if stop_after.is_some_and(|n| seen + 1 >= n) {
-            stop.store(true, Ordering::Relaxed);
-        }
+        seen.fetch_add(1, Ordering::Relaxed);
     };
-    let (train, validation) = prepared.pairs();
     let options = RunOptions {
-        validation,
+        validation: prepared.validation,
         checkpoints: folder.map(plan),
         resume,
-        stop: Some(&stop),
+        stop: stop.unwrap_or_default(),
         observer: Some(&mut observer),
-        ranks: None,
+        ..RunOptions::default()
     };
-    train_with(train, config, options)
+    train_with(prepared.train, config, options)
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use lob_contrastive::{
     AdamWConfig, ContrastiveError, Device, Embedder, EncoderConfig, NamedTensor, NoisePairs,
-    Objective, Rng, Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowSource,
-    embed, train,
+    Objective, Rng, Schedule, SeriesSpec, SeriesWindows, Temperature, TrainConfig, WindowScratch,
+    WindowSource, embed, train,
 };
 
 fn small() -> TrainConfig {
@@ -23,7 +25,7 @@ fn small() -> TrainConfig {
 
 #[test]
 fn sixty_four_pairs_are_learnt_by_heart() {
-    let mut source = NoisePairs::new(64, 32, 1);
+    let source = Arc::new(NoisePairs::new(64, 32, 1));
     let config = TrainConfig {
         steps: 150,
         batch_size: 64,
@@ -32,7 +34,7 @@ fn sixty_four_pairs_are_learnt_by_heart() {
         device: Device::Cpu,
         ..TrainConfig::default()
     };
-    let outcome = train(&mut source, &config).unwrap();
+    let outcome = train(source, &config).unwrap();
     assert_eq!(outcome.metrics.top1, 1.0, "{:?}", outcome.metrics);
     assert!(outcome.losses[149] < 0.1 * outcome.losses[0], "{:?}", outcome.losses);
     assert_eq!(outcome.metrics.collapse, None);
@@ -43,7 +45,7 @@ fn sixty_four_pairs_are_learnt_by_heart() {
 fn the_same_seed_gives_the_same_bits() {
     let run = |seed| {
         let outcome =
-            train(&mut NoisePairs::new(8, 10, 2), &TrainConfig { seed, ..small() }).unwrap();
+            train(Arc::new(NoisePairs::new(8, 10, 2)), &TrainConfig { seed, ..small() }).unwrap();
         let bits: Vec<u32> = outcome.losses.iter().map(|l| l.to_bits()).collect();
         (bits, outcome.model)
     };
@@ -79,7 +81,7 @@ fn the_number_of_threads_changes_no_bit() {
             pool.install(|| {
                 assert_eq!(rayon::current_num_threads(), threads);
                 let outcome =
-                    train(&mut NoisePairs::new(batch_size, n_inputs, 6), &config).unwrap();
+                    train(Arc::new(NoisePairs::new(batch_size, n_inputs, 6)), &config).unwrap();
                 let bits: Vec<u32> = outcome.losses.iter().map(|l| l.to_bits()).collect();
                 let values = |t: &NamedTensor| t.values.iter().map(|x| x.to_bits()).collect();
                 let weights: Vec<Vec<u32>> = outcome.model.tensors.iter().map(values).collect();
@@ -111,7 +113,7 @@ fn every_objective_learns() {
                 schedule: Schedule::WarmupCosine { warmup_steps: 5 },
                 ..small()
             };
-            let outcome = train(&mut NoisePairs::new(8, 10, 5), &config).unwrap();
+            let outcome = train(Arc::new(NoisePairs::new(8, 10, 5)), &config).unwrap();
             let mean = |l: &[f32]| l.iter().sum::<f32>() / l.len() as f32;
             let (first, last) = (mean(&outcome.losses[..5]), mean(&outcome.losses[35..]));
             assert!(last < first, "{objective:?} {temperature:?}: {first} to {last}");
@@ -127,10 +129,11 @@ fn every_objective_learns() {
 #[test]
 fn constant_input_rings_the_collapse_alarm() {
     let spec = SeriesSpec { window: 10, stride: 10, max_gap: 10 };
-    let mut source = SeriesWindows::new(vec![1.0; 400], 1, &[0; 400], 0..400, spec).unwrap();
+    let source = SeriesWindows::new(vec![1.0; 400], 1, &[0; 400], 0..400, spec).unwrap();
+    let source = Arc::new(source);
     let mut config = small();
     config.encoder.dropout = 0.0;
-    let outcome = train(&mut source, &config).unwrap();
+    let outcome = train(source, &config).unwrap();
     let expected = 8.0_f32.ln();
     assert!(outcome.losses.iter().all(|l| (l - expected).abs() < 1e-4), "{:?}", outcome.losses);
     assert!(outcome.metrics.collapse.unwrap().contains("point the same way"));
@@ -147,12 +150,13 @@ fn a_series_of_regimes_trains_and_embeds_before_the_head() {
         })
         .collect();
     let spec = SeriesSpec { window: 6, stride: 3, max_gap: 2 };
-    let mut source = SeriesWindows::new(values, 2, &[0; 800], 0..600, spec).unwrap();
+    let source = Arc::new(SeriesWindows::new(values, 2, &[0; 800], 0..600, spec).unwrap());
     let config = TrainConfig { steps: 60, ignore_radius: 40, ..small() };
-    let outcome = train(&mut source, &config).unwrap();
+    let outcome = train(source.clone(), &config).unwrap();
     assert_eq!(outcome.losses.len(), 60);
     for times in [
         &outcome.step_s,
+        &outcome.wait_s,
         &outcome.batch_s,
         &outcome.forward_s,
         &outcome.loss_s,
@@ -165,7 +169,7 @@ fn a_series_of_regimes_trains_and_embeds_before_the_head() {
 
     let mut windows = vec![0.0; 3 * 12];
     for (idx, out) in windows.chunks_exact_mut(12).enumerate() {
-        source.window(idx, out).unwrap();
+        source.window(idx, &mut WindowScratch::default(), out).unwrap();
     }
     let features = embed(&outcome.model, &windows).unwrap();
     assert_eq!(features.len(), 3 * 8);
@@ -183,11 +187,11 @@ fn divergence_and_bad_settings_are_errors() {
         optimiser: AdamWConfig { learning_rate: 1e30, ..AdamWConfig::default() },
         ..small()
     };
-    let error = train(&mut NoisePairs::new(8, 10, 1), &config).unwrap_err();
+    let error = train(Arc::new(NoisePairs::new(8, 10, 1)), &config).unwrap_err();
     assert!(matches!(error, ContrastiveError::Diverged { .. }), "{error}");
-    let mut empty = NoisePairs::new(0, 4, 1);
-    let message = train(&mut empty, &small()).unwrap_err().to_string();
+    let empty = Arc::new(NoisePairs::new(0, 4, 1));
+    let message = train(empty, &small()).unwrap_err().to_string();
     assert!(message.starts_with("the window source is empty"), "{message}");
     let config = TrainConfig { batch_size: 0, ..small() };
-    assert!(train(&mut NoisePairs::new(8, 10, 1), &config).is_err());
+    assert!(train(Arc::new(NoisePairs::new(8, 10, 1)), &config).is_err());
 }

@@ -1,14 +1,6 @@
-use std::{
-    cell::Cell,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
-
 use lob_depth::Dtype;
 
-use super::staging::{Pool, StagingBuffer};
-use crate::{Dataset, LoaderError, Scratch, order::Order};
+use super::staging::Buffer;
 
 /// One batch. Its buffer returns to the loader when it is dropped.
 #[derive(Debug)]
@@ -23,14 +15,10 @@ pub struct Batch {
     pub movements: Vec<Option<f64>>,
     /// Index of each sample in the data set.
     pub indices: Vec<u64>,
-    /// How long the consumer waited for it.
-    pub wait: Duration,
-    dtype: Dtype,
+    pub(super) dtype: Dtype,
     /// Bytes of the images in the buffer.
-    n_bytes: usize,
-    /// Taken out only when the batch is dropped.
-    buffer: Option<Box<dyn StagingBuffer>>,
-    pool: Arc<Pool>,
+    pub(super) n_bytes: usize,
+    pub(super) buffer: Buffer,
 }
 
 /// The images of a batch in their number format. Half-precision numbers are given as their bits.
@@ -73,90 +61,6 @@ impl Batch {
 
     /// The images as bytes: what is copied to a device.
     pub fn bytes(&self) -> &[u8] {
-        self.buffer.as_ref().map_or(&[], |buffer| &buffer.bytes()[..self.n_bytes])
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
-            self.pool.give_back(buffer);
-        }
-    }
-}
-
-/// Makes any batch of an epoch.
-#[derive(Debug)]
-pub(super) struct Maker {
-    pub(super) dataset: Arc<Dataset>,
-    pub(super) order: Order,
-    pub(super) batch_size: u64,
-    pub(super) dtype: Dtype,
-    /// Samples of the epoch that were served before.
-    pub(super) position: u64,
-    pub(super) pool: Arc<Pool>,
-}
-
-impl Maker {
-    /// Makes batch `number`; a panic becomes an error.
-    pub(super) fn make(&self, number: u64, scratch: &mut Scratch) -> Result<Batch, LoaderError> {
-        let current = Cell::new(0);
-        // After a panic the scratch is thrown away; nothing else is written to.
-        catch_unwind(AssertUnwindSafe(|| self.fill(number, scratch, &current))).unwrap_or_else(
-            |cause| {
-                *scratch = Scratch::default();
-                let (path, row) = self.dataset.place(current.get());
-                let message = cause
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| cause.downcast_ref::<&str>().copied())
-                    .unwrap_or("without a message");
-                Err(LoaderError::WorkerPanic { path, row, message: message.to_owned() })
-            },
-        )
-    }
-
-    fn fill(
-        &self,
-        number: u64,
-        scratch: &mut Scratch,
-        current: &Cell<u64>,
-    ) -> Result<Batch, LoaderError> {
-        let start = self.position + number * self.batch_size;
-        let end = self.order.len().min(start + self.batch_size);
-        // At most the batch size, which is a usize.
-        let n = usize::try_from(end - start).unwrap_or(0);
-        let sample_bytes = self.dataset.sample_len() * self.dtype.size_bytes();
-        let mut buffer = self.pool.take()?;
-        let mut batch = Batch {
-            n: 0,
-            skipped: 0,
-            labels: Vec::with_capacity(n),
-            movements: Vec::with_capacity(n),
-            indices: Vec::with_capacity(n),
-            wait: Duration::ZERO,
-            dtype: self.dtype,
-            n_bytes: 0,
-            buffer: None,
-            pool: Arc::clone(&self.pool),
-        };
-        for index in (start..end).map(|position| self.order.index(position)) {
-            current.set(index);
-            let image = &mut buffer.bytes_mut()[batch.n_bytes..][..sample_bytes];
-            let sample = match self.dataset.get_bytes(index, scratch, self.dtype, image) {
-                Err(error) if error.is_empty_book() => {
-                    batch.skipped += 1;
-                    continue;
-                }
-                sample => sample?,
-            };
-            batch.n += 1;
-            batch.n_bytes += sample_bytes;
-            batch.labels.push(sample.label);
-            batch.movements.push(sample.movement);
-            batch.indices.push(index);
-        }
-        batch.buffer = Some(buffer);
-        Ok(batch)
+        &self.buffer.bytes()[..self.n_bytes]
     }
 }

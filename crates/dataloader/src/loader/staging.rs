@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -97,27 +97,71 @@ impl Pool {
     }
 
     /// A buffer with any content.
-    pub(super) fn take(&self) -> Result<Box<dyn StagingBuffer>, LoaderError> {
-        if let Some(buffer) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return Ok(buffer);
-        }
+    pub(super) fn take(self: &Arc<Self>) -> Result<Buffer, LoaderError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = idle.map_or_else(|| self.allocate(), Ok)?;
+        Ok(Buffer { memory: Some(memory), pool: Arc::clone(self) })
+    }
+
+    fn allocate(&self) -> Result<Box<dyn StagingBuffer>, LoaderError> {
         let n_bytes = self.buffer_bytes;
         let failed = |source| LoaderError::Staging { n_bytes, source };
         let buffer = self.staging.allocate(n_bytes).map_err(failed)?;
         let bytes = buffer.bytes();
-        if bytes.len() < n_bytes || bytemuck::try_cast_slice::<u8, f32>(&bytes[..4]).is_err() {
+        let is_aligned = bytes.as_ptr().addr().is_multiple_of(align_of::<f32>());
+        if bytes.len() < n_bytes || !is_aligned {
             let unfit = format!("`{}` bytes at `{:p}`", bytes.len(), bytes.as_ptr());
             return Err(failed(io::Error::other(unfit)));
         }
         self.allocated.fetch_add(1, Ordering::Relaxed);
         Ok(buffer)
     }
+}
 
-    pub(super) fn give_back(&self, buffer: Box<dyn StagingBuffer>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+/// The memory of one batch. It returns to its loader when it is dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    /// Taken out only when the buffer is dropped.
+    memory: Option<Box<dyn StagingBuffer>>,
+    pool: Arc<Pool>,
+}
+
+impl Buffer {
+    /// Its bytes: at least as many as the maker said a batch has.
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.as_ref().map_or(&[], |memory| memory.bytes())
+    }
+
+    /// Its bytes, to write to.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.as_mut().map_or(&mut [], |memory| memory.bytes_mut())
+    }
+
+    /// The first `n` single-precision numbers in it.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub fn values(&self, n: usize) -> &[f32] {
+        // The pool has checked the alignment.
+        bytemuck::cast_slice(&self.bytes()[..n * size_of::<f32>()])
+    }
+
+    /// The same, to write to.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub fn values_mut(&mut self, n: usize) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.bytes_mut()[..n * size_of::<f32>()])
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(memory) = self.memory.take() else { return };
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // One too many, after the consumer held several: it is freed.
-        if idle.len() < self.capacity {
-            idle.push(buffer);
+        if idle.len() < self.pool.capacity {
+            idle.push(memory);
         }
     }
 }

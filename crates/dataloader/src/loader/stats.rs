@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::batch::Batch;
+use super::make::{Counts, Reads};
 
 /// Batches the recent figures look back on, and how many they need.
 const WINDOW: usize = 100;
@@ -15,7 +15,7 @@ const WINDOW_MIN: usize = 10;
 pub struct LoaderStats {
     /// Samples delivered.
     pub samples: u64,
-    /// Windows left out because none of their bins has a bid and an ask.
+    /// Samples left out; of depth images, windows none of whose bins has a bid and an ask.
     pub skipped: u64,
     /// Batches delivered.
     pub batches: u64,
@@ -63,10 +63,12 @@ struct Inner {
 }
 
 impl Counters {
-    pub(super) fn count(&self, batch: &Batch, depth: usize) {
-        let (samples, wait) = (batch.n, batch.wait);
+    /// Takes note of a batch that the consumer waited for this long, and of how many others were
+    /// ready then.
+    pub(super) fn count(&self, of: Counts, wait: Duration, depth: usize) {
+        let samples = of.samples;
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.skipped += batch.skipped as u64;
+        inner.skipped += of.skipped as u64;
         if samples == 0 {
             return;
         }
@@ -81,8 +83,8 @@ impl Counters {
         inner.recent.push_back((Instant::now(), samples, wait));
     }
 
-    /// The part of the figures counted here.
-    pub(super) fn stats(&self) -> LoaderStats {
+    /// All figures, with what was read and how many buffers were made.
+    pub(super) fn stats(&self, reads: Reads, buffers: u64) -> LoaderStats {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         LoaderStats {
             samples: inner.samples,
@@ -93,7 +95,10 @@ impl Counters {
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
             queue_depth_mean: inner.depths as f64 / inner.batches.max(1) as f64,
             recent: inner.recent(),
-            ..LoaderStats::default()
+            bytes_read: reads.bytes,
+            cache_hits: reads.cache_hits,
+            cache_misses: reads.cache_misses,
+            buffers,
         }
     }
 }

@@ -1,40 +1,49 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
 };
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::batch::{Batch, Maker};
-use crate::{LoaderError, Scratch};
+use super::{
+    make::{Make, make},
+    staging::Pool,
+    stop::Stop,
+};
+use crate::LoaderError;
 
-/// One epoch's work, shared by the workers.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) maker: Maker,
-    pub(super) n_batches: u64,
+/// A batch's number, and what became of it.
+pub(super) type Numbered<M> = (u64, Result<<M as Make>::Batch, <M as Make>::Error>);
+
+/// A range of batches to make, shared by the workers.
+pub(super) struct Job<M: Make> {
+    pub(super) maker: Arc<M>,
+    pub(super) pool: Arc<Pool>,
+    /// The end of the range.
+    pub(super) end: u64,
     /// The next batch nobody has begun.
     pub(super) next: AtomicU64,
-    pub(super) stop: Arc<AtomicBool>,
+    /// Asked for by the user, or nobody takes these batches any more.
+    pub(super) stop: Stop,
     /// Leave to begin a batch: as many as the prefetch budget holds. Taken before a batch number
     /// is, so the lowest unfinished batch always has one and nobody waits in a circle.
     pub(super) permits: Receiver<()>,
-    pub(super) results: Sender<(u64, Result<Batch, LoaderError>)>,
+    pub(super) results: Sender<Numbered<M>>,
 }
 
-impl Job {
-    fn work(&self, scratch: &mut Scratch) {
+impl<M: Make> Job<M> {
+    fn work(&self, scratch: &mut M::Scratch) {
         while self.permits.recv().is_ok() {
-            let batch = self.next.fetch_add(1, Ordering::Relaxed);
-            if batch >= self.n_batches || self.stop.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.end || self.stop.is_asked() {
                 return;
             }
-            let made = self.maker.make(batch, scratch);
+            let made = make(&*self.maker, number, &self.pool, scratch, &self.stop);
             // Room for as many results as there are permits; an error means nobody listens.
-            if self.results.send((batch, made)).is_err() {
+            if self.results.send((number, made)).is_err() {
                 return;
             }
         }
@@ -42,25 +51,23 @@ impl Job {
 }
 
 /// One thread and the way to hand it work; both are taken out to end it.
-#[derive(Debug)]
-struct Worker {
-    give: Option<Sender<Arc<Job>>>,
+struct Worker<M: Make> {
+    give: Option<Sender<Arc<Job<M>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Worker threads; they end when this is dropped.
-#[derive(Debug)]
-pub(super) struct Workers {
-    threads: Vec<Worker>,
+pub(super) struct Workers<M: Make> {
+    threads: Vec<Worker<M>>,
 }
 
-impl Workers {
+impl<M: Make> Workers<M> {
     pub(super) fn start(n: usize) -> Result<Self, LoaderError> {
         let mut workers = Self { threads: Vec::with_capacity(n) };
         for worker in 0..n {
-            let (give, jobs) = unbounded::<Arc<Job>>();
+            let (give, jobs) = unbounded::<Arc<Job<M>>>();
             let run = move || {
-                let mut scratch = Scratch::default();
+                let mut scratch = M::Scratch::default();
                 for job in jobs {
                     job.work(&mut scratch);
                 }
@@ -73,7 +80,7 @@ impl Workers {
     }
 
     /// Hands a job to all of them.
-    pub(super) fn give(&self, job: &Arc<Job>) {
+    pub(super) fn give(&self, job: &Arc<Job<M>>) {
         for give in self.threads.iter().filter_map(|worker| worker.give.as_ref()) {
             // Fails only if the thread is gone; the consumer then hears of missing batches.
             drop(give.send(Arc::clone(job)));
@@ -81,7 +88,7 @@ impl Workers {
     }
 }
 
-impl Drop for Workers {
+impl<M: Make> Drop for Workers<M> {
     fn drop(&mut self) {
         for worker in &mut self.threads {
             worker.give = None;

@@ -55,7 +55,7 @@ fn order_and_images_do_not_depend_on_the_number_of_workers() {
                 all.push((batch.indices.clone(), batch.labels.clone(), batch.images().to_vec()));
             }
             assert_eq!(all.len() as u64, loader.n_batches());
-            (all, loader.order_sha256(epoch))
+            (all, loader.order_sha256(epoch).unwrap())
         };
         let (expected, sha256) = serve(0, 1);
         for workers in [1, 2, 4] {

@@ -5,4 +5,6 @@
 mod dataset;
 mod loader;
 mod made;
+mod maker;
 mod split;
+mod stop;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use lob_contrastive::{Device, TrainConfig};
+use lob_contrastive::{Device, Prefetch, TrainConfig};
 use lob_metrics::Unit;
 
 /// Refuses a training whose estimate is above the limit given, or above what this process may still
@@ -11,6 +11,7 @@ use lob_metrics::Unit;
 pub(super) fn check(
     config: &TrainConfig,
     n_inputs: usize,
+    prefetch: Prefetch,
     device: Device,
     given: Option<u64>,
 ) -> Result<()> {
@@ -19,10 +20,17 @@ pub(super) fn check(
     }
     let why = format!(
         "`batch-size` is {}, a window has {n_inputs} values, there are {} `steps`\nhint: a smaller \
-         --batch-size or --grad-cache",
+         --batch-size, --grad-cache or --prefetch-bytes",
         config.batch_size, config.steps
     );
-    check_bytes(config.memory_bytes(n_inputs), given, &why)
+    check_bytes(bytes(config, n_inputs, prefetch), given, &why)
+}
+
+/// Bytes of the training, and of the batches that are drawn ahead of it.
+fn bytes(config: &TrainConfig, n_inputs: usize, prefetch: Prefetch) -> u64 {
+    let values = n_inputs.saturating_mul(2).saturating_mul(config.batch_size);
+    let ahead = prefetch.buffer_bytes(values.saturating_mul(size_of::<f32>()));
+    config.memory_bytes(n_inputs).saturating_add(ahead as u64)
 }
 
 /// The same for bytes known before there is a window, such as those of generated signals.
@@ -105,8 +113,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_the_estimate() {
         let config = TrainConfig::default();
-        let needed = config.memory_bytes(768);
-        let check = |limit| check(&config, 768, Device::Cpu, Some(limit));
+        let ahead = Prefetch { workers: 1, factor: Some(3), ..Prefetch::default() };
+        // A batch of windows of 768 values is one in hand and three ahead.
+        let batch = 2 * config.batch_size as u64 * 768 * 4;
+        let needed = bytes(&config, 768, ahead);
+        assert_eq!(needed, config.memory_bytes(768) + 4 * batch);
+        let none = Prefetch { bytes: 0, workers: 0, ..ahead };
+        assert_eq!(bytes(&config, 768, none), config.memory_bytes(768) + batch);
+        let check = |limit| check(&config, 768, ahead, Device::Cpu, Some(limit));
         assert!(check(needed).is_ok());
         let error = check(needed - 1).unwrap_err().to_string();
         let shown = Unit::Bytes.format(needed as f64);

@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use lob_contrastive::{
-    AdamWConfig, Device, EarlyStop, InputSpec, Objective, Positives, Precision, PrepareOptions,
-    Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
+    AdamWConfig, Device, EarlyStop, InputSpec, Objective, Positives, Precision, Prefetch,
+    PrepareOptions, Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
 };
 use lob_metrics::{SettingsVersion, shown};
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,13 @@ pub(super) struct Settings {
     /// the process, its control group and the machine]
     #[arg(long, value_name = "BYTES")]
     memory_limit: Option<u64>,
+    /// Threads that draw the pairs ahead; 0 draws them on the training thread. No figure of the
+    /// training depends on it [default: 2]
+    #[arg(long)]
+    workers: Option<usize>,
+    /// Limit of the pairs drawn ahead, in bytes; a batch is always allowed [default: 256 MiB]
+    #[arg(long, value_name = "BYTES")]
+    prefetch_bytes: Option<usize>,
     /// Optimiser steps [default: 500]
     #[arg(long, conflicts_with = "epochs")]
     steps: Option<usize>,
@@ -376,6 +383,18 @@ impl Settings {
                 u64::try_from(self.generated_values().saturating_mul(8)).unwrap_or(u64::MAX)
             }
         }
+    }
+
+    /// Who draws the pairs, and how far ahead.
+    pub(super) fn prefetch(&self) -> Result<Prefetch> {
+        let usual = Prefetch::for_training();
+        let prefetch = Prefetch {
+            workers: self.workers.unwrap_or(usual.workers),
+            bytes: self.prefetch_bytes.unwrap_or(usual.bytes),
+            ..usual
+        };
+        prefetch.check()?;
+        Ok(prefetch)
     }
 
     pub(super) fn memory_limit(&self) -> Option<u64> {

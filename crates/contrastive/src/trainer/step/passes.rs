@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn_tensor::Tensor;
 use burn_tensor::backend::{AutodiffBackend, Backend};
+use lob_dataloader::LoaderError;
 
 use super::{Gradients, Lap, StepTimes};
 use crate::encoder::{Weight, to_vec};
@@ -75,22 +76,26 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let pieces = pieces(&batch.share, self.config.batch_size, at_once.unwrap_or(usize::MAX));
         let own_weights = &self.weights[..self.n_encoder_weights];
         let part = |piece: &Piece| x.clone().narrow(0, piece.rows.start, piece.rows.len());
-        let graph = |piece: &Piece| -> Graph<A> {
+        let graph = |piece: &Piece| -> Result<Graph<A>, ContrastiveError> {
+            self.check_stop()?;
             let leaves: Vec<Weight<A>> = own_weights.iter().map(tracked::<A>).collect();
             let z = self.encode(&leaves, Tensor::from_inner(part(piece)), piece.first, at);
-            (leaves, z)
+            Ok((leaves, z))
         };
         let scope = lob_scope::scope("forward");
         // One graph at a time where memory is short (GradCache, Gao et al., 2021): a pass without
         // differentiation now, another one with it once the loss has said where to pull. Dropout
         // is the same in both.
-        let graphs: Vec<Graph<A>> =
-            if at_once.is_none() { pieces.iter().map(graph).collect() } else { Vec::new() };
+        let whole = pieces.iter().filter(|_| at_once.is_none());
+        let graphs = whole.map(graph).collect::<Result<Vec<Graph<A>>, _>>()?;
         let parts: Vec<Tensor<A::InnerBackend, 2>> = if at_once.is_none() {
             graphs.iter().map(|(_, z)| z.clone().inner()).collect()
         } else {
-            let plain = |piece| self.encode(own_weights, part(piece), piece.first, at);
-            pieces.iter().map(plain).collect()
+            let plain = |piece: &Piece| {
+                self.check_stop()?;
+                Ok(self.encode(own_weights, part(piece), piece.first, at))
+            };
+            pieces.iter().map(plain).collect::<Result<_, ContrastiveError>>()?
         };
         drop(scope);
         times.forward += clock.lap::<A>(&self.device);
@@ -106,7 +111,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let mut arrays: Vec<Option<Weight<_>>> = vec![None; self.n_encoder_weights];
         let mut graphs = graphs.into_iter();
         for piece in &pieces {
-            let (leaves, z) = graphs.next().unwrap_or_else(|| graph(piece));
+            let (leaves, z) = graphs.next().map_or_else(|| graph(piece), Ok)?;
             let pull = pull.by_view.clone().narrow(0, piece.first, piece.rows.len());
             let mut gradients = (z * Tensor::from_inner(pull)).sum().backward();
             weights::add(&mut arrays, take_gradients(leaves, &mut gradients));
@@ -163,6 +168,12 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let own = take_gradients(own, &mut gradients);
         let value = to_vec(loss.loss.inner())[0];
         Pull { loss: value, n_lone_anchors: loss.n_lone_anchors, by_view, own }
+    }
+
+    /// Asked between the pieces of a batch. Ranks are in step with each other: with several,
+    /// nobody is asked here.
+    fn check_stop(&self) -> Result<(), ContrastiveError> {
+        if self.stop.is_asked() { Err(LoaderError::Stopped.into()) } else { Ok(()) }
     }
 
     fn marks(&self, keys: &[PairKey]) -> Marks<A> {

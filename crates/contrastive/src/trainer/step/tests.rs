@@ -3,10 +3,15 @@
 use burn_autodiff::Autodiff;
 use burn_flex::Flex;
 
+use std::sync::Arc;
+
+use lob_dataloader::{Loader, Prefetch};
+
 use super::passes::{Piece, pieces};
 use super::*;
-use crate::trainer::batch::Batch;
-use crate::{EncoderConfig, Objective, PairKey, Rng, Temperature, TrainConfig, WindowSource};
+use crate::{
+    EncoderConfig, Objective, PairKey, Rng, Temperature, TrainConfig, WindowScratch, WindowSource,
+};
 
 type Back = Autodiff<Flex>;
 
@@ -22,13 +27,19 @@ impl WindowSource for Noise {
         self.0
     }
 
-    fn window(&mut self, _: usize, out: &mut [f32]) -> Result<(), ContrastiveError> {
+    fn window(
+        &self,
+        _: usize,
+        _: &mut WindowScratch,
+        out: &mut [f32],
+    ) -> Result<(), ContrastiveError> {
         out.fill(0.0);
         Ok(())
     }
 
     fn pairs(
-        &mut self,
+        &self,
+        _: &mut WindowScratch,
         rng: &mut Rng,
         anchors: &mut [f32],
         positives: &mut [f32],
@@ -62,8 +73,13 @@ fn config(objective: Objective, dropout: f32) -> TrainConfig {
     }
 }
 
-fn gradients_of(trainer: &Trainer<'_, Back>, batch: &mut Batch, part: usize) -> Gradients<Back> {
-    let data = TensorData::new(std::mem::take(&mut batch.values), [24, 10]);
+fn loader(config: &TrainConfig) -> Loader<PairBatches> {
+    let pairs = PairBatches::new(Arc::new(Noise(10)), config, 0..12);
+    Loader::of(pairs, Prefetch::default()).unwrap()
+}
+
+fn gradients_of(trainer: &Trainer<'_, Back>, batch: &Batch, part: usize) -> Gradients<Back> {
+    let data = TensorData::new(batch.values().to_vec(), [24, 10]);
     let x = Tensor::from_data(data, &Default::default());
     let (mut times, mut clock) = (StepTimes::default(), Lap::start());
     let mut team = Team::new(None, 12).unwrap();
@@ -71,14 +87,13 @@ fn gradients_of(trainer: &Trainer<'_, Back>, batch: &mut Batch, part: usize) -> 
 }
 
 fn gradients_with(config: &TrainConfig) -> (f32, Vec<Vec<f32>>) {
-    let mut source = Noise(10);
-    let mut trainer = Trainer::<Back>::new(config, &source, &Default::default(), true);
-    let mut batch = trainer.training_batch(&mut source, 0..12, 0, 0).unwrap();
+    let mut trainer = Trainer::<Back>::new(config, &Noise(10), &Default::default(), true);
+    let batch = loader(config).batches(0..1).next().unwrap().unwrap();
     if config.queue > 0 {
         let old = Tensor::from_data(TensorData::new(vec![0.3; 2 * 6], [2, 6]), &Default::default());
         trainer.queue.push(old, &batch.keys[..2]);
     }
-    let found = gradients_of(&trainer, &mut batch, 0);
+    let found = gradients_of(&trainer, &batch, 0);
     let arrays = found.arrays.into_iter().map(|g| g.unwrap().download()).collect();
     (found.loss, arrays)
 }
@@ -128,13 +143,12 @@ fn pieces_cover_a_share_and_know_their_place() {
 fn accumulated_batches_give_the_mean_gradient() {
     let config = config(Objective::Symmetric, 0.0);
     let two = TrainConfig { accumulate: 2, clip_norm: None, steps: 1, ..config.clone() };
-    let mut source = Noise(10);
+    let source = Noise(10);
     let trainer = Trainer::<Back>::new(&two, &source, &Default::default(), true);
-    let mut single = Vec::new();
-    for part in 0..2 {
-        let mut batch = trainer.training_batch(&mut source, 0..12, 0, part).unwrap();
-        single.push(gradients_of(&trainer, &mut batch, part));
-    }
+    let loader = loader(&two);
+    let batches = loader.batches(0..2).zip(0..);
+    let single: Vec<_> =
+        batches.map(|(batch, part)| gradients_of(&trainer, &batch.unwrap(), part)).collect();
     let values = |g: &Gradients<Back>| -> Vec<f32> {
         g.arrays.iter().flat_map(|a| a.clone().unwrap().download()).collect()
     };
@@ -142,7 +156,8 @@ fn accumulated_batches_give_the_mean_gradient() {
     assert_ne!(a, b);
     let norm = a.iter().zip(&b).map(|(a, b)| (0.5 * (a + b)).powi(2)).sum::<f32>().sqrt();
     let mut trainer = Trainer::<Back>::new(&two, &source, &Default::default(), true);
-    let times = trainer.step(&mut source, &mut Team::new(None, 12).unwrap(), false).unwrap();
+    let times =
+        trainer.step(&mut loader.batches(0..2), &mut Team::new(None, 12).unwrap(), false).unwrap();
     assert!((times.grad_norm - norm).abs() < 1e-4 * norm, "{} and {norm}", times.grad_norm);
     assert!((trainer.losses[0] - 0.5 * (single[0].loss + single[1].loss)).abs() < 1e-5);
 }
