@@ -59,7 +59,7 @@ pub struct UpgradedFile {
 /// `out` appears when it is whole; a run that fails leaves nothing behind.
 ///
 /// # Errors
-/// `out` is there already; `store` holds ticks, a damaged file, or nothing of an older version; the
+/// `out` is there already, or in `store`; `store` holds ticks, a damaged file, or nothing of an older version; the
 /// disk refuses; `progress` stops the run.
 pub fn upgrade(
     store: &Path,
@@ -104,6 +104,13 @@ fn check(store: &Path, out: &Path) -> Result<(), ConvertError> {
     if fs::symlink_metadata(out).is_ok() {
         let found = format!("{}, which is there already", out.display());
         return refuse("out", found, "a folder that is not there yet");
+    }
+    // Its rows would be in the old store twice.
+    let above = out.ancestors().skip(1).map(|folder| folder.join("."));
+    let above = above.filter_map(|folder| fs::canonicalize(folder).ok()).next();
+    let real = fs::canonicalize(store).map_err(ConvertError::io(store, "look at"))?;
+    if above.is_some_and(|above| above.starts_with(real)) {
+        return refuse("out", out.display().to_string(), "a folder outside the store");
     }
     for path in store_files(store)? {
         if read_tick_meta(&path)?.is_some() {

@@ -92,6 +92,8 @@ fn all(folder: &Path) -> Vec<String> {
     names
 }
 
+const OF_FILE: &str = "day=2024-04-01/instrument_id=42005850/bins-1-21844764b6ed.parquet";
+
 #[test]
 fn what_cannot_be_upgraded_is_named_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,18 +106,27 @@ fn what_cannot_be_upgraded_is_named_and_leaves_nothing() {
     assert!(said.contains("which holds ticks") && said.contains("convert the inputs"), "{said}");
     let said = refused(&folder.path().join("none"), &new);
     assert!(said.contains("expected the folder of a store"), "{said}");
-    let said = refused(folder.path(), &new);
+    let empty = tempfile::tempdir().unwrap();
+    let said = refused(empty.path(), &new);
     assert!(said.contains("no store under"), "{said}");
     let said = refused(&old, folder.path());
     assert!(said.contains("which is there already"), "{said}");
     assert_eq!(all(folder.path()), [""; 0]);
 
+    let inside = folder.path().join("inside");
+    fs::create_dir_all(inside.join("a")).unwrap();
+    fs::copy(old.join(OF_FILE), inside.join("a/a.parquet")).unwrap();
+    for out in ["new", "a/new", "a/b/c/../new"] {
+        let said = refused(&inside, &inside.join(out));
+        assert!(said.contains("expected a folder outside the store"), "{out}: {said}");
+    }
+    fs::remove_dir_all(&inside).unwrap();
     lob_ok(&["store", "upgrade", shown(&old), "--out", shown(&new), "--quiet"]);
     let said = refused(&new, &folder.path().join("newer"));
     assert!(said.contains("all of version 2"), "{said}");
     // A page that is damaged, in a store that has a sound file too.
     let mixed = folder.path().join("mixed");
-    let name = "day=2024-04-01/instrument_id=42005850/bins-1-21844764b6ed.parquet";
+    let name = OF_FILE;
     fs::create_dir_all(mixed.join("b")).unwrap();
     fs::copy(new.join(name), mixed.join("a.parquet")).unwrap();
     let mut bytes = fs::read(old.join(name)).unwrap();
