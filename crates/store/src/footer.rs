@@ -16,6 +16,9 @@ use crate::thrift::{Field, Reader};
 /// Fields of `FileMetaData` and `SchemaElement` in the format's `parquet.thrift`.
 const SCHEMA: i16 = 2;
 const NUM_CHILDREN: i16 = 5;
+const COLUMN_ORDERS: i16 = 7;
+/// First byte of a `ColumnOrder` that is `TYPE_ORDER`: field 1, a struct.
+const TYPE_ORDER: u8 = 0x1c;
 /// Groups inside groups: our own files have none.
 const MAX_GROUPS: usize = 64;
 
@@ -51,6 +54,32 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ParquetMetaData, String> {
         return Err("a structure that cannot be, or larger than the footer".to_owned());
     }
     ParquetMetaDataReader::decode_metadata(bytes).map_err(|error| error.to_string())
+}
+
+/// Declares the order of every column to be that of its type, in a file's end as it was just
+/// written: footer, length and magic. `None` if it is not one.
+///
+/// The writer declares `IEEE754TotalOrder` for columns of floating-point numbers. Readers that are
+/// older than it refuse the whole footer, even where no column has statistics that it is about.
+/// Ours have none.
+pub(crate) fn order_by_type(end: &mut [u8]) -> Option<()> {
+    let tail = end.len().checked_sub(TAIL)?;
+    let n = u32::from_le_bytes(*end[tail..].first_chunk()?);
+    let start = tail.checked_sub(usize::try_from(n).ok()?)?;
+    let mut orders = Vec::new();
+    let mut from = Reader::new(&end[start..tail]);
+    from.structure(|from, field| {
+        if field.id != COLUMN_ORDERS {
+            return from.skip(field);
+        }
+        for _ in 0..from.struct_list(field)? {
+            orders.push(start + from.position());
+            from.structure(Reader::skip)?;
+        }
+        Some(())
+    })?;
+    orders.into_iter().for_each(|at| end[at] = TYPE_ORDER);
+    Some(())
 }
 
 /// Whether every list fits into the footer and the schema is a tree of its own elements.
@@ -139,6 +168,23 @@ mod tests {
         ] {
             assert!(!is_sound(&footer), "{footer:x?}");
             assert!(decode(&footer).is_err());
+        }
+    }
+
+    #[test]
+    fn the_order_of_all_columns_becomes_that_of_their_types() {
+        // Field 7 after field 3: a list of two structs, of field 2 and field 1.
+        let orders = |first: u8| [0x49, 0x2c, first, 0, 0, 0x1c, 0, 0];
+        let end = |orders: [u8; 8]| {
+            let footer = footer(&[group(&[0x02]), leaf()], &orders);
+            let len = u32::try_from(footer.len()).unwrap().to_le_bytes();
+            [b"index", &footer[..], &len, MAGIC].concat()
+        };
+        let mut found = end(orders(0x2c));
+        assert_eq!(order_by_type(&mut found), Some(()));
+        assert_eq!(found, end(orders(0x1c)));
+        for cut in [3, 9, found.len() - 8] {
+            assert_eq!(order_by_type(&mut found[cut..].to_vec()), None, "cut at {cut}");
         }
     }
 }

@@ -13,17 +13,13 @@ use parquet::{
     },
     data_type::ByteArray,
     errors::ParquetError,
-    file::{
-        metadata::KeyValue,
-        properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
-        writer::SerializedFileWriter,
-    },
+    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
     schema::types::{ColumnPath, SchemaDescriptor, Type, TypePtr},
 };
 
 use crate::{
     FileSummary, StoreError,
-    writer::{AtomicFile, ChunkWriter, Values, encode_error},
+    writer::{AtomicFile, ChunkWriter, ParquetFile, Values, encode_error},
 };
 
 /// Rows after which a row group is written: bounds the memory of writer and readers.
@@ -164,7 +160,7 @@ pub struct TableWriter {
     columns: Vec<Column>,
     schema: SchemaDescriptor,
     properties: WriterPropertiesPtr,
-    file: SerializedFileWriter<AtomicFile>,
+    file: ParquetFile,
     chunks: Vec<ChunkWriter>,
     group_rows: usize,
     rows: u64,
@@ -203,7 +199,7 @@ impl TableWriter {
             path: path.to_owned(),
             columns: columns.to_vec(),
             schema: SchemaDescriptor::new(Arc::clone(&root)),
-            file: SerializedFileWriter::new(file, root, Arc::clone(&properties)).map_err(encode)?,
+            file: ParquetFile::new(path, file, root, Arc::clone(&properties))?,
             properties,
             chunks: Vec::new(),
             group_rows: 0,
@@ -219,7 +215,7 @@ impl TableWriter {
 
     /// Adds an entry to the file's key-value metadata.
     pub fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.file.append_key_value_metadata(KeyValue::new(key.into(), value.into()));
+        self.file.describe(key, value);
     }
 
     /// Appends a batch of rows: one entry for each column, all of the same length.
@@ -305,8 +301,7 @@ impl TableWriter {
         if !self.chunks.is_empty() {
             self.write_row_group()?;
         }
-        let file = self.file.into_inner().map_err(|source| encode_error(&self.path, source))?;
-        let (bytes, sha256) = file.commit()?;
+        let (bytes, sha256) = self.file.finish()?;
         Ok(FileSummary { path: self.path, rows: self.rows, bytes, sha256 })
     }
 

@@ -1,5 +1,6 @@
 mod atomic;
 mod chunk;
+mod file;
 mod stage;
 mod unfinished;
 
@@ -11,17 +12,14 @@ use std::{
 use lob_depth::{Bin, PRICE_SCALE};
 use parquet::{
     basic::{Compression as Codec, Encoding, ZstdLevel},
-    file::{
-        metadata::KeyValue,
-        properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
-        writer::SerializedFileWriter,
-    },
+    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
 pub(crate) use self::{
     atomic::AtomicFile,
     chunk::{ChunkWriter, Values},
+    file::ParquetFile,
 };
 pub use self::{
     atomic::write_file,
@@ -115,7 +113,7 @@ pub struct BinWriter {
     labels: Vec<NamedLabel>,
     schema: SchemaDescriptor,
     properties: WriterPropertiesPtr,
-    file: SerializedFileWriter<AtomicFile>,
+    file: ParquetFile,
     chunks: Vec<ChunkWriter>,
     stage: Stage,
     rows: u64,
@@ -184,7 +182,7 @@ impl BinWriter {
             stage: Stage::new(&columns, options.page_rows),
             labels,
             schema: SchemaDescriptor::new(Arc::clone(&root)),
-            file: SerializedFileWriter::new(file, root, Arc::clone(&properties)).map_err(encode)?,
+            file: ParquetFile::new(path, file, root, Arc::clone(&properties))?,
             properties,
             chunks: Vec::new(),
             rows: 0,
@@ -282,13 +280,12 @@ impl BinWriter {
         if !self.chunks.is_empty() {
             self.write_row_group()?;
         }
-        let encode = |source| encode_error(&self.path, source);
         for (key, value) in footer_entries(&meta, self.options).map_err(|source| {
             StoreError::Encode { path: self.path.clone(), source: source.into() }
         })? {
-            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+            self.file.describe(key, value);
         }
-        let (bytes, sha256) = self.file.into_inner().map_err(encode)?.commit()?;
+        let (bytes, sha256) = self.file.finish()?;
         Ok(FileSummary { path: self.path, rows: self.rows, bytes, sha256 })
     }
 }

@@ -10,11 +10,7 @@ use parquet::{
     column::writer::ColumnCloseResult,
     data_type::ByteArray,
     errors::ParquetError,
-    file::{
-        metadata::KeyValue,
-        properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
-        writer::SerializedFileWriter,
-    },
+    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
     schema::types::{ColumnPath, SchemaDescriptor},
 };
 
@@ -26,7 +22,7 @@ use super::{
 use crate::{
     Compression, FileSummary, StoreError, TICKS_FORMAT_VERSION,
     fs::SharedFs,
-    writer::{AtomicFile, ChunkWriter, Values, encode_error},
+    writer::{AtomicFile, ChunkWriter, ParquetFile, Values, encode_error},
 };
 
 /// Rows handed to the encoders at once.
@@ -199,7 +195,7 @@ pub struct TickWriter {
     path: PathBuf,
     schema: SchemaDescriptor,
     properties: WriterPropertiesPtr,
-    file: SerializedFileWriter<AtomicFile>,
+    file: ParquetFile,
     rows: u64,
 }
 
@@ -246,7 +242,7 @@ impl TickWriter {
         Ok(Self {
             path: path.to_owned(),
             schema: SchemaDescriptor::new(Arc::clone(&root)),
-            file: SerializedFileWriter::new(file, root, Arc::clone(&properties)).map_err(encode)?,
+            file: ParquetFile::new(path, file, root, Arc::clone(&properties))?,
             properties,
             rows: 0,
         })
@@ -324,10 +320,9 @@ impl TickWriter {
             ("price_scale", "1e-9".to_owned()),
             ("schema_version", TICKS_FORMAT_VERSION.to_string()),
         ] {
-            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+            self.file.describe(key, value);
         }
-        let file = self.file.into_inner().map_err(|source| encode_error(&self.path, source))?;
-        let (bytes, sha256) = file.commit()?;
+        let (bytes, sha256) = self.file.finish()?;
         Ok(FileSummary { path: self.path, rows: self.rows, bytes, sha256 })
     }
 }
