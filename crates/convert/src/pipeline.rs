@@ -23,7 +23,7 @@ use lob_store::{
 pub use self::segment::Breaks;
 use self::{
     spool::Spool,
-    ticks::{FIT_ALL_MAX, Ticking},
+    ticks::{Encoding, FIT_ALL_MAX, Ticking},
     track::Track,
 };
 use crate::{
@@ -77,11 +77,14 @@ pub(crate) fn convert_input(
     make_folders(&**shared.fs, folder, |_| ())
         .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))?;
     let spool_path = folder.join("spool");
-    let mut tick_options = config.tick_writer;
-    if is_helped {
-        // One thread reads, and encoding takes several times as long.
-        tick_options.threads = tick_options.threads.max(2);
-    }
+    let encoding = match config.layout {
+        Layout::Bins => None,
+        Layout::Ticks => {
+            let encoder = TickEncoder::new(path, config.tick_writer)?;
+            let encoding = Encoding::new(encoder, is_helped);
+            Some(encoding.map_err(ConvertError::io(path, "start a thread that encodes"))?)
+        }
+    };
     let mut pipeline = Pipeline {
         config,
         increments: shared.increments,
@@ -89,10 +92,7 @@ pub(crate) fn convert_input(
         stream,
         lanes: Vec::new(),
         spool: Spool::new(SharedFs::clone(shared.fs), spool_path.clone()),
-        encoder: match config.layout {
-            Layout::Bins => None,
-            Layout::Ticks => Some(TickEncoder::new(path, tick_options)?),
-        },
+        encoding,
         skipped: BTreeMap::new(),
         oddities: BTreeMap::new(),
         warnings: Vec::new(),
@@ -151,7 +151,7 @@ struct Pipeline<'a> {
     lanes: Vec<Lane>,
     spool: Spool,
     /// For the layout of ticks only.
-    encoder: Option<TickEncoder>,
+    encoding: Option<Encoding>,
     skipped: BTreeMap<String, u64>,
     /// Updates kept although something about them was odd, by reason.
     oddities: BTreeMap<String, u64>,
@@ -242,16 +242,16 @@ impl Pipeline<'_> {
 
     /// Encodes rows of the layout of ticks where there are enough of them.
     fn flush_ticks(&mut self) -> Result<(), ConvertError> {
-        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let Some(encoding) = &mut self.encoding else { return Ok(()) };
         let parts = self.lanes.iter().filter_map(Lane::track).flat_map(|track| &track.parts);
-        let held = parts.map(|part| part.ticks.n_held());
-        let (n_all, n_parts) =
+        let held = parts.map(|part| part.ticks.held_bytes());
+        let (all, n_parts) =
             held.filter(|n| *n > 0).fold((0, 0), |(sum, parts), n| (sum + n, parts + 1));
         for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
             for part in &mut track.parts {
-                if part.ticks.is_due(n_all, n_parts) {
+                if part.ticks.is_due(all, n_parts) {
                     let symbol = || track.instrument.name();
-                    part.ticks.flush(encoder, symbol, &mut self.spool, false)?;
+                    part.ticks.flush(encoding, symbol, &mut self.spool, false)?;
                 }
             }
         }

@@ -39,8 +39,8 @@ pub use crate::{
     store::{Store, partition_path},
     table::{Cells, Column, ColumnKind, TableWriter},
     ticks::{
-        TICKS_FORMAT_VERSION, TickEncoder, TickGroup, TickMeta, TickOptions, TickRow, TickWriter,
-        read_tick_meta,
+        TICKS_FORMAT_VERSION, TickEncoder, TickGroup, TickLog, TickMeta, TickOptions, TickRow,
+        TickWriter, read_tick_meta,
     },
     writer::{
         BinWriter, Compression, FileSummary, ForwardLabel, StoredBin, TEMP_SUFFIX, Unfinished,

@@ -1,15 +1,21 @@
 //! The lossless layout: one row for each book update, under DBN's own column names.
 
 mod columns;
+mod encode;
+mod log;
 mod meta;
+mod page;
 mod write;
 
 use lob_depth::{LEVELS, Level};
 
+pub use encode::{TickEncoder, TickGroup, TickOptions};
+pub use log::TickLog;
 pub use meta::{TICKS_FORMAT_VERSION, TickMeta, read_tick_meta};
-pub use write::{TickEncoder, TickGroup, TickOptions, TickWriter};
+pub use write::TickWriter;
 
-/// One book update with everything DBN's MBP-10 record holds beside its length.
+/// One book update of an instrument with everything DBN's MBP-10 record holds beside its length and
+/// the instrument's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TickRow {
     /// Capture time, nanoseconds since the Unix epoch; `u64::MAX` where unknown.
@@ -20,8 +26,6 @@ pub struct TickRow {
     pub rtype: u8,
     /// Publisher.
     pub publisher_id: u16,
-    /// Instrument.
-    pub instrument_id: u32,
     /// Event action: an ASCII letter.
     pub action: u8,
     /// Side that started the event: an ASCII letter.

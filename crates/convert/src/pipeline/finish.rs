@@ -119,13 +119,19 @@ impl Pipeline<'_> {
         }
         let Some((step, off_step)) = is_binned else {
             for mut part in parts {
-                let spool = &mut self.spool;
+                let (config, spool) = (self.config, &mut self.spool);
                 // One part after the other: what waits for its file takes memory.
-                if let Some(encoder) = &mut self.encoder {
-                    part.ticks.flush(encoder, || symbol.clone(), spool, true)?;
-                }
-                let file = write_ticks(folder, meta, self.config, &instrument, part, &edges, spool);
-                outputs.push(file?);
+                let Some(encoding) = &mut self.encoding else { continue };
+                part.ticks.flush(encoding, || symbol.clone(), spool, true)?;
+                outputs.push(write_ticks(
+                    folder,
+                    meta,
+                    config,
+                    &instrument,
+                    part,
+                    &edges,
+                    (encoding, spool),
+                )?);
             }
             return Ok(());
         };

@@ -8,7 +8,7 @@ use std::{
 use lob_depth::{Bin, LEVELS, OrderFlow, SLOTS};
 use lob_store::fs::{FileSystem, OpenFile, OpenMode, SharedFs};
 
-use super::ticks::RowPool;
+use super::ticks::LogPool;
 use crate::ConvertError;
 
 /// Bytes of an encoded bin.
@@ -42,12 +42,12 @@ pub(super) struct Spool {
     end: u64,
     held_bytes: usize,
     /// Memory for rows of the layout of ticks.
-    pub(super) rows: RowPool,
+    pub(super) logs: LogPool,
 }
 
 impl Spool {
     pub(super) fn new(fs: SharedFs, path: PathBuf) -> Self {
-        Self { fs, path, file: None, end: 0, held_bytes: 0, rows: RowPool::default() }
+        Self { fs, path, file: None, end: 0, held_bytes: 0, logs: LogPool::default() }
     }
 
     #[cfg(test)]

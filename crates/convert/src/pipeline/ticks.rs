@@ -1,12 +1,13 @@
 //! The layout of ticks: rows go into encoded row groups, which wait for their labels in the spool.
 
+mod encoding;
 mod rows;
 
 use std::{collections::VecDeque, path::Path};
 
 use dbn::Mbp10Msg;
 use lob_depth::{DepthError, LEVELS, Levels, MovementStream};
-use lob_store::{TickEncoder, TickGroup, TickMeta, TickRow, TickWriter};
+use lob_store::{TickMeta, TickRow, TickWriter};
 
 use super::{
     segment::Segment,
@@ -19,16 +20,18 @@ use crate::{
     ConvertConfig, ConvertError, Instrument, OutputSummary, clock::event_near, levels::Mbp10Levels,
 };
 
-pub(super) use rows::RowPool;
+use encoding::Ticket;
+pub(super) use {encoding::Encoding, rows::LogPool};
+
 use rows::Rows;
 
-/// Rows of an instrument and day that make a row group: 25 MiB before encoding.
-const GROUP_ROWS: usize = 1 << 16;
+/// Rows of an instrument and day that make a row group: about 10 MiB before encoding.
+const GROUP_ROWS: usize = 1 << 17;
 /// Rows that make one where memory is short. What a footer says about a row group takes memory
 /// until the end, and smaller ones would take more of it than their rows.
-const GROUP_ROWS_MIN: usize = GROUP_ROWS / 4;
-/// Rows of all instruments together that may wait to be encoded: 50 MiB.
-const HELD_ROWS_MAX: usize = 1 << 17;
+const GROUP_ROWS_MIN: usize = GROUP_ROWS / 8;
+/// Bytes of the rows of all instruments together that may wait to be encoded.
+const HELD_BYTES_MAX: usize = 48 << 20;
 /// Movements of an instrument that its classes are fitted on, at most.
 const FIT_MAX: usize = 1 << 18;
 /// The same of all instruments together: 32 MiB.
@@ -38,7 +41,7 @@ pub(super) const FIT_ALL_MAX: usize = 1 << 22;
 #[derive(Debug, Default)]
 pub(super) struct TickPart {
     rows: Rows,
-    groups: Vec<(TickGroup, Block)>,
+    groups: Vec<Ticket>,
     /// Movement of each row, in order, not a number where it has none; the ones in the spool
     /// first.
     spooled: Vec<Block>,
@@ -114,7 +117,6 @@ impl Ticking {
         ts: u64,
         config: &ConvertConfig,
         parts: &mut Vec<Part>,
-        pool: &mut RowPool,
     ) -> Result<(), DepthError> {
         if record.flags.is_snapshot() {
             // The book is put together: a state without a history, and no event.
@@ -131,7 +133,7 @@ impl Ticking {
         let mid = self.touch.twice_mid();
         let part = &mut parts[self.part];
         part.updates += 1;
-        part.ticks.rows.push(tick_row(record), pool);
+        part.ticks.rows.push(&tick_row(record));
         let ts_event = event_near(record.hd.ts_event, ts);
         self.odd_events += u64::from(ts_event != record.hd.ts_event);
         let (first, last) = part.ticks.ts_event_range.unwrap_or((ts_event, ts_event));
@@ -169,6 +171,7 @@ impl Ticking {
     }
 }
 
+#[inline]
 fn tick_row(record: &Mbp10Msg) -> TickRow {
     let book = Mbp10Levels(record);
     // Past the year 2262 no column can hold them.
@@ -178,7 +181,6 @@ fn tick_row(record: &Mbp10Msg) -> TickRow {
         ts_event: time(record.hd.ts_event),
         rtype: record.hd.rtype,
         publisher_id: record.hd.publisher_id,
-        instrument_id: record.hd.instrument_id,
         action: record.action.cast_unsigned(),
         side: record.side.cast_unsigned(),
         depth: record.depth,
@@ -192,25 +194,25 @@ fn tick_row(record: &Mbp10Msg) -> TickRow {
 }
 
 impl TickPart {
-    /// Rows in memory.
-    pub(super) fn n_held(&self) -> usize {
-        self.rows.n_held()
+    /// Bytes of the rows in memory.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.rows.held_bytes()
     }
 
-    /// Whether something should be done about the rows, where `n_parts` parts hold `n_all` of them
-    /// in memory together.
-    pub(super) fn is_due(&self, n_all: usize, n_parts: usize) -> bool {
+    /// Whether something should be done about the rows, where those of `n_parts` parts take `all`
+    /// bytes of memory together.
+    pub(super) fn is_due(&self, all: usize, n_parts: usize) -> bool {
+        let held = self.held_bytes();
         // Beyond the limit the larger half goes, so that row groups stay as large as they can.
-        self.rows.n() >= GROUP_ROWS
-            || (n_all > HELD_ROWS_MAX && self.n_held() * n_parts >= n_all && self.n_held() > 0)
+        self.rows.n() >= GROUP_ROWS || (all > HELD_BYTES_MAX && held * n_parts >= all && held > 0)
     }
 
-    /// Relieves memory of the rows held: a row group of them goes to the spool, or if they are too
-    /// few for one, they go there as they are. With `all`, what is left is a row group whatever its
+    /// Relieves memory of the rows held: a row group of them is encoded, or if they are too few for
+    /// one, they go to the spool as they are. With `all`, what is left is a row group whatever its
     /// size.
     pub(super) fn flush(
         &mut self,
-        encoder: &mut TickEncoder,
+        encoding: &mut Encoding,
         symbol: impl FnOnce() -> String,
         spool: &mut Spool,
         all: bool,
@@ -218,23 +220,15 @@ impl TickPart {
         if self.symbol.is_empty() {
             self.symbol = symbol();
         }
-        let mut bytes = Vec::new();
-        if all || self.rows.n() >= GROUP_ROWS_MIN {
+        if self.rows.n() >= if all { 1 } else { GROUP_ROWS_MIN } {
             let rows = self.rows.take(spool)?;
-            // A row group of what came while a full one was waited for stays below twice its size.
-            for rows in rows.chunks(2 * GROUP_ROWS / rows::PIECE_ROWS) {
-                bytes.clear();
-                let group = encoder.encode(rows, &self.symbol, &mut bytes)?;
-                self.groups.push((group, spool.put(&bytes)?));
-            }
-            spool.rows.give(rows);
-        } else {
+            self.groups.push(encoding.give(rows, &self.symbol, spool)?);
+        } else if self.held_bytes() > 0 {
             self.rows.spill(spool)?;
         }
-        bytes.clear();
-        bytes.extend(self.movements.drain(..).flat_map(f64::to_le_bytes));
-        self.movements = Vec::new();
-        if !bytes.is_empty() {
+        let movements = std::mem::take(&mut self.movements);
+        if !movements.is_empty() {
+            let bytes: Vec<u8> = movements.into_iter().flat_map(f64::to_le_bytes).collect();
             self.spooled.push(spool.put(&bytes)?);
         }
         Ok(())
@@ -250,7 +244,7 @@ pub(super) fn write_ticks(
     instrument: &Instrument,
     part: Part,
     edges: &Edges,
-    spool: &mut Spool,
+    (encoding, spool): (&mut Encoding, &mut Spool),
 ) -> Result<OutputSummary, ConvertError> {
     let _scope = lob_scope::scope("write");
     let day = part.day.to_string();
@@ -261,7 +255,8 @@ pub(super) fn write_ticks(
     let mut class_counts = edges.counters(config);
     let mut blocks = ticks.spooled.into_iter();
     let mut movements = VecDeque::new();
-    for (group, block) in ticks.groups {
+    for ticket in ticks.groups {
+        let (group, block) = encoding.take(ticket, spool)?;
         while movements.len() < group.rows() {
             let Some(block) = blocks.next() else { break };
             let bytes = spool.get(block)?;
@@ -274,7 +269,8 @@ pub(super) fn write_ticks(
             .map(|movement| {
                 let label = edges.class(movement);
                 count_class(&mut class_counts, label);
-                (movement.is_finite().then_some(movement), label)
+                let movement = movement.is_finite().then(|| edges.shortened(movement, label));
+                (movement, label)
             })
             .collect();
         let bytes = spool.get(block)?;

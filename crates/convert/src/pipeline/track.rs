@@ -115,9 +115,7 @@ impl Track {
             Stage::Binning(binning) => {
                 binning.push((record, quiet), ts, config, &mut self.parts, spool)
             }
-            Stage::Ticking(ticking) => {
-                ticking.push(record, ts, config, &mut self.parts, &mut spool.rows)
-            }
+            Stage::Ticking(ticking) => ticking.push(record, ts, config, &mut self.parts),
             Stage::LeftOut(left_out) => {
                 left_out.updates += u64::from(!record.flags.is_snapshot());
                 Ok(())

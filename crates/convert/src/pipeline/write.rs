@@ -51,6 +51,14 @@ fn outermost(inner: impl Iterator<Item = f64>) -> Vec<f64> {
     std::iter::once(f64::NEG_INFINITY).chain(inner).chain([f64::INFINITY]).collect()
 }
 
+/// A number rounded to 24 significant bits, to even ones where it lies between two.
+fn rounded(number: f64) -> f64 {
+    const BITS: u32 = f64::MANTISSA_DIGITS - f32::MANTISSA_DIGITS;
+    let bits = number.to_bits();
+    let half = (1 << (BITS - 1)) - 1 + (bits >> BITS & 1);
+    f64::from_bits((bits + half) >> BITS << BITS)
+}
+
 /// The first `part` of `n`, at least 1 and at most all.
 #[expect(
     clippy::cast_possible_truncation,
@@ -161,6 +169,13 @@ impl Edges {
         movement.is_finite().then(|| classify(movement, edges))
     }
 
+    /// A movement as files of ticks hold it: rounded to 24 significant bits, half the bytes of all of
+    /// them, unless that would be of another class than `label`.
+    pub(super) fn shortened(&self, movement: f64, label: Option<i32>) -> f64 {
+        let short = rounded(movement);
+        if short.is_finite() && self.class(short) == label { short } else { movement }
+    }
+
     /// Counters of all classes; none without edges.
     pub(super) fn counters(&self, config: &ConvertConfig) -> Vec<u64> {
         vec![0; if self.edges.is_some() { config.label.classes as usize } else { 0 }]
@@ -248,4 +263,41 @@ pub(super) fn write_part(
         sha256: file.sha256,
         class_counts,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::cast_possible_truncation, reason = "that is the rounding meant")]
+    #![expect(clippy::float_cmp, reason = "exact roundings")]
+
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_single_precision() {
+        for n in 0..2_000_u32 {
+            let number = (f64::from(n) - 700.0) * 1.234_567_890_123e-8 / 3.0;
+            assert_eq!(rounded(number), f64::from(number as f32), "{number}");
+        }
+        assert!((rounded(1e-300) / 1e-300 - 1.0).abs() < 1e-7, "small numbers keep their digits");
+        assert!(rounded(f64::MAX).is_infinite());
+    }
+
+    #[test]
+    fn a_rounded_movement_is_of_the_class_that_it_was() {
+        let third = 1.0 / 3.0;
+        let edges = Edges {
+            edges: Some(vec![f64::NEG_INFINITY, third, f64::INFINITY]),
+            fitted_on: String::new(),
+        };
+        for movement in [third, third.next_down(), third.next_up(), 0.3, 0.4, -0.1, f64::MAX] {
+            let label = edges.class(movement);
+            let short = edges.shortened(movement, label);
+            assert_eq!(edges.class(short), label, "{movement}");
+            assert!((short - movement).abs() <= movement.abs() * 2.0_f64.powi(-24));
+        }
+        assert_eq!(edges.shortened(0.4, Some(1)), f64::from(0.4_f32));
+        let near = [third.next_down(), third];
+        let kept = near.map(|movement| edges.shortened(movement, edges.class(movement)));
+        assert_ne!(kept[0], kept[1], "one of the two is kept as it is");
+    }
 }

@@ -167,14 +167,19 @@ impl MovementStream {
 
 /// (after - before) / |before| of two window means, with one rounding for each of the two exact
 /// integers and one for their quotient.
-#[expect(clippy::cast_precision_loss, reason = "the stated roundings")]
 fn fraction(before: WindowSum, after: WindowSum) -> Option<f64> {
     let (n_before, n_after) = (i128::from(before.n), i128::from(after.n));
     // Sums are below 2^63 * 2^24, so the products stay below 2^111.
     let denominator = (before.sum * n_after).abs();
     let numerator = after.sum * n_before - before.sum * n_after;
     // Zero without a mid in either window: 0 * n.
-    (denominator != 0 && before.n != 0).then(|| numerator as f64 / denominator as f64)
+    (denominator != 0 && before.n != 0).then(|| rounded(numerator) / rounded(denominator))
+}
+
+/// The number next to an integer. Most are short, and the machine rounds those itself.
+#[expect(clippy::cast_precision_loss, reason = "the stated rounding")]
+fn rounded(number: i128) -> f64 {
+    i64::try_from(number).map_or_else(|_| number as f64, |number| number as f64)
 }
 
 /// The movement of every row, `None` where it has none.

@@ -1,40 +1,50 @@
-//! The columns of a tick file and how a row's fields get into them.
+//! The columns of a tick file, and where their values are in a row.
 
 use std::sync::Arc;
 
 use lob_depth::{LEVELS, UNDEF_PRICE};
 use parquet::{
     basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
-    data_type::ByteArray,
     errors::ParquetError,
     schema::types::{Type, TypePtr},
 };
 
-use super::TickRow;
-use crate::writer::Values;
-
-/// The time stamp that means "unknown"; a null in the file.
-const UNDEF_TIMESTAMP: u64 = u64::MAX;
-/// Columns of one book level.
-const LEVEL_COLUMNS: usize = 6;
-/// Columns before the first level.
-const RECORD_COLUMNS: usize = 13;
-const SYMBOL: usize = RECORD_COLUMNS + LEVELS * LEVEL_COLUMNS;
-const MID_PRICE: usize = SYMBOL + 1;
-/// Columns that are known when a row is: all but movement and label.
-pub(super) const N_ROW_COLUMNS: usize = MID_PRICE + 1;
+use super::log::{LEVEL_WORDS, RECORD_WORDS, Words, word};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Nanoseconds; `u64::MAX` is null.
     Time,
-    /// A price in 1e-9 units.
+    /// A price in 1e-9 units; [`UNDEF_PRICE`] is null.
     Price,
     /// An unsigned number of this many bits.
     Unsigned(i8),
     Signed,
-    Text,
+    /// A text of one character.
+    Letter,
+    /// The instrument's symbol.
+    Symbol,
+    /// A number; the bits of [`NO_NUMBER`] are null.
     Double,
+    /// A class; [`NO_CLASS`] is null.
+    Class,
+}
+
+/// Bits that stand for no number: those of a NaN, which no column holds.
+pub(super) const NO_NUMBER: u64 = u64::MAX;
+/// Stands for no class.
+pub(super) const NO_CLASS: u64 = u64::MAX;
+
+/// Where a column's value is in the words of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `bits` of a word, from `shift` on.
+    Bits { word: usize, shift: u32, bits: u32 },
+    /// The mean of the two best prices.
+    Mid,
+    /// Not in the row: known for the file, or once the rows after it are.
+    Elsewhere,
 }
 
 /// One column.
@@ -42,56 +52,103 @@ pub(super) enum Kind {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
-    pub(super) nullable: bool,
+    pub(super) place: Place,
+    /// Whether nearly every row has another value, so that values are written as differences and
+    /// not by a dictionary.
+    pub(super) is_dense: bool,
 }
 
 impl Column {
-    /// Whether the column has few distinct values.
-    pub(super) fn has_dictionary(&self) -> bool {
-        self.kind == Kind::Text || self.name == "mid_price" || self.name == LABEL
+    /// The value that is null, if one is.
+    pub(super) fn null(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Time => Some(u64::MAX),
+            Kind::Price => Some(UNDEF_PRICE.cast_unsigned()),
+            Kind::Double => Some(NO_NUMBER),
+            Kind::Class => Some(NO_CLASS),
+            Kind::Unsigned(_) | Kind::Signed | Kind::Letter | Kind::Symbol => None,
+        }
+    }
+
+    /// Whether row groups and readers are told the smallest and the largest value.
+    pub(super) fn has_range(&self) -> bool {
+        self.kind == Kind::Time || self.name == "sequence"
     }
 }
 
-const LABEL: &str = "classification_label";
-
-/// All columns in file order, which is that of DBN's CSV form.
-pub(super) fn columns() -> Vec<Column> {
-    let column = |name: &str, kind: Kind| Column {
-        name: name.to_owned(),
-        kind,
-        nullable: matches!(kind, Kind::Time | Kind::Price | Kind::Double),
-    };
-    let mut all = vec![
-        column("ts_recv", Kind::Time),
-        column("ts_event", Kind::Time),
-        column("rtype", Kind::Unsigned(8)),
-        column("publisher_id", Kind::Unsigned(16)),
-        column("instrument_id", Kind::Unsigned(32)),
-        column("action", Kind::Text),
-        column("side", Kind::Text),
-        column("depth", Kind::Unsigned(8)),
-        column("price", Kind::Price),
-        column("size", Kind::Unsigned(32)),
-        column("flags", Kind::Unsigned(8)),
-        column("ts_in_delta", Kind::Signed),
-        column("sequence", Kind::Unsigned(32)),
-    ];
-    for level in 0..LEVELS {
-        for (field, kind) in [
-            ("bid_px", Kind::Price),
-            ("ask_px", Kind::Price),
-            ("bid_sz", Kind::Unsigned(32)),
-            ("ask_sz", Kind::Unsigned(32)),
-            ("bid_ct", Kind::Unsigned(32)),
-            ("ask_ct", Kind::Unsigned(32)),
-        ] {
-            all.push(column(&format!("{field}_{level:02}"), kind));
+impl Place {
+    /// The words that a value depends on, as a mask.
+    pub(super) fn words(self) -> u64 {
+        match self {
+            Self::Bits { word, .. } => 1 << word,
+            Self::Mid => 0b11 << RECORD_WORDS,
+            Self::Elsewhere => 0,
         }
     }
-    all.push(column("symbol", Kind::Text));
-    all.push(column("mid_price", Kind::Double));
-    all.push(column("price_movement", Kind::Double));
-    all.push(Column { nullable: true, ..column(LABEL, Kind::Signed) });
+
+    /// The value in a row.
+    #[inline]
+    pub(super) fn of(self, words: &Words) -> u64 {
+        match self {
+            Self::Bits { word, shift, bits } => words[word] >> shift & u64::MAX >> (64 - bits),
+            Self::Mid => mid(words[RECORD_WORDS], words[RECORD_WORDS + 1]),
+            Self::Elsewhere => 0,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a price for reading; exact ones are beside")]
+fn mid(bid: u64, ask: u64) -> u64 {
+    let (bid, ask) = (bid.cast_signed(), ask.cast_signed());
+    if bid == UNDEF_PRICE || ask == UNDEF_PRICE {
+        return NO_NUMBER;
+    }
+    ((i128::from(bid) + i128::from(ask)) as f64 / 2e9).to_bits()
+}
+
+/// Columns that are known when a row is: all but movement and label.
+pub(super) const N_ROW_COLUMNS: usize = 12 + LEVELS * 6 + 2;
+
+/// All columns in file order, which is that of DBN's CSV form. `instrument_id` is the name of the
+/// folder: a column of that name would clash with the one that readers make of it.
+pub(super) fn columns() -> Vec<Column> {
+    let column = |name: &str, kind, place| {
+        let is_dense =
+            ["ts_recv", "ts_event", "ts_in_delta", "sequence", "price_movement"].contains(&name);
+        Column { name: name.to_owned(), kind, place, is_dense }
+    };
+    let bits = |word, shift, bits| Place::Bits { word, shift, bits };
+    let mut all = vec![
+        column("ts_recv", Kind::Time, bits(word::TS_RECV, 0, 64)),
+        column("ts_event", Kind::Time, bits(word::TS_EVENT, 0, 64)),
+        column("rtype", Kind::Unsigned(8), bits(word::TYPE_AND_PUBLISHER, 0, 32)),
+        column("publisher_id", Kind::Unsigned(16), bits(word::TYPE_AND_PUBLISHER, 32, 32)),
+        column("action", Kind::Letter, bits(word::SIZE_AND_BYTES, 32, 8)),
+        column("side", Kind::Letter, bits(word::SIZE_AND_BYTES, 40, 8)),
+        column("depth", Kind::Unsigned(8), bits(word::SIZE_AND_BYTES, 48, 8)),
+        column("price", Kind::Price, bits(word::PRICE, 0, 64)),
+        column("size", Kind::Unsigned(32), bits(word::SIZE_AND_BYTES, 0, 32)),
+        column("flags", Kind::Unsigned(8), bits(word::SIZE_AND_BYTES, 56, 8)),
+        column("ts_in_delta", Kind::Signed, bits(word::SEQUENCE_AND_DELTA, 32, 32)),
+        column("sequence", Kind::Unsigned(32), bits(word::SEQUENCE_AND_DELTA, 0, 32)),
+    ];
+    for level in 0..LEVELS {
+        let first = RECORD_WORDS + level * LEVEL_WORDS;
+        for (field, kind, place) in [
+            ("bid_px", Kind::Price, bits(first, 0, 64)),
+            ("ask_px", Kind::Price, bits(first + 1, 0, 64)),
+            ("bid_sz", Kind::Unsigned(32), bits(first + 2, 0, 32)),
+            ("ask_sz", Kind::Unsigned(32), bits(first + 2, 32, 32)),
+            ("bid_ct", Kind::Unsigned(32), bits(first + 3, 0, 32)),
+            ("ask_ct", Kind::Unsigned(32), bits(first + 3, 32, 32)),
+        ] {
+            all.push(column(&format!("{field}_{level:02}"), kind, place));
+        }
+    }
+    all.push(column("symbol", Kind::Symbol, Place::Elsewhere));
+    all.push(column("mid_price", Kind::Double, Place::Mid));
+    all.push(column("price_movement", Kind::Double, Place::Elsewhere));
+    all.push(column("classification_label", Kind::Class, Place::Elsewhere));
     all
 }
 
@@ -102,11 +159,12 @@ pub(super) fn parquet_schema() -> Result<TypePtr, ParquetError> {
             Kind::Time => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
             Kind::Price => (Physical::INT64, None),
             Kind::Unsigned(bits) => (Physical::INT32, Some(LogicalType::integer(bits, false))),
-            Kind::Signed => (Physical::INT32, None),
-            Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            Kind::Signed | Kind::Class => (Physical::INT32, None),
+            Kind::Letter | Kind::Symbol => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
             Kind::Double => (Physical::DOUBLE, None),
         };
-        let repetition = if column.nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+        let is_nullable = column.null().is_some();
+        let repetition = if is_nullable { Repetition::OPTIONAL } else { Repetition::REQUIRED };
         Type::primitive_type_builder(&column.name, physical)
             .with_repetition(repetition)
             .with_logical_type(logical)
@@ -117,177 +175,23 @@ pub(super) fn parquet_schema() -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(Type::group_type_builder("loblab_ticks").with_fields(fields).build()?))
 }
 
-/// The values of one column for a block of rows; levels as for a page.
-#[derive(Debug)]
-pub(super) struct Gathered {
-    pub(super) values: Values,
-    pub(super) levels: Option<Vec<i16>>,
-}
-
-impl Gathered {
-    pub(super) fn new(column: &Column) -> Self {
-        let values = match column.kind {
-            Kind::Time | Kind::Price => Values::I64(Vec::new()),
-            Kind::Unsigned(_) | Kind::Signed => Values::I32(Vec::new()),
-            Kind::Text => Values::Bytes(Vec::new()),
-            Kind::Double => Values::F64(Vec::new()),
-        };
-        Self { values, levels: column.nullable.then(Vec::new) }
-    }
-
-    /// Forgets all values.
-    pub(super) fn clear(&mut self) {
-        match &mut self.values {
-            Values::I32(values) => values.clear(),
-            Values::I64(values) => values.clear(),
-            Values::F32(values) => values.clear(),
-            Values::F64(values) => values.clear(),
-            Values::Bytes(values) => values.clear(),
-        }
-        if let Some(levels) = &mut self.levels {
-            levels.clear();
-        }
-    }
-
-    /// Adds the rows' values of the column at this position.
-    ///
-    /// # Errors
-    /// A time stamp that does not fit: its position among the rows and the column's name.
-    pub(super) fn add(
-        &mut self,
-        at: usize,
-        rows: &[TickRow],
-        symbol: &ByteArray,
-    ) -> Result<(), (usize, String)> {
-        match at {
-            0 => self.times("ts_recv", rows, |row| row.ts_recv)?,
-            1 => self.times("ts_event", rows, |row| row.ts_event)?,
-            2 => self.numbers(rows, |row| row.rtype.into()),
-            3 => self.numbers(rows, |row| row.publisher_id.into()),
-            4 => self.numbers(rows, |row| row.instrument_id),
-            5 => self.letters(rows, |row| row.action),
-            6 => self.letters(rows, |row| row.side),
-            7 => self.numbers(rows, |row| row.depth.into()),
-            8 => self.prices(rows, |row| row.price),
-            9 => self.numbers(rows, |row| row.size),
-            10 => self.numbers(rows, |row| row.flags.into()),
-            11 => self.numbers(rows, |row| row.ts_in_delta.cast_unsigned()),
-            12 => self.numbers(rows, |row| row.sequence),
-            SYMBOL => {
-                if let Values::Bytes(to) = &mut self.values {
-                    to.resize(to.len() + rows.len(), symbol.clone());
-                }
-            }
-            MID_PRICE => self.mids(rows),
-            _ => self.level(at - RECORD_COLUMNS, rows),
-        }
-        Ok(())
-    }
-
-    fn level(&mut self, at: usize, rows: &[TickRow]) {
-        let i = at / LEVEL_COLUMNS;
-        match at % LEVEL_COLUMNS {
-            0 => self.prices(rows, |row| row.levels[i].bid_px),
-            1 => self.prices(rows, |row| row.levels[i].ask_px),
-            2 => self.numbers(rows, |row| row.levels[i].bid_sz),
-            3 => self.numbers(rows, |row| row.levels[i].ask_sz),
-            4 => self.numbers(rows, |row| row.levels[i].bid_ct),
-            _ => self.numbers(rows, |row| row.levels[i].ask_ct),
-        }
-    }
-
-    fn numbers(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> u32) {
-        if let Values::I32(to) = &mut self.values {
-            // The column's type says that the bits are those of an unsigned number.
-            to.extend(rows.iter().map(|row| of(row).cast_signed()));
-        }
-    }
-
-    fn prices(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> i64) {
-        if let (Values::I64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            levels.extend(rows.iter().map(|row| i16::from(of(row) != UNDEF_PRICE)));
-            to.extend(rows.iter().map(of).filter(|px| *px != UNDEF_PRICE));
-        }
-    }
-
-    fn times(
-        &mut self,
-        name: &str,
-        rows: &[TickRow],
-        of: impl Fn(&TickRow) -> u64,
-    ) -> Result<(), (usize, String)> {
-        if let (Values::I64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            for (at, row) in rows.iter().enumerate() {
-                let ts = of(row);
-                levels.push(i16::from(ts != UNDEF_TIMESTAMP));
-                if ts != UNDEF_TIMESTAMP {
-                    let misfit = |_| (at, format!("`{name}` of `{ts}` does not fit its column"));
-                    to.push(i64::try_from(ts).map_err(misfit)?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn letters(&mut self, rows: &[TickRow], of: impl Fn(&TickRow) -> u8) {
-        if let Values::Bytes(to) = &mut self.values {
-            to.extend(rows.iter().map(|row| letter(of(row))));
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a price for reading; exact ones are beside")]
-    fn mids(&mut self, rows: &[TickRow]) {
-        if let (Values::F64(to), Some(levels)) = (&mut self.values, &mut self.levels) {
-            for touch in rows.iter().map(|row| row.levels[0]) {
-                let has_mid = touch.bid_px != UNDEF_PRICE && touch.ask_px != UNDEF_PRICE;
-                levels.push(i16::from(has_mid));
-                if has_mid {
-                    to.push((i128::from(touch.bid_px) + i128::from(touch.ask_px)) as f64 / 2e9);
-                }
-            }
-        }
-    }
-}
-
-/// A text of one character, without allocating for the letters that DBN uses.
-fn letter(byte: u8) -> ByteArray {
-    const LETTERS: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let at = usize::from(byte.wrapping_sub(b'A'));
-    LETTERS.get(at..=at).map_or_else(
-        || ByteArray::from(char::from(byte).to_string().into_bytes()),
-        |text| ByteArray::from(bytes::Bytes::from_static(text)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn column_positions_match_their_names() {
+    fn every_bit_of_a_row_is_in_one_column() {
         let columns = columns();
         assert_eq!(columns.len(), N_ROW_COLUMNS + 2);
-        for (at, name) in [
-            (0, "ts_recv"),
-            (8, "price"),
-            (12, "sequence"),
-            (RECORD_COLUMNS, "bid_px_00"),
-            (RECORD_COLUMNS + 5, "ask_ct_00"),
-            (SYMBOL - 1, "ask_ct_09"),
-            (SYMBOL, "symbol"),
-            (MID_PRICE, "mid_price"),
-            (N_ROW_COLUMNS, "price_movement"),
-            (N_ROW_COLUMNS + 1, LABEL),
-        ] {
-            assert_eq!(columns[at].name, name);
+        assert_eq!(columns[N_ROW_COLUMNS - 1].name, "mid_price");
+        let mut seen: Words = [0; _];
+        for column in &columns {
+            if let Place::Bits { word, shift, bits } = column.place {
+                let mask = u64::MAX >> (64 - bits) << shift;
+                assert_eq!(seen[word] & mask, 0, "{}", column.name);
+                seen[word] |= mask;
+            }
         }
-    }
-
-    #[test]
-    fn letters_are_texts() {
-        for byte in [b'A', b'T', b'Z', b'b', b'\0', 0xE9] {
-            let text = letter(byte);
-            assert_eq!(text.as_utf8().expect("text"), char::from(byte).to_string());
-        }
+        assert_eq!(seen, [u64::MAX; _]);
     }
 }

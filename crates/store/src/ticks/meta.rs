@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LabelMeta, SourceMeta, StoreError, footer};
 
-/// Version of the format of ticks this build writes.
-pub const TICKS_FORMAT_VERSION: u32 = 1;
-
 /// Key of the metadata in the Parquet footer.
 pub(super) const TICKS_KEY: &str = "loblab:ticks";
+
+/// Version of the layout of ticks that this build writes, and the newest that it reads.
+pub const TICKS_FORMAT_VERSION: u32 = 2;
 
 /// What a tick file says about itself; JSON in the Parquet footer under `loblab:ticks`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,10 +43,17 @@ pub struct TickMeta {
     pub skipped: BTreeMap<String, u64>,
 }
 
+/// The part of [`TickMeta`] that every version has.
+#[derive(Deserialize)]
+struct VersionOnly {
+    format_version: u32,
+}
+
 /// What the tick file at `path` says about itself; `None` for any other Parquet file.
 ///
 /// # Errors
-/// The file cannot be read, is not Parquet, or its metadata cannot be understood.
+/// The file cannot be read, is not Parquet, its metadata cannot be understood, or its version is
+/// newer than [`TICKS_FORMAT_VERSION`].
 pub fn read_tick_meta(path: impl AsRef<Path>) -> Result<Option<TickMeta>, StoreError> {
     let path = path.as_ref();
     let io = |source| StoreError::Io { path: path.to_owned(), action: "open", source };
@@ -61,5 +68,12 @@ pub fn read_tick_meta(path: impl AsRef<Path>) -> Result<Option<TickMeta>, StoreE
     let entries = parquet.file_metadata().key_value_metadata();
     let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == TICKS_KEY));
     let Some(text) = entry.and_then(|entry| entry.value.as_deref()) else { return Ok(None) };
+    // Of another version nothing else is known.
+    if let Ok(VersionOnly { format_version: found }) = serde_json::from_str(text)
+        && !(1..=TICKS_FORMAT_VERSION).contains(&found)
+    {
+        let (path, supported) = (path.to_owned(), TICKS_FORMAT_VERSION);
+        return Err(StoreError::Version { path, found, supported });
+    }
     serde_json::from_str(text).map(Some).map_err(|error| damaged(error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! The rows of a store of ticks, read by the `parquet` crate alone.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{collections::BTreeMap, fs::File, rc::Rc};
 
 use lob_convert::ConvertSummary;
 use parquet::{
@@ -10,30 +10,47 @@ use parquet::{
 
 use super::{Row, Who, book::NO_LEVELS};
 
-/// All rows by instrument and day. Labels are held against the edges of their file here.
-pub(super) fn read(summary: &ConvertSummary) -> BTreeMap<Who, Vec<Row>> {
-    let mut found: BTreeMap<Who, Vec<Row>> = BTreeMap::new();
+/// A row of the store, its class, and the edges of its file.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) row: Row,
+    pub(super) label: Option<i64>,
+    pub(super) edges: Rc<[f64]>,
+}
+
+impl Found {
+    /// The class that a movement has by the file's edges.
+    pub(super) fn class(&self, movement: Option<f64>) -> Option<i64> {
+        let edges = &self.edges;
+        movement.filter(|_| !edges.is_empty()).map(|movement| {
+            let is_flat = edges.iter().all(|edge| *edge == movement);
+            let below = edges.iter().filter(|edge| **edge <= movement).count();
+            // Flat prices are of the middle class.
+            (if is_flat { edges.len() / 2 } else { below }) as i64
+        })
+    }
+}
+
+/// All rows by instrument and day.
+pub(super) fn read(summary: &ConvertSummary) -> BTreeMap<Who, Vec<Found>> {
+    let mut found: BTreeMap<Who, Vec<Found>> = BTreeMap::new();
     for output in &summary.outputs {
         let meta = lob_store::read_tick_meta(&output.path).unwrap().unwrap();
-        let edges = meta.label.edges;
+        let edges: Rc<[f64]> = meta.label.edges.into();
+        let folder = output.path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let id: u32 = folder.strip_prefix("instrument_id=").unwrap().parse().unwrap();
+        assert_eq!((meta.instrument_id, output.instrument_id), (id, id));
         let reader = SerializedFileReader::new(File::open(&output.path).unwrap()).unwrap();
         for row in reader.get_row_iter(None).unwrap() {
-            let row = row.unwrap();
-            let (who, row, label) = parse(&row, &output.day);
-            let class = row.movement.filter(|_| !edges.is_empty()).map(|movement| {
-                let is_flat = edges.iter().all(|edge| *edge == movement);
-                let below = edges.iter().filter(|edge| **edge <= movement).count();
-                // Flat prices are of the middle class.
-                (if is_flat { edges.len() / 2 } else { below }) as i64
-            });
-            assert_eq!(label, class, "{who:?}");
-            found.entry(who).or_default().push(row);
+            let (who, row, label) = parse(&row.unwrap(), &output.day, id);
+            let edges = Rc::clone(&edges);
+            found.entry(who).or_default().push(Found { row, label, edges });
         }
     }
     found
 }
 
-fn parse(row: &ParquetRow, day: &str) -> (Who, Row, Option<i64>) {
+fn parse(row: &ParquetRow, day: &str, instrument_id: u32) -> (Who, Row, Option<i64>) {
     let fields: BTreeMap<&str, &Field> =
         row.get_column_iter().map(|(name, field)| (name.as_str(), field)).collect();
     let number = |name: &str| int(fields[name]);
@@ -65,7 +82,7 @@ fn parse(row: &ParquetRow, day: &str) -> (Who, Row, Option<i64>) {
     let Field::Str(symbol) = fields["symbol"] else { panic!("a symbol") };
     let who = Who {
         publisher_id: whole("publisher_id") as u16,
-        instrument_id: whole("instrument_id") as u32,
+        instrument_id,
         symbol: symbol.clone(),
         day: day.to_owned(),
     };
