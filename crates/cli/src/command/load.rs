@@ -212,7 +212,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             ),
             order => order?,
         };
-        output::print_json(&document(&loader, &served, &summary, &order_sha256))?;
+        output::print_json(&document(args, &loader, &served, &summary, &order_sha256))?;
     } else if !quiet {
         print(&loader.stats(), &served, &summary)?;
     }
@@ -294,6 +294,7 @@ fn taken(batch: Result<Batch, LoaderError>, pace: &Pace, epoch: &Epoch) -> Resul
 }
 
 fn document(
+    args: &Args,
     loader: &Loader,
     served: &Served,
     summary: &Summary,

@@ -63,7 +63,7 @@ impl Make for Numbers {
             return Err(Failure::Made(number));
         }
         scratch.clear();
-        scratch.extend((0..N).map(|i| (number as usize + i) as f32));
+        scratch.extend((0..N).map(|i| value(number, i)));
         buffer.values_mut(N).copy_from_slice(scratch);
         Ok(Batch { number, buffer })
     }
@@ -79,6 +79,11 @@ impl Make for Numbers {
             Counts { samples: N, skipped: 0 }
         }
     }
+}
+
+/// Value `i` of a batch.
+fn value(number: u64, i: usize) -> f32 {
+    (number + i as u64) as f32
 }
 
 fn prefetch(workers: usize, bytes: usize) -> Prefetch {
@@ -99,10 +104,8 @@ fn any_maker_is_served_in_order_within_its_budget() {
                 let mut found = Vec::new();
                 for batch in batches.by_ref() {
                     let batch = batch.unwrap();
-                    assert_eq!(
-                        batch.buffer.values(N)[N - 1],
-                        (batch.number as usize + N - 1) as f32
-                    );
+                    let last = batch.buffer.values(N)[N - 1];
+                    assert_eq!(last.to_bits(), value(batch.number, N - 1).to_bits());
                     found.push(batch.number);
                 }
                 assert_eq!(found, expected, "{workers} workers, {bytes} bytes");
