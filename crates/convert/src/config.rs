@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use preset::Preset;
 
-use crate::{ConvertError, Instrument, day::DAY_NS};
+use crate::{ConvertError, Instrument, InstrumentEdges, day::DAY_NS};
 
 /// Labels of kind forward that a store may have: each is a column.
 const HORIZONS_MAX: usize = 32;
@@ -58,6 +58,9 @@ pub enum ClassEdges {
     /// The same for each instrument by its symbol, `*` for all that are not named: those of
     /// another store, see [`ClassEdges::of`].
     PerSymbol(BTreeMap<String, Vec<f64>>),
+    /// Those of edges files, for instruments of datasets and publishers: see
+    /// [`fit_edges`](crate::fit_edges).
+    Fitted(Vec<InstrumentEdges>),
     /// Ascending distances from no movement in pips, 1e-4 of the price each, taken on both sides:
     /// n of them part 2 n + 1 classes. See [`ClassEdges::reference_pips`].
     Pips(Vec<f64>),
@@ -372,13 +375,13 @@ impl ConvertConfig {
             Layout::Ticks => lob_store::TICKS_FORMAT_VERSION,
         };
         let mut text = format!(
-            "store {version} layout {:?} bins {} sizes {} step {:?} label {:?} edges {:?} of {:?} symbols {:?} ids {:?} gap {} day {}",
+            "store {version} layout {:?} bins {} sizes {} step {:?} label {:?} edges {} of {:?} symbols {:?} ids {:?} gap {} day {}",
             self.layout,
             self.bin_rule,
             self.size_aggregate,
             self.price_step,
             self.label,
-            self.class_edges,
+            self.class_edges.as_setting(),
             self.fit_part,
             self.symbols,
             self.instrument_ids,

@@ -1,7 +1,7 @@
 //! The conversion of many inputs.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,13 +15,14 @@ use lob_store::fs::{DiskSystem, SharedFs};
 
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
+    edges::SeenEdges,
     increments::Increments,
     input_file::InputFile,
     inputs::{Found, Input, SYMBOLOGY, find_inputs, share},
     out_dir::OutDir,
     overlap::{self, Parted},
     pipeline::{Shared, convert_input},
-    summary::InputOutcome,
+    summary::{InputOutcome, file_name},
 };
 
 /// Converts DBN files into a store of labelled bins: one file for each instrument and day of each
@@ -86,10 +87,11 @@ pub fn convert_on(
     let settings = config.fingerprint();
     let shared = SharedFs::clone(fs);
     let out = OutDir::open(shared, &config.out, &settings, config.writer().as_ref())?;
-    let earlier = if config.keep_duplicates { Vec::new() } else { out.earlier() };
+    let earlier = out.earlier();
+    let compared = if config.keep_duplicates { &[] } else { &*earlier };
     // Before they are shared out, so that all shards leave out the same.
     let promises = overlap::promises(&mut inputs, progress)?;
-    let parted = overlap::part(inputs, promises, &earlier, config, progress)?;
+    let parted = overlap::part(inputs, promises, compared, config, progress)?;
     let Parted { inputs, left_out, taken_over, doubts } = parted;
     let inputs = match config.shard {
         Some(shard) => share(inputs, shard),
@@ -129,6 +131,7 @@ pub fn convert_on(
         out.roll_back();
     } else {
         summary.warnings.extend(out.remove_superseded());
+        summary.warnings.extend(differing_edges(&summary, &earlier, config));
     }
     let left = out.close();
     note_cost(&mut summary, start, cpu_start_s);
@@ -145,6 +148,28 @@ pub fn convert_on(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Says so where the files of an instrument, of this run and of those `earlier`, have different
+/// class edges.
+fn differing_edges(
+    summary: &ConvertSummary,
+    earlier: &[InputOutcome],
+    config: &ConvertConfig,
+) -> Option<String> {
+    if !config.class_edges.are_per_file() {
+        return None;
+    }
+    let mut seen = SeenEdges::default();
+    let before = earlier.iter().flat_map(|outcome| &outcome.outputs);
+    let all: BTreeMap<&Path, &crate::OutputSummary> =
+        before.chain(&summary.outputs).map(|output| (&*output.path, output)).collect();
+    for output in all.into_values().filter(|output| output.path.exists()) {
+        let name = file_name(&output.path);
+        let publisher = name.split('-').nth(1).unwrap_or_default();
+        seen.add(&output.symbol, publisher, output.edges.as_deref(), 1);
+    }
+    seen.warning()
 }
 
 /// What the run took, as far as it can be known.

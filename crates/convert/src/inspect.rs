@@ -1,5 +1,6 @@
 //! A look at a DBN file or a store.
 
+mod edges;
 mod journals;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use crate::{ClassReport, ConvertError, Progress, VerifyReport, progress::go_on, verify::look};
 
-pub use journals::JournalInspection;
+use self::edges::EdgesOfFiles;
+pub use self::{edges::EdgesInspection, journals::JournalInspection};
 
 /// Bins whose labels are read at once.
 const READ_ROWS: u64 = 1 << 16;
@@ -65,6 +67,8 @@ pub struct StoreInspection {
     pub class_verdict: Option<&'static str>,
     /// Files in path order.
     pub files: Vec<StoreFileInspection>,
+    /// Class edges of instruments, and how many files have them.
+    pub edges: Vec<EdgesInspection>,
     /// Journals of the runs, shards and tasks that wrote it.
     pub journals: Vec<JournalInspection>,
     /// What a user should know: damaged pages, settings that differ between files.
@@ -152,6 +156,7 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
     }
     let store = Store::open(path)?;
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
+    let mut edges = EdgesOfFiles::default();
     for file in store.files() {
         go_on(progress)?;
         let mut seen = FileLabels::default();
@@ -160,6 +165,7 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
             all.health.push(error.to_string());
         }
         let meta = file.meta();
+        edges.add(&meta.symbol, meta.publisher_id, &meta.label);
         all.rows += file.len();
         all.samples += seen.samples;
         all.updates += meta.updates;
@@ -191,6 +197,7 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
         });
     }
     all.judge_classes();
+    all.judge_edges(edges);
     all.health.extend(differing_settings(&store));
     Ok(all)
 }
@@ -203,15 +210,20 @@ fn inspect_ticks(
     let paths = store_files(path)?;
     let Some(Ok(Some(_))) = paths.first().map(read_tick_meta) else { return Ok(None) };
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
+    let mut edges = EdgesOfFiles::default();
     for path in paths {
         go_on(progress)?;
         match read_tick_meta(&path) {
-            Ok(Some(meta)) => all.add_ticks(path, meta),
+            Ok(Some(meta)) => {
+                edges.add(&meta.symbol, Some(meta.publisher_id), &meta.label);
+                all.add_ticks(path, meta);
+            }
             Ok(None) => all.health.push(format!("`{}` is no file of ticks", shown(path.display()))),
             Err(error) => all.health.push(error.to_string()),
         }
     }
     all.judge_classes();
+    all.judge_edges(edges);
     Ok(Some(all))
 }
 
@@ -221,6 +233,12 @@ impl StoreInspection {
             self.class_deviation_points = Some(report.deviation_points);
             self.class_verdict = Some(report.verdict);
         }
+    }
+
+    fn judge_edges(&mut self, edges: EdgesOfFiles) {
+        let (edges, warning) = edges.finish();
+        self.edges = edges;
+        self.health.extend(warning);
     }
 
     fn add_ticks(&mut self, path: PathBuf, meta: TickMeta) {

@@ -21,6 +21,7 @@ mod config;
 mod convert;
 mod day;
 mod decode;
+mod edges;
 mod error;
 mod hash;
 mod increments;
@@ -45,10 +46,13 @@ pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStep
 pub use convert::{convert, convert_on};
 pub use day::DayStart;
 pub use decode::{BookSchema, RecordStream, StreamCounts, Update};
+pub use edges::{
+    EdgesInput, EdgesSummary, FittedEdges, FittedOn, InstrumentEdges, MOVEMENT_UNIT, fit_edges,
+};
 pub use error::ConvertError;
 pub use inspect::{
-    DbnInspection, Inspection, JournalInspection, StoreFileInspection, StoreInspection, inspect,
-    inspect_with,
+    DbnInspection, EdgesInspection, Inspection, JournalInspection, StoreFileInspection,
+    StoreInspection, inspect, inspect_with,
 };
 pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};

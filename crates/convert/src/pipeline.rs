@@ -21,6 +21,7 @@ use lob_store::{
 };
 
 pub use self::segment::Breaks;
+pub(crate) use self::write::standard_deviation;
 use self::{
     spool::Spool,
     ticks::{Encoding, FIT_ALL_MAX, Ticking},
@@ -59,6 +60,76 @@ pub(crate) fn convert_input(
     shared: &Shared<'_>,
 ) -> Result<InputOutcome, ConvertError> {
     let _scope = lob_scope::scope("convert_input");
+    let pipeline = read_input(input, folder, shared)?;
+    let spool_path = pipeline.spool.path().to_owned();
+    let bytes = pipeline.stream.input_bytes();
+    let outcome = pipeline.write(folder, bytes, shared.progress)?;
+    remove_spool(&spool_path, shared).map(|()| outcome)
+}
+
+/// The movements of an input's instruments at the ends of their bins.
+pub(crate) struct Moved {
+    pub(crate) dataset: String,
+    /// XXH3-128 of the records, in hex.
+    pub(crate) fingerprint: String,
+    pub(crate) parts: Vec<MovedPart>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Those of one instrument on one day.
+pub(crate) struct MovedPart {
+    pub(crate) publisher_id: u16,
+    pub(crate) symbol: String,
+    /// `YYYY-MM-DD`.
+    pub(crate) day: String,
+    pub(crate) movements: Vec<f64>,
+}
+
+/// Bins one input as [`convert_input`] does, and gives the movements that it would label.
+pub(crate) fn movements_of(
+    input: &Input,
+    folder: &Path,
+    shared: &Shared<'_>,
+) -> Result<Moved, ConvertError> {
+    let mut pipeline = read_input(input, folder, shared)?;
+    let mut parts = Vec::new();
+    for track in std::mem::take(&mut pipeline.lanes).into_iter().filter_map(Lane::into_track) {
+        let Track { instrument, parts: of_track, .. } = *track;
+        for part in of_track {
+            let mut movements = part.movements;
+            movements.retain(|movement| movement.is_finite());
+            parts.push(MovedPart {
+                publisher_id: instrument.publisher_id,
+                symbol: instrument.name(),
+                day: part.day.to_string(),
+                movements,
+            });
+        }
+    }
+    remove_spool(pipeline.spool.path(), shared)?;
+    Ok(Moved {
+        dataset: pipeline.stream.metadata().dataset.clone(),
+        fingerprint: pipeline.stream.fingerprint().unwrap_or_default(),
+        parts,
+        warnings: pipeline.warnings,
+    })
+}
+
+fn remove_spool(path: &Path, shared: &Shared<'_>) -> Result<(), ConvertError> {
+    match shared.fs.remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ConvertError::io(path, "remove")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads one input to its end: all of its bins or ticks wait for their labels.
+fn read_input<'a>(
+    input: &'a Input,
+    folder: &Path,
+    shared: &Shared<'a>,
+) -> Result<Pipeline<'a>, ConvertError> {
     let Shared { config, progress, .. } = *shared;
     let path = &*input.path;
     progress.input_started(path, input.bytes);
@@ -76,7 +147,6 @@ pub(crate) fn convert_input(
     }
     make_folders(&**shared.fs, folder, |_| ())
         .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))?;
-    let spool_path = folder.join("spool");
     let encoding = match config.layout {
         Layout::Bins => None,
         Layout::Ticks => {
@@ -91,7 +161,7 @@ pub(crate) fn convert_input(
         path,
         stream,
         lanes: Vec::new(),
-        spool: Spool::new(SharedFs::clone(shared.fs), spool_path.clone()),
+        spool: Spool::new(SharedFs::clone(shared.fs), folder.join("spool")),
         encoding,
         skipped: BTreeMap::new(),
         oddities: BTreeMap::new(),
@@ -100,13 +170,7 @@ pub(crate) fn convert_input(
         span: None,
     };
     pipeline.read(progress)?;
-    let outcome = pipeline.write(folder, bytes, progress)?;
-    match shared.fs.remove_file(&spool_path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ConvertError::io(&spool_path, "remove")(error))
-        }
-        _ => Ok(outcome),
-    }
+    Ok(pipeline)
 }
 
 /// What becomes of an instrument.

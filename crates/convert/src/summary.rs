@@ -71,6 +71,10 @@ pub struct OutputSummary {
     pub bytes: u64,
     /// SHA-256 of the file, lower-case hex.
     pub sha256: String,
+    /// A short name of the class edges: files with the same have the same. `None` without labels,
+    /// and in journals of version 1.
+    #[serde(default)]
+    pub edges: Option<String>,
     /// Bins of each class, lowest class first; empty if there are no labels.
     pub class_counts: Vec<u64>,
 }

@@ -1,6 +1,7 @@
 //! `lob convert`.
 
 mod bar;
+mod edges;
 mod file;
 mod settings;
 mod steps;
@@ -31,9 +32,16 @@ Examples:
   lob convert data/ --config convert.toml --out store
   lob convert new/ --label-edges store --out store-new
   lob convert day.mbp-10.dbn.zst --horizons 1,10,50 --out store
+  lob convert data/ --fit-edges --fit-days 5 --out edges
+  lob convert data/ --label-edges edges --out store --jobs 2
 
 Settings: an explicit flag wins over --config, that over --preset. A config file has the flags'
 names as keys: `ticks-per-bin = 50`, `symbols = [\"ESH4\"]`, `label-volatility = [-1.0, 1.0]`.
+
+Class edges: by default each file has its own, so a class is another movement in each, which is
+warned of. --fit-edges fits them once on the first days of each instrument and writes an edges file
+for each into --out; conversions with --label-edges only read them, so that order, --jobs and
+--shard change no byte.
 
 The same data twice: inputs are compared by what they hold, with each other and with those of
 earlier runs into the store. A copy or a part of another input is left out and named
@@ -42,10 +50,10 @@ where it covers less. Inputs that overlap with other records are an error.
 
 A truncated or damaged input is an error and leaves nothing behind.")]
 pub(crate) struct Args {
-    /// DBN files, folders of them, or globs
+    /// DBN files, folders of them, or globs; with --fit-edges a store too
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Folder of the store
+    /// Folder of the store, or of the edges files with --fit-edges
     #[arg(long)]
     out: PathBuf,
     /// TOML file of settings
@@ -140,11 +148,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "X,...|reference")]
     #[arg(conflicts_with_all = ["label_thresholds", "label_volatility"])]
     label_pips: Option<String>,
-    /// The class edges of another store, of one of its files, or of a JSON file: an object of
-    /// ascending numbers by symbol, `*` for all others
-    #[arg(long, value_name = "STORE|FILE")]
+    /// The class edges of a folder of edges files (see --fit-edges), of another store, of one of
+    /// its files, or of a JSON file: an object of ascending numbers by symbol, `*` for all others
+    #[arg(long, visible_alias = "edges", value_name = "EDGES|STORE|FILE")]
     #[arg(conflicts_with_all = ["label_thresholds", "label_volatility", "label_pips"])]
     label_edges: Option<PathBuf>,
+    /// Fit class edges on the first days of each instrument, of DBN files or of a store of bins, and
+    /// write an edges file for each into --out, a new folder
+    #[arg(long)]
+    #[arg(conflicts_with_all = ["label_edges", "label_thresholds", "label_pips", "fit_part", "shard"])]
+    #[arg(conflicts_with_all = ["journal", "resume", "keep_going", "keep_duplicates"])]
+    fit_edges: bool,
+    /// Days by date that --fit-edges looks at
+    #[arg(long, default_value_t = 5, value_name = "N", requires = "fit_edges")]
+    fit_days: usize,
     /// Part of the movements, from the first on, that class edges are fitted on [default: the
     /// first half, or all where that has fewer than 10 for each class]
     #[arg(long, value_name = "0..1")]
@@ -179,6 +196,9 @@ enum BinBy {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    if args.fit_edges {
+        return edges::run(args, quiet);
+    }
     let config = settings::config(&file::merged(args)?)?;
     interrupt::watch();
     let progress = bar::Bar::new(quiet || args.json);

@@ -87,6 +87,18 @@ fn print_store(found: &StoreInspection) -> Result<()> {
             shown(&file.source_schema)
         ))?;
     }
+    for of in &found.edges {
+        let edges: Vec<_> = of.edges.iter().map(f64::to_string).collect();
+        print_line(&format!(
+            "  edges of {} in {} files, {} classes, as a {}: {}; {}",
+            shown(&of.symbol),
+            of.files,
+            of.classes,
+            of.unit,
+            edges.join(", "),
+            shown(&of.fitted_on)
+        ))?;
+    }
     for journal in &found.journals {
         print_line(&format!(
             "  journal {}: {} inputs, {} records, {} rows",

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use lob_depth::LabelSpec;
 use lob_store::{LabelMeta, Store, StoreError, read_tick_meta};
+use twox_hash::XxHash3_128;
 
 use super::ClassEdges;
-use crate::ConvertError;
+use crate::{ConvertError, Instrument, InstrumentEdges, edges};
 
 /// The symbol that stands for all others.
 const ANY: &str = "*";
@@ -22,10 +23,11 @@ const REFERENCE_PIPS: [(u32, u32, &[f64]); 5] = [
 ];
 
 impl ClassEdges {
-    /// The edges that a store, one of its files, or a JSON file holds.
+    /// The edges that a folder of edges files, one of them, a store, one of its files, or a JSON
+    /// file holds.
     ///
     /// In a store every instrument has edges of its own; of several days the last counts. A JSON
-    /// file has one object of ascending inner edges by symbol, with `*` for all others:
+    /// file that is no edges file has one object of ascending inner edges by symbol, with `*` for all others:
     /// `{"ESM4": [-0.001, 0.001], "*": [-0.0005, 0.0005]}`. `label` is what the edges are for: a
     /// store whose labels have other windows is refused. The second value is the number of
     /// classes.
@@ -34,7 +36,15 @@ impl ClassEdges {
     /// The path cannot be read, holds no edges, or edges for something else.
     pub fn of(path: impl AsRef<Path>, label: &LabelSpec) -> Result<(Self, u32), ConvertError> {
         let path = path.as_ref();
-        let edges = if path.extension().is_some_and(|extension| extension == "json") {
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        if (is_json || edges::is_edges_folder(path)?)
+            && let Some(all) = edges::read(path, label)?
+        {
+            let classes = all.first().map(|found| found.classes);
+            let none = || unusable(path, "it holds no class edges".to_owned());
+            return Ok((Self::Fitted(all), classes.ok_or_else(none)?));
+        }
+        let edges = if is_json {
             let text = fs::read(path).map_err(ConvertError::io(path, "read"))?;
             serde_json::from_slice(&text).map_err(|error| unusable(path, error.to_string()))?
         } else {
@@ -65,6 +75,7 @@ impl ClassEdges {
             Self::Fit => return None,
             Self::Fixed(edges) | Self::Volatility(edges) => edges.len() + 1,
             Self::PerSymbol(edges) => edges.values().map(Vec::len).max()? + 1,
+            Self::Fitted(all) => return all.first().map(|found| found.classes),
             Self::Pips(pips) => 2 * pips.len() + 1,
         };
         u32::try_from(n).ok()
@@ -90,6 +101,15 @@ impl ClassEdges {
             Self::Fit => Ok(()),
             Self::Fixed(edges) | Self::Volatility(edges) => of(edges, inner, f64::MIN),
             Self::PerSymbol(all) => all.values().try_for_each(|edges| of(edges, inner, f64::MIN)),
+            // Flat prices have coinciding edges; the rest was checked when the files were read.
+            Self::Fitted(all) => match all.iter().find(|found| found.classes != classes) {
+                None => Ok(()),
+                Some(found) => Err(ConvertError::Config {
+                    setting: "class-edges",
+                    found: format!("{} classes of `{}`", found.classes, found.symbol),
+                    expected: format!("those of {classes} classes"),
+                }),
+            },
             // An odd number of classes: the middle one is around no movement.
             Self::Pips(pips) if classes % 2 == 1 => of(pips, inner / 2, 0.0),
             Self::Pips(pips) => Err(ConvertError::Config {
@@ -109,8 +129,36 @@ impl ClassEdges {
                 let up = pips.iter().map(|pip| pip * 1e-4);
                 Some(up.clone().rev().map(|edge| -edge).chain(up).collect())
             }
-            Self::Fit | Self::Volatility(_) => None,
+            Self::Fit | Self::Volatility(_) | Self::Fitted(_) => None,
         }
+    }
+
+    /// The edges of an edges file for an instrument of a dataset.
+    pub(crate) fn fitted(
+        &self,
+        dataset: &str,
+        instrument: &Instrument,
+    ) -> Option<&InstrumentEdges> {
+        let Self::Fitted(all) = self else { return None };
+        let symbol = instrument.name();
+        let is_it = |found: &&InstrumentEdges| {
+            found.symbol == symbol
+                && found.publisher_id == instrument.publisher_id
+                && found.dataset == dataset
+        };
+        all.iter().find(is_it)
+    }
+
+    /// The setting as text; many files of edges by a hash.
+    pub(super) fn as_setting(&self) -> String {
+        let Self::Fitted(all) = self else { return format!("{self:?}") };
+        let hash = XxHash3_128::oneshot(format!("{all:?}").as_bytes());
+        format!("fitted for {} instruments, {hash:032x}", all.len())
+    }
+
+    /// Whether each file of an instrument has edges of its own.
+    pub(crate) fn are_per_file(&self) -> bool {
+        matches!(self, Self::Fit | Self::Volatility(_))
     }
 }
 

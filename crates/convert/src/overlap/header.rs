@@ -18,15 +18,15 @@ pub(crate) struct Promise {
     pub(super) source: String,
     pub(super) dataset: String,
     /// First nanosecond, and the first one after the end; `u64::MAX` for an open end.
-    pub(super) window: (u64, u64),
+    pub(crate) window: (u64, u64),
     /// The names of each instrument id; `None` where the header maps no ids, as that of a live
     /// capture.
-    pub(super) names: Option<BTreeMap<u32, Vec<String>>>,
+    pub(crate) names: Option<BTreeMap<u32, Vec<String>>>,
 }
 
 impl Promise {
     /// Reads the header. `None` for what is no file of books: its conversion says why.
-    pub(super) fn read(path: &Path) -> Option<Self> {
+    pub(crate) fn read(path: &Path) -> Option<Self> {
         let input = InputFile::open(path).ok()?;
         let mut source = Source::new(&input, InputHash::None).ok()?;
         let metadata = read_header(&input, &mut source).ok()?.metadata;
@@ -61,7 +61,7 @@ impl Promise {
     }
 
     /// Whether the conversion takes this instrument, as far as the header tells.
-    pub(super) fn is_wanted(&self, id: u32, config: &ConvertConfig) -> bool {
+    pub(crate) fn is_wanted(&self, id: u32, config: &ConvertConfig) -> bool {
         if (config.symbols.is_empty() && config.instrument_ids.is_empty())
             || config.instrument_ids.contains(&id)
         {

@@ -104,9 +104,10 @@ impl Pipeline<'_> {
         }
         count(&mut self.oddities, track.oddities());
         let depth = |source| depth_error(self.path, &instrument, source);
+        let of = (&*meta.dataset, &instrument);
         let edges = match track.ticking() {
-            Some(ticking) => ticking.edges(self.config, &symbol),
-            None => Edges::of(&track.parts, self.config, &symbol),
+            Some(ticking) => ticking.edges(self.config, of),
+            None => Edges::of(&track.parts, self.config, of),
         };
         let edges = edges.map_err(depth)?;
         let is_binned = track.step();

@@ -156,8 +156,12 @@ impl Ticking {
         }
     }
 
-    pub(super) fn edges(&self, config: &ConvertConfig, symbol: &str) -> Result<Edges, DepthError> {
-        Edges::fit(&self.fit.movements, self.fit.stride, config, symbol)
+    pub(super) fn edges(
+        &self,
+        config: &ConvertConfig,
+        of: (&str, &Instrument),
+    ) -> Result<Edges, DepthError> {
+        Edges::fit(&self.fit.movements, self.fit.stride, config, of)
     }
 
     /// Movements kept for the fit.
@@ -301,6 +305,7 @@ pub(super) fn write_ticks(
         samples: class_counts.iter().sum(),
         bytes: file.bytes,
         sha256: file.sha256,
+        edges: edges.id(),
         class_counts,
     })
 }

@@ -11,7 +11,10 @@ use lob_store::{
 };
 
 use super::{spool::Spool, track::Part};
-use crate::{ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource};
+use crate::{
+    ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource,
+    edges::edges_id,
+};
 
 /// What all files of an input have in common.
 pub(super) struct InputMeta {
@@ -72,7 +75,7 @@ fn part_of(n: usize, part: f64) -> usize {
 
 /// The sample standard deviation (ddof 1); 0 of a single number.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn standard_deviation(values: &[f64]) -> f64 {
+pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     if n < 2.0 {
         return 0.0;
@@ -93,7 +96,7 @@ impl Edges {
     pub(super) fn of(
         parts: &[Part],
         config: &ConvertConfig,
-        symbol: &str,
+        of: (&str, &Instrument),
     ) -> Result<Self, DepthError> {
         let mut by_day: Vec<&Part> = parts.iter().collect();
         by_day.sort_by_key(|part| part.day);
@@ -102,18 +105,29 @@ impl Edges {
             .flat_map(|part| part.movements.iter().copied())
             .filter(|movement| movement.is_finite())
             .collect();
-        Self::fit(&movements, 1, config, symbol)
+        Self::fit(&movements, 1, config, of)
     }
 
-    /// The edges for finite movements in time order, of which every `stride`th is given.
+    /// The edges for finite movements in time order, of which every `stride`th is given, of an
+    /// instrument in a dataset.
     pub(super) fn fit(
         movements: &[f64],
         stride: u64,
         config: &ConvertConfig,
-        symbol: &str,
+        (dataset, instrument): (&str, &Instrument),
     ) -> Result<Self, DepthError> {
         let classes = config.label.classes;
-        let given = config.class_edges.given(symbol);
+        let symbol = instrument.name();
+        if let Some(found) = config.class_edges.fitted(dataset, instrument) {
+            let edges = if found.is_flat() {
+                // Coinciding edges put that one movement into the middle class.
+                vec![found.range.0; classes as usize + 1]
+            } else {
+                outermost(found.edges.iter().copied())
+            };
+            return Ok(Self { edges: Some(edges), fitted_on: found.origin() });
+        }
+        let given = config.class_edges.given(&symbol);
         match (&config.class_edges, given) {
             (ClassEdges::Fit | ClassEdges::Volatility(_), _) => {}
             (ClassEdges::Pips(pips), Some(inner)) => {
@@ -181,15 +195,23 @@ impl Edges {
         vec![0; if self.edges.is_some() { config.label.classes as usize } else { 0 }]
     }
 
-    pub(super) fn meta(&self, config: &ConvertConfig) -> LabelMeta {
+    /// A short name of the inner edges, to tell whether files have the same.
+    pub(super) fn id(&self) -> Option<String> {
+        edges_id(self.inner())
+    }
+
+    fn inner(&self) -> &[f64] {
         let edges = self.edges.as_deref().unwrap_or_default();
-        let inner = edges.get(1..edges.len().saturating_sub(1)).unwrap_or_default();
+        edges.get(1..edges.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    pub(super) fn meta(&self, config: &ConvertConfig) -> LabelMeta {
         LabelMeta {
             lookback: config.label.lookback.into(),
             lookforward: config.label.lookforward.into(),
             offset: config.label.offset.into(),
-            classes: if edges.is_empty() { 0 } else { config.label.classes },
-            edges: inner.to_vec(),
+            classes: if self.edges.is_some() { config.label.classes } else { 0 },
+            edges: self.inner().to_vec(),
             fitted_on: self.fitted_on.clone(),
         }
     }
@@ -261,6 +283,7 @@ pub(super) fn write_part(
         samples: class_counts.iter().sum(),
         bytes: file.bytes,
         sha256: file.sha256,
+        edges: edges.id(),
         class_counts,
     })
 }

@@ -101,8 +101,19 @@ pub(crate) fn books_of(folder: &Path, name: &str, days: u64, records: &[Mbp10Msg
 
 /// A file of book updates whose header begins at a time of its own.
 pub(crate) fn books_from(folder: &Path, name: &str, start: u64, records: &[Mbp10Msg]) -> PathBuf {
+    books_mapped_from(folder, name, start, &[], records)
+}
+
+/// The same with symbols.
+pub(crate) fn books_mapped_from(
+    folder: &Path,
+    name: &str,
+    start: u64,
+    mapped: &[Mapped],
+    records: &[Mbp10Msg],
+) -> PathBuf {
     let path = folder.join(name);
-    write(&path, &Metadata { start, ..metadata(Schema::Mbp10, &[]) }, records);
+    write(&path, &Metadata { start, ..metadata(Schema::Mbp10, mapped) }, records);
     path
 }
 

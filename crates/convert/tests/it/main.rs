@@ -14,6 +14,7 @@ mod convert;
 mod corruption;
 mod duplicates;
 mod durability;
+mod edges;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
 mod faults;
