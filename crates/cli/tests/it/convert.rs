@@ -226,6 +226,45 @@ fn class_edges_travel_between_stores() {
 }
 
 #[test]
+fn edges_are_fitted_once_and_read_by_every_conversion() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (data, edges) = (at("data"), at("edges"));
+    std::fs::create_dir(&data).unwrap();
+    lob_ok(
+        &["synth", "--records", "12000", "--instruments", "2", "--sessions", "2", "--out"]
+            .into_iter()
+            .chain([shown(&data)])
+            .collect::<Vec<_>>(),
+    );
+    let mut args = vec!["convert", shown(&data), "--json"];
+    args.extend(SMALL);
+    let run = |more: &[&str]| json(&lob_ok(&[&args[..], more].concat()));
+    let fitted = run(&["--fit-edges", "--fit-days", "1", "--out", shown(&edges)]);
+    assert_eq!(fitted["edges"].as_array().unwrap().len(), 2, "{fitted}");
+    for file in fitted["edges"].as_array().unwrap() {
+        let text = std::fs::read_to_string(file["path"].as_str().unwrap()).unwrap();
+        assert_eq!(json(&text)["edges"], file["edges"]);
+        assert_eq!(file["fitted_on"]["days"].as_array().unwrap().len(), 1);
+        assert!(!text.contains(shown(folder.path())), "{text}");
+    }
+    // Each file with its own edges is warned of; with one set of them nothing is.
+    let own = run(&["--out", shown(&at("own"))]);
+    assert!(own["warnings"].to_string().contains("sets of class edges"), "{}", own["warnings"]);
+    let one = run(&["--out", shown(&at("one")), "--edges", shown(&edges), "--jobs", "2"]);
+    assert!(!one["warnings"].to_string().contains("edges"), "{}", one["warnings"]);
+    let found = lob_ok(&["inspect", shown(&at("one"))]);
+    assert!(found.contains("as a fraction of the mean mid before: "), "{found}");
+    assert!(found.contains("on its first day, "), "{found}");
+    assert!(lob_ok(&["inspect", shown(&at("own"))]).contains("sets of class edges"));
+    // A folder is written once, and what has no meaning beside it is refused.
+    let again = [&args[..], &["--fit-edges", "--out", shown(&edges)]].concat();
+    assert!(lob_fails(&again).contains("not empty"));
+    let shard = [&args[..], &["--fit-edges", "--shard", "0/2", "--out", "x"]].concat();
+    assert!(lob_fails(&shard).contains("--shard"));
+}
+
+#[test]
 fn a_snapshot_makes_no_row_no_signal_and_no_image() {
     let folder = tempfile::tempdir().unwrap();
     for schema in ["mbo", "mbp-10"] {
