@@ -123,6 +123,7 @@ fn decode_file(path: &Path, updates_of: &mut BTreeMap<u32, u64>) -> Result<(Inpu
     let input = Input {
         path: path.display().to_string(),
         sha256: stream.sha256().context("a file read to its end has a hash")?,
+        fingerprint: stream.fingerprint(),
         bytes: stream.file_bytes(),
         records: counts.records,
         schema,
@@ -189,6 +190,7 @@ pub(super) fn replay(bench: &mut Bench<'_>) -> Result<()> {
         bench.state.inputs.push(Input {
             path: input.path.display().to_string(),
             sha256: input.sha256.clone().unwrap_or_default(),
+            fingerprint: input.fingerprint.clone(),
             bytes: input.bytes,
             records: input.records,
             schema: input.schema.clone(),

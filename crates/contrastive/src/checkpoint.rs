@@ -2,6 +2,8 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
+use lob_store::StoreFingerprint;
+
 use crate::precision::LossScale;
 use crate::run::CheckpointPlan;
 use crate::safetensors_file;
@@ -13,6 +15,8 @@ use crate::{ContrastiveError, NamedTensor, Schedule, TrainConfig};
 pub(crate) struct Snapshot {
     pub(crate) config: TrainConfig,
     pub(crate) n_inputs: usize,
+    /// The store trained on; `None` for generated signals and in files of before 0.2.
+    pub(crate) data: Option<StoreFingerprint>,
     /// Loss of every step so far; their number is the step.
     pub(crate) losses: Vec<f32>,
     /// `weight.N`, `moment1.N`, `moment2.N`, and where they are used `average.N`, `best.N`.

@@ -6,6 +6,8 @@ mod signals;
 use std::path::Path;
 use std::sync::Arc;
 
+use lob_store::StoreFingerprint;
+
 use crate::{ContrastiveError, InputSpec, Positives, Task, TimeSplit, WindowSource};
 
 /// Shares of the windows for training and validation; the latest ones are for testing.
@@ -54,6 +56,8 @@ pub struct Prepared {
     pub tasks: Vec<Task>,
     /// Mean and inverse deviation of each channel or input.
     pub scale: Vec<(f32, f32)>,
+    /// The store that the windows are of; `None` for generated signals.
+    pub data: Option<StoreFingerprint>,
     /// What there is to know, for people: parts, bins left out, tasks that make no sense here.
     pub notes: Vec<String>,
 }

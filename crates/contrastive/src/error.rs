@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use lob_metrics::shown;
+use lob_store::StoreFingerprint;
 
 /// Everything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +182,19 @@ pub enum ContrastiveError {
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
+    },
+    /// A run is to go on with other data than it began with.
+    #[error(
+        "checkpoint `{path}` is of a run on other data ({before}) than the source ({now}): other records, settings or rows",
+        path = shown(.path.display())
+    )]
+    OtherData {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The store that the run began with.
+        before: StoreFingerprint,
+        /// The source now.
+        now: StoreFingerprint,
     },
     /// A file is not what was written.
     #[error(

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lob_store::StoreFingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::safetensors_file::{self, Contents};
@@ -61,6 +62,8 @@ pub struct ModelFile {
     pub seed: u64,
     /// Steps of that run.
     pub steps: usize,
+    /// The store it was trained on; `None` for generated signals and in files of before 0.2.
+    pub data: Option<StoreFingerprint>,
 }
 
 /// Key of the description in the file's metadata.
@@ -80,6 +83,8 @@ struct Description {
     positives: Positives,
     seed: u64,
     steps: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<StoreFingerprint>,
 }
 
 impl ModelFile {
@@ -101,6 +106,7 @@ impl ModelFile {
             positives: self.positives,
             seed: self.seed,
             steps: self.steps,
+            data: self.data,
         };
         let json = serde_json::to_string(&description).map_err(|source| ContrastiveError::Io {
             action: "write",
@@ -172,6 +178,7 @@ impl ModelFile {
             scale: mean.into_iter().zip(inverse).collect(),
             seed: description.seed,
             steps: description.steps,
+            data: description.data,
         })
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use lob_dataloader::{Prefetch, Stop};
 use lob_ranks::Collective;
+use lob_store::StoreFingerprint;
 use serde::Serialize;
 
 use crate::{Metrics, WindowSource};
@@ -16,6 +17,11 @@ pub struct RunOptions<'a> {
     pub checkpoints: Option<CheckpointPlan>,
     /// Go on from the newest checkpoint, if there is one.
     pub resume: bool,
+    /// The store that is trained on, which checkpoints note: the data of
+    /// [`Prepared`](crate::Prepared).
+    pub data: Option<StoreFingerprint>,
+    /// Go on from a checkpoint of other data too.
+    pub allow_other_data: bool,
     /// Ends the run with a checkpoint once it is asked for: a run of one process as if the step
     /// under way had never begun, one of several ranks after it.
     pub stop: Stop,

@@ -89,7 +89,7 @@ pub(crate) fn train_on<A: AutodiffBackend>(
         trainer.stop = options.stop.clone();
     }
     let plan = options.checkpoints.take();
-    let mut folder = RunFolder::open(plan, options.resume, &team, &mut trainer)?;
+    let mut folder = RunFolder::open(plan, &options, &team, &mut trainer)?;
     trainer.first_step = trainer.losses.len();
     trainer.compare_runs(&**source, &mut team)?;
     let mut outcome = new_outcome(config, source.n_inputs(), trainer.losses.len(), resolved);

@@ -1,6 +1,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use lob_depth::{Dtype, RenderSpec};
+use lob_store::StoreFingerprint;
 
 use crate::{LoaderError, Prefetch, order::Order};
 
@@ -221,12 +222,15 @@ pub struct LoaderState {
     pub position: u64,
     /// Seed of the loader.
     pub seed: u64,
+    /// The data that were served; `None` in states of before 0.2 and where that is not to matter.
+    pub data: Option<StoreFingerprint>,
 }
 
 impl fmt::Display for LoaderState {
-    /// As text for a checkpoint: `epoch=3,position=640,seed=42`.
+    /// As text for a checkpoint: `epoch=3,position=640,seed=42,data=` and 32 digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "epoch={},position={},seed={}", self.epoch, self.position, self.seed)
+        write!(f, "epoch={},position={},seed={}", self.epoch, self.position, self.seed)?;
+        self.data.map_or(Ok(()), |data| write!(f, ",data={data}"))
     }
 }
 
@@ -241,12 +245,16 @@ impl FromStr for LoaderState {
                 (found == name).then(|| value.parse().ok())?
             };
             let (epoch, position, seed) = (field("epoch")?, field("position")?, field("seed")?);
-            fields.next().is_none().then_some(Self { epoch, position, seed })
+            let data = match fields.next() {
+                None => None,
+                Some(field) => Some(field.strip_prefix("data=")?.parse().ok()?),
+            };
+            fields.next().is_none().then_some(Self { epoch, position, seed, data })
         };
         parse().ok_or_else(|| LoaderError::Config {
             option: "state",
             found: text.to_owned(),
-            expected: "`epoch=N,position=N,seed=N`".to_owned(),
+            expected: "`epoch=N,position=N,seed=N` and perhaps `,data=` with 32 digits".to_owned(),
         })
     }
 }

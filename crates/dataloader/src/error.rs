@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use lob_metrics::shown;
+use lob_store::StoreFingerprint;
 
 /// What can go wrong while loading windows.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,19 @@ pub enum LoaderError {
         found: u64,
         /// Value of this loader.
         expected: u64,
+    },
+    /// A saved state is of other data.
+    #[error(
+        "the saved state is of other data ({found}) than `{path}` ({expected}): other records, settings or rows",
+        path = shown(.path.display())
+    )]
+    OtherData {
+        /// The store to be served.
+        path: PathBuf,
+        /// The data of the state.
+        found: StoreFingerprint,
+        /// The data of the store.
+        expected: StoreFingerprint,
     },
     /// All workers ended before the last batch was made: a defect of this crate.
     #[error("the loader workers ended before batch `{batch}` was made")]

@@ -113,6 +113,9 @@ pub struct Input {
     pub path: String,
     /// SHA-256 of the bytes, lower-case hexadecimal.
     pub sha256: String,
+    /// XXH3-128 of the decompressed records, lower-case hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Size in bytes.
     pub bytes: u64,
     /// Records decoded.

@@ -32,6 +32,7 @@ impl Run {
             inputs: vec![Input {
                 path: "results/synthetic.mbo.dbn.zst".to_owned(),
                 sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+                fingerprint: None,
                 bytes: 4_718_592,
                 records: 250_000,
                 schema: "mbo".to_owned(),

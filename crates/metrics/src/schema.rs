@@ -143,7 +143,7 @@ fn input() -> Value {
         ("records", whole()),
         ("schema", string()),
     ];
-    object(&required, &[("mbp10_updates", whole())])
+    object(&required, &[("fingerprint", string()), ("mbp10_updates", whole())])
 }
 
 fn scenario() -> Value {

@@ -18,6 +18,7 @@
 mod decode;
 mod error;
 mod file;
+mod fingerprint;
 mod footer;
 pub mod fs;
 mod meta;
@@ -32,6 +33,7 @@ mod writer;
 pub use crate::{
     error::StoreError,
     file::{BinFile, LabelColumns, LabelPlace, LabelValues, Planes, RowLabel},
+    fingerprint::StoreFingerprint,
     meta::{
         FORMAT_VERSION, LabelKind, LabelMeta, LabelUnit, NamedLabel, SegmentMeta, SourceMeta,
         StoreMeta, UNKNOWN_ORDER_FLOW, UNKNOWN_SNAPSHOT_ROWS,

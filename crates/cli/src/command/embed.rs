@@ -9,9 +9,9 @@ use lob_contrastive::{
     ContrastiveError, Device, Embedder, ModelFile, Origin, Prepared, WindowScratch,
 };
 use lob_metrics::{Unit, shown};
-use lob_store::{Cells, Column, ColumnKind, TableWriter};
+use lob_store::{Cells, Column, ColumnKind, StoreFingerprint, TableWriter};
 
-use super::windows::{Source, open_for};
+use super::windows::{Source, open_for, other_data};
 use crate::{interrupt, output};
 
 /// Embed every window of a source with a trained model
@@ -64,13 +64,16 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         eprintln!("{fallback}");
     }
     let prepared = open_for(&model, &args.source)?;
+    if let Some(note) = other_data(&model, &prepared).filter(|_| !quiet) {
+        eprintln!("{note}");
+    }
     let begun = Instant::now();
     // Until here a signal ends the process as it is, with nothing begun.
     interrupt::watch();
     let rows = embed(args, &mut embedder, &prepared, model.model.embedding_dim())?;
     let elapsed_s = begun.elapsed().as_secs_f64();
     let sha256 = match format {
-        Format::Parquet => Some(write_parquet(&args.out, &rows, &args.model)?),
+        Format::Parquet => Some(write_parquet(&args.out, &rows, &args.model, prepared.data)?),
         Format::Npy => {
             let shape = [rows.origins.len(), rows.dim];
             let bytes = lob_depth::encode_npy(&shape, &rows.values)?;
@@ -89,6 +92,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             "elapsed_s": elapsed_s,
             "device": embedder.device().device.to_string(),
             "out": args.out,
+            "data": prepared.data,
+            "model_data": model.data,
             "sha256": sha256,
         }))?;
     } else if !quiet {
@@ -139,7 +144,12 @@ fn embed(args: &Args, embedder: &mut Embedder, prepared: &Prepared, dim: usize) 
     Ok(rows)
 }
 
-fn write_parquet(path: &Path, rows: &Rows, model: &Path) -> Result<String> {
+fn write_parquet(
+    path: &Path,
+    rows: &Rows,
+    model: &Path,
+    data: Option<StoreFingerprint>,
+) -> Result<String> {
     let mut columns = vec![
         Column::new("instrument_id", ColumnKind::U64),
         Column::new("file", ColumnKind::U64),
@@ -150,6 +160,9 @@ fn write_parquet(path: &Path, rows: &Rows, model: &Path) -> Result<String> {
     let mut writer = TableWriter::create(path, &columns)?;
     writer.describe("loblab:embeddings", EMBEDDINGS_VERSION.to_string());
     writer.describe("loblab:model", model.display().to_string());
+    if let Some(data) = data {
+        writer.describe("loblab:data", data.to_string());
+    }
     let of = |f: &dyn Fn(&Origin) -> Option<u64>| -> Vec<Option<u64>> {
         rows.origins.iter().map(f).collect()
     };

@@ -9,7 +9,7 @@ use lob_contrastive::{
 };
 use lob_metrics::shown;
 
-use super::windows::{Source, open_for};
+use super::windows::{Source, open_for, other_data};
 use crate::output;
 
 /// Hold a model's features against raw windows, PCA, hand statistics and an untrained encoder
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     }
     let prepared = open_for(&file, &args.source)?;
     if !quiet {
-        for note in &prepared.notes {
+        for note in prepared.notes.iter().chain(&other_data(&file, &prepared)) {
             eprintln!("{note}");
         }
     }
@@ -87,6 +87,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             "table": table,
             "findings": table.findings(),
             "notes": prepared.notes,
+            "data": prepared.data,
+            "model_data": file.data,
         }))?;
     } else {
         print(&table)?;

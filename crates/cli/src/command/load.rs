@@ -88,6 +88,9 @@ pub(crate) struct Args {
     /// the next one
     #[arg(long, value_name = "STATE", conflicts_with_all = ["epoch", "seed"])]
     resume_state: Option<LoaderState>,
+    /// Continue at a state of another store too: other records, settings or rows
+    #[arg(long, requires = "resume_state")]
+    allow_other_data: bool,
     /// Batches to serve, over as many epochs as that takes; one epoch by default
     #[arg(long)]
     batches: Option<u64>,
@@ -235,7 +238,7 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
     let begun = Instant::now();
     let (mut pace, mut last) = (Pace::new(), begun);
     let mut epoch: Epoch = match args.resume_state {
-        Some(state) => loader.resume(state)?,
+        Some(state) => resumed(args, loader, state)?,
         None => loader.epoch(args.epoch),
     };
     // What a state left of its epoch; whole epochs come after it.
@@ -274,6 +277,17 @@ fn serve(args: &Args, loader: &Loader, quiet: bool) -> Result<Served> {
     }
     let (leak, elapsed_s) = (leak.map(|leak| leak.report()), begun.elapsed().as_secs_f64());
     Ok(Served { pace, epoch: first_epoch, elapsed_s, state: epoch.state(), leak })
+}
+
+fn resumed(args: &Args, loader: &Loader, state: LoaderState) -> Result<Epoch> {
+    let data = state.data.filter(|_| !args.allow_other_data);
+    match loader.resume(LoaderState { data, ..state }) {
+        Err(error @ LoaderError::OtherData { .. }) => Err(error).context(
+            "cannot resume\nhint: give the store that the state is of, or --allow-other-data to \
+             continue at the same place of this one",
+        ),
+        other => Ok(other?),
+    }
 }
 
 fn next_epoch(epoch: &Epoch) -> Result<u64> {
@@ -323,6 +337,7 @@ fn document(
         "order_sha256": order_sha256,
         "shuffle_quality": loader.shuffle_quality(served.epoch),
         "state": served.state.to_string(),
+        "data": loader.data(),
         "dtype": loader.config().dtype.to_string(),
         "image_bytes": image_bytes(loader),
         "label": args.label,

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
-    CheckpointPlan, Collective, Ended, Metrics, ModelFile, Prefetch, Prepared, RunOptions,
+    CheckpointPlan, Collective, ContrastiveError, Ended, Metrics, ModelFile, Prefetch, Prepared, RunOptions,
     StepReport, Stop, TrainConfig, TrainOutcome, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit, shown};
@@ -57,6 +57,9 @@ pub(crate) struct Args {
     /// Go on from the newest checkpoint of the folder
     #[arg(long, requires = "checkpoint")]
     resume: bool,
+    /// Go on with another store than the run began with too: other records, settings or rows
+    #[arg(long, requires = "resume")]
+    allow_other_data: bool,
     /// Where to write the model [default: model.safetensors in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -127,6 +130,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         scale: prepared.scale.clone(),
         seed: config.seed,
         steps: outcome.losses.len(),
+        data: prepared.data,
     };
     let path =
         args.out.clone().or_else(|| Some(args.checkpoint.as_ref()?.join(ModelFile::FILE_NAME)));
@@ -185,6 +189,8 @@ fn fit(
         validation: prepared.validation.clone(),
         checkpoints: args.checkpoint.clone().map(|folder| CheckpointPlan { folder, every, keep }),
         resume: args.resume,
+        data: prepared.data,
+        allow_other_data: args.allow_other_data,
         stop: Stop::when(interrupt::requested),
         prefetch,
         observer: Some(&mut observer),
@@ -192,7 +198,13 @@ fn fit(
     };
     let outcome = train_with(prepared.train.clone(), config, options);
     bar.finish_and_clear();
-    let outcome = outcome?;
+    let outcome = match outcome {
+        Err(error @ ContrastiveError::OtherData { .. }) => Err(error).context(
+            "cannot resume\nhint: give the store that the run began with, or --allow-other-data to go \
+             on with this one",
+        ),
+        other => Ok(other?),
+    }?;
     if args.resume && outcome.first_step == 0 && !quiet {
         eprintln!("no checkpoint to resume from: began at step 0");
     }
@@ -271,6 +283,7 @@ fn document(
         "forward_flops": model.encoder.forward_flops(model.n_inputs),
         "n_inputs": model.n_inputs,
         "windows": prepared.origins.len(),
+        "data": prepared.data,
         "config": config,
         "notes": prepared.notes,
         "model": path,

@@ -33,6 +33,14 @@ impl Source {
     }
 }
 
+/// Says so where a model was trained on another store than these windows are of: features of other
+/// data are what it is for.
+pub(crate) fn other_data(model: &ModelFile, prepared: &Prepared) -> Option<String> {
+    let (trained, now) = model.data.zip(prepared.data)?;
+    (trained != now)
+        .then(|| format!("the model was trained on other data ({trained}) than these ({now})"))
+}
+
 /// The windows of a source as a model wants them.
 pub(crate) fn open_for(model: &ModelFile, source: &Source) -> Result<Prepared> {
     let input = match (&model.input, source) {

@@ -98,18 +98,32 @@ fn an_epoch_resumes_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
     let first = load(&store, &["--shuffle", "--seed", "5", "--batch-size", "9", "--batches", "4"]);
-    assert_eq!(first["state"], "epoch=0,position=36,seed=5");
+    let data = first["data"].as_str().unwrap();
+    assert_eq!(first["state"], format!("epoch=0,position=36,seed=5,data={data}"));
     let state = first["state"].as_str().unwrap();
     let rest = load(&store, &["--shuffle", "--batch-size", "9", "--resume-state", state]);
     let windows = rest["windows"].as_u64().unwrap();
     assert_eq!(taken(&first) + taken(&rest), windows);
     assert_eq!(rest["order_sha256"], first["order_sha256"]);
-    assert_eq!(rest["state"], format!("epoch=0,position={windows},seed=5"));
+    assert_eq!(rest["state"], format!("epoch=0,position={windows},seed=5,data={data}"));
     let path = shown(&store);
     for bad in ["epoch=0", "epoch=0,position=99999999,seed=5"] {
         let refused = lob_fails(&["load", path, "--bins", "8", "--resume-state", bad]);
         assert!(refused.contains("state") || refused.contains("position"), "{refused}");
     }
+    // Another store is refused by name, unless it is asked for; a state of before says nothing.
+    let other = folder.path().join("other");
+    let input = fixture("small.mbp-10.dbn.zst");
+    lob_ok(&["convert", shown(&input), "--out", shown(&other), "--ticks-per-bin", "5", "--quiet"]);
+    let args = ["--shuffle", "--batch-size", "9", "--batches", "1", "--resume-state"];
+    let refused = [&["load", shown(&other), "--bins", "8"], &args[..], &[state]].concat();
+    let refused = lob_fails(&refused);
+    assert!(refused.contains(data) && refused.contains(shown(&other)), "{refused}");
+    assert!(refused.contains("--allow-other-data"), "{refused}");
+    let allowed = load(&other, &[&args[..], &[state, "--allow-other-data"]].concat());
+    assert_ne!(allowed["data"], data);
+    let old = load(&other, &[&args[..], &["epoch=0,position=36,seed=5"]].concat());
+    assert_eq!(old["state"], allowed["state"]);
 }
 
 /// Issue 20, line 6: the state after the last sample said "no batch was served", exit code 2.

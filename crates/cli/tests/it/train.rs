@@ -76,6 +76,55 @@ fn a_market_is_learned_embedded_and_evaluated() {
     assert!(lob_fails(&["embed", shown(&npy), shown(&store), "--out", "x.npy"]).contains("e.npy"));
 }
 
+/// What a model, a checkpoint and embeddings were made of travels with them.
+#[test]
+fn a_run_goes_on_with_its_own_data_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = store(folder.path());
+    let other = folder.path().join("other");
+    let input = folder.path().join("market.mbp-10.dbn.zst");
+    let labels = ["--lookback", "100", "--lookforward", "100", "--offset", "10", "--quiet"];
+    let bins = ["convert", shown(&input), "--out", shown(&other), "--ticks-per-bin", "9"];
+    lob_ok(&[&bins[..], &labels].concat());
+    let run = folder.path().join("run");
+    let begin = ["--steps", "3", "--checkpoint-every", "1", "--checkpoint", shown(&run), "--json"];
+    let trained = json(&lob_ok(&tiny(shown(&first), &begin)));
+    // As if it had been killed in its last step.
+    std::fs::remove_file(run.join("step-00000003.safetensors")).unwrap();
+    let data = trained["data"].as_str().unwrap();
+    let resume = [&begin[..], &["--resume"]].concat();
+    let refused = lob_fails(&tiny(shown(&other), &resume));
+    assert!(refused.contains(data) && refused.contains("--allow-other-data"), "{refused}");
+    assert!(refused.contains("step-00000002.safetensors"), "{refused}");
+    let allowed = [&resume[..], &["--allow-other-data"]].concat();
+    let allowed = json(&lob_ok(&tiny(shown(&other), &allowed)));
+    assert_eq!((&allowed["first_step"], &allowed["steps"]), (&2.into(), &3.into()));
+    assert_ne!(allowed["data"], data);
+    // The model is that of the store it was trained on last; other data are embedded and said to be.
+    let model = run.join("model.safetensors");
+    let out = folder.path().join("e.parquet");
+    let embed = |store: &Path| {
+        let args = ["embed", shown(&model), shown(store), "--out", shown(&out), "--json"];
+        let found = lob(&args);
+        let said = String::from_utf8(found.stderr).unwrap();
+        (json(&String::from_utf8(found.stdout).unwrap()), said.contains("trained on other data"))
+    };
+    let (same, is_told) = embed(&other);
+    assert_eq!((&same["data"], &same["model_data"]), (&allowed["data"], &allowed["data"]));
+    assert!(!is_told);
+    let (found, is_told) = embed(&first);
+    assert_eq!((&found["data"], &found["model_data"]), (&trained["data"], &allowed["data"]));
+    assert!(is_told);
+    let bytes = std::fs::read(&out).unwrap();
+    assert!(bytes.windows(data.len()).any(|w| w == data.as_bytes()), "the footer names its data");
+    let sized = ["--seeds", "3", "--max-train", "100", "--max-test", "50", "--json"];
+    let evaluated = json(&lob_ok(&[&["eval", shown(&model), shown(&first)], &sized[..]].concat()));
+    assert_eq!(
+        (&evaluated["data"], &evaluated["model_data"]),
+        (&trained["data"], &allowed["data"])
+    );
+}
+
 #[test]
 fn white_noise_rings_the_alarm() {
     let more = ["--signals", "60", "--steps", "60", "--no-augment", "--json"];

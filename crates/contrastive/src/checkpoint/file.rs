@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lob_store::StoreFingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::{BestState, Snapshot};
@@ -21,6 +22,8 @@ struct Description {
     version: u32,
     config: TrainConfig,
     n_inputs: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<StoreFingerprint>,
     optimiser_steps: i32,
     loss_scale: Option<LossScale>,
     best: Option<BestState>,
@@ -38,6 +41,7 @@ pub(super) fn write(path: &Path, snapshot: &Snapshot) -> Result<(), ContrastiveE
         version: VERSION,
         config: snapshot.config.clone(),
         n_inputs: snapshot.n_inputs,
+        data: snapshot.data,
         optimiser_steps: snapshot.optimiser_steps,
         loss_scale: snapshot.loss_scale,
         best: snapshot.best,
@@ -89,6 +93,7 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, ContrastiveError> {
     let snapshot = Snapshot {
         config: description.config,
         n_inputs: description.n_inputs,
+        data: description.data,
         losses,
         tensors,
         optimiser_steps: description.optimiser_steps,

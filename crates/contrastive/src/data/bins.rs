@@ -87,6 +87,7 @@ pub(super) fn prepare(
         split,
         tasks,
         scale,
+        data: Some(store.fingerprint()),
         notes,
     })
 }

@@ -83,6 +83,7 @@ pub(super) fn prepare(
         split,
         tasks,
         scale,
+        data: Some(store.fingerprint()),
         notes,
     })
 }

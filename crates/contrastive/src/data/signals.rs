@@ -78,6 +78,7 @@ pub(super) fn prepare(
         split,
         tasks,
         scale,
+        data: None,
         notes,
     })
 }

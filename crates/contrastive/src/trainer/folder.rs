@@ -1,12 +1,13 @@
 use std::path::PathBuf;
 
 use burn_tensor::backend::AutodiffBackend;
+use lob_store::StoreFingerprint;
 
 use super::{Trainer, diverged};
 use crate::ContrastiveError;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, Snapshot};
 use crate::metrics_log::MetricsLog;
-use crate::run::{CheckpointPlan, StepReport};
+use crate::run::{CheckpointPlan, RunOptions, StepReport};
 use crate::team::Team;
 
 /// The folder of a run, as far as this rank sees it.
@@ -16,6 +17,8 @@ pub(super) struct RunFolder {
     log: Option<MetricsLog>,
     /// Step of the newest checkpoint.
     saved: usize,
+    /// The store trained on.
+    data: Option<StoreFingerprint>,
 }
 
 impl RunFolder {
@@ -23,11 +26,12 @@ impl RunFolder {
     /// resumed. Every rank reads, the leader alone writes.
     pub(super) fn open<A: AutodiffBackend>(
         plan: Option<CheckpointPlan>,
-        resume: bool,
+        options: &RunOptions<'_>,
         team: &Team<'_>,
         trainer: &mut Trainer<'_, A>,
     ) -> Result<Self, ContrastiveError> {
-        let nowhere = Self { checkpoints: None, log: None, saved: 0 };
+        let (resume, data) = (options.resume, options.data);
+        let nowhere = Self { checkpoints: None, log: None, saved: 0, data };
         let Some(plan) = plan else { return Ok(nowhere) };
         let is_writer = team.is_leader();
         if !is_writer && !plan.folder.exists() {
@@ -36,7 +40,14 @@ impl RunFolder {
         let checkpoints =
             if is_writer { Checkpoints::open(plan)? } else { Checkpoints::look(plan) };
         match checkpoints.newest(resume)? {
-            Some((path, snapshot)) => trainer.restore(&path, snapshot)?,
+            Some((path, snapshot)) => {
+                let before = snapshot.data.filter(|_| !options.allow_other_data);
+                if let Some((before, now)) = before.zip(data).filter(|(before, now)| before != now)
+                {
+                    return Err(ContrastiveError::OtherData { path, before, now });
+                }
+                trainer.restore(&path, snapshot)?;
+            }
             None if is_writer => checkpoints.refuse_used(resume)?,
             None => {}
         }
@@ -44,7 +55,7 @@ impl RunFolder {
             true => Some(MetricsLog::open(checkpoints.folder(), trainer.losses.len())?),
             false => None,
         };
-        Ok(Self { checkpoints: Some(checkpoints), log, saved: trainer.losses.len() })
+        Ok(Self { checkpoints: Some(checkpoints), log, saved: trainer.losses.len(), data })
     }
 
     pub(super) fn log(&mut self, report: &StepReport) -> Result<(), ContrastiveError> {
@@ -78,7 +89,7 @@ impl RunFolder {
             {
                 log.flush()?;
                 self.saved = step;
-                let snapshot = trainer.snapshot();
+                let snapshot = Snapshot { data: self.data, ..trainer.snapshot() };
                 let flaw = snapshot.check_finite().err().map(|what| diverged(what, step));
                 match flaw {
                     Some(error) => Err(self.with_last_good(error)),

@@ -28,6 +28,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         Snapshot {
             config: self.config.clone(),
             n_inputs: self.n_inputs,
+            data: None,
             losses: self.losses.clone(),
             tensors,
             optimiser_steps: optimiser.n_steps,

@@ -35,6 +35,7 @@ fn file(model: TrainedModel) -> ModelFile {
         scale: vec![(0.5, 2.0); 3],
         seed: 7,
         steps: 1,
+        data: Some("0123456789abcdef".repeat(2).parse().unwrap()),
     }
 }
 

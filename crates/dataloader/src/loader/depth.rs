@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use lob_store::StoreFingerprint;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -21,6 +22,7 @@ pub struct DepthImages {
     order: Order,
     /// Samples of the epoch that were served before.
     position: u64,
+    data: StoreFingerprint,
 }
 
 /// Memory for one image, and which one it was used for last.
@@ -123,8 +125,14 @@ impl Loader {
         config.check(pick.len())?;
         config.check_dtype(dataset.render_spec())?;
         let (prefetch, order) = (config.prefetch(), Order::of(pick, &config, 0));
-        let maker = DepthImages { dataset, config: Arc::new(config), order, position: 0 };
+        let data = dataset.store().fingerprint();
+        let maker = DepthImages { dataset, config: Arc::new(config), order, position: 0, data };
         Self::of_staged(maker, prefetch, staging)
+    }
+
+    /// What data are served: the fingerprint of the store.
+    pub fn data(&self) -> StoreFingerprint {
+        self.maker.data
     }
 
     /// The data set served.
@@ -155,24 +163,30 @@ impl Loader {
     /// Serves an epoch from its start. The order depends on the seed and the number of the epoch
     /// alone.
     pub fn epoch(&self, epoch: u64) -> Epoch {
-        self.serve_epoch(LoaderState { epoch, position: 0, seed: self.config().seed })
+        let (seed, data) = (self.config().seed, Some(self.data()));
+        self.serve_epoch(LoaderState { epoch, position: 0, seed, data })
     }
 
     /// Continues an epoch where a state was taken: exactly the samples that were still to come.
-    /// None are after the state of an epoch that was served to its end.
+    /// None are after the state of an epoch that was served to its end. A state that does not say
+    /// what data it is of is taken as it is.
     ///
     /// # Errors
-    /// The state has another seed or lies beyond the epoch.
+    /// The state has another seed, lies beyond the epoch, or is of other data.
     pub fn resume(&self, state: LoaderState) -> Result<Epoch, LoaderError> {
         if state.seed != self.config().seed {
             let (found, expected) = (state.seed, self.config().seed);
             return Err(LoaderError::State { field: "seed", found, expected });
         }
+        if let Some(found) = state.data.filter(|found| *found != self.data()) {
+            let path = self.dataset().store().path().to_owned();
+            return Err(LoaderError::OtherData { path, found, expected: self.data() });
+        }
         let expected = self.n_samples();
         if state.position > expected {
             return Err(LoaderError::State { field: "position", found: state.position, expected });
         }
-        Ok(self.serve_epoch(state))
+        Ok(self.serve_epoch(LoaderState { data: Some(self.data()), ..state }))
     }
 
     fn serve_epoch(&self, state: LoaderState) -> Epoch {

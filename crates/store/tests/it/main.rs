@@ -6,6 +6,7 @@
 mod damage;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
+mod fingerprint;
 mod formats;
 mod made;
 mod round_trip;
