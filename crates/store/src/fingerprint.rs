@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
-use crate::{LabelMeta, Store, StoreMeta, TickMeta};
+use crate::{LabelMeta, NamedLabel, Store, StoreMeta, TickMeta};
 
 /// The identity of a store's data: of the records it was made of, the settings it was made with,
 /// and its rows. Two stores with the same one give the same numbers.
@@ -78,8 +78,16 @@ impl StoreMeta {
         let of = (&self.dataset, &self.source_schema, self.publisher_id, self.instrument_id);
         let day = (&self.symbol, &self.day, self.price_step);
         let label = label(&self.label);
+        // The first one says nothing more than that; files of version 1 have no other.
+        let mut more: Vec<_> = self
+            .labels
+            .iter()
+            .filter(|label| label.name != NamedLabel::REVERSAL)
+            .map(|l| format!("{:?}", (&l.name, l.kind, l.horizon, l.unit, l.classes, &l.edges)))
+            .collect();
+        more.sort_unstable();
         let text = format!("bins {:?}", (of, day, rule, label, sources, rows, self.updates));
-        StoreFingerprint::of(&format!("{text} {:?}", self.segments))
+        StoreFingerprint::of(&format!("{text} {more:?} {:?}", self.segments))
     }
 }
 

@@ -44,6 +44,7 @@ fn a_store_of_version_1_and_its_upgrade_give_the_images_labels_and_order_of_its_
     assert_eq!(facts(&new, folder.path()), OF_VERSION_1);
 
     let (before, after) = [&old, &new].map(|path| lob_store::Store::open(path).unwrap()).into();
+    assert_eq!(before.fingerprint(), after.fingerprint(), "the same data");
     let (before, after) = (&before.files()[0], &after.files()[0]);
     assert_eq!(before.rows(0..80).unwrap(), after.rows(0..80).unwrap());
     assert_eq!((before.meta().format_version, after.meta().format_version), (1, 2));

@@ -152,7 +152,8 @@ impl InstrumentEdges {
         let (n, edges) = (found.classes as usize, &found.edges);
         let is_sound = edges.len() + 1 == n && edges.iter().all(|edge| edge.is_finite());
         let (least, largest) = found.range;
-        if !is_sound || !edges.is_sorted() || !(least <= largest) {
+        let is_range = least.is_finite() && largest.is_finite() && least <= largest;
+        if !is_sound || !edges.is_sorted() || !is_range {
             return Err(format!(
                 "edges {edges:?} of {n} classes in a range of {least} to {largest}; expected {} \
                  ascending numbers",
