@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
-    CheckpointPlan, Collective, ContrastiveError, Ended, Metrics, ModelFile, Prefetch, Prepared, RunOptions,
-    StepReport, Stop, TrainConfig, TrainOutcome, prepare, train_with,
+    CheckpointPlan, Collective, ContrastiveError, Ended, Metrics, ModelFile, Prefetch, Prepared,
+    RunOptions, StepReport, Stop, TrainConfig, TrainOutcome, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit, shown};
 use lob_ranks::TcpRanks;
