@@ -135,9 +135,10 @@ fn after_the_end_of_an_epoch_comes_the_next_one() {
     let with = |more: &[&str]| load(&store, &[&common[..], more].concat());
     let whole = with(&["--seed", "5"]);
     let (windows, end) = (whole["windows"].as_u64().unwrap(), whole["state"].as_str().unwrap());
-    assert_eq!(end, format!("epoch=0,position={windows},seed=5"));
+    let data = whole["data"].as_str().unwrap();
+    assert_eq!(end, format!("epoch=0,position={windows},seed=5,data={data}"));
     let second = with(&["--seed", "5", "--epoch", "1"]);
-    let state_of_second = format!("epoch=1,position={windows},seed=5");
+    let state_of_second = format!("epoch=1,position={windows},seed=5,data={data}");
     for more in [&[][..], &["--workers", "0"], &["--epochs", "1"]] {
         let next = with(&[&["--resume-state", end][..], more].concat());
         assert_eq!((taken(&next), &next["state"]), (windows, &state_of_second.as_str().into()));
@@ -146,16 +147,17 @@ fn after_the_end_of_an_epoch_comes_the_next_one() {
     let two = with(&["--resume-state", end, "--epochs", "2"]);
     assert_eq!(
         (taken(&two), &two["state"]),
-        (2 * windows, &format!("epoch=2,position={windows},seed=5").as_str().into())
+        (2 * windows, &format!("epoch=2,position={windows},seed=5,data={data}").as_str().into())
     );
     let some = with(&["--resume-state", end, "--batches", "3"]);
-    assert_eq!(some["state"], "epoch=1,position=27,seed=5");
+    assert_eq!(some["state"], format!("epoch=1,position=27,seed=5,data={data}"));
     // With --drop-last an epoch ends before its last samples.
     let dropped = with(&["--seed", "5", "--drop-last"]);
     let state = dropped["state"].as_str().unwrap();
-    assert_eq!(state, format!("epoch=0,position={},seed=5", windows / 9 * 9));
+    let full = windows / 9 * 9;
+    assert_eq!(state, format!("epoch=0,position={full},seed=5,data={data}"));
     let next = with(&["--resume-state", state, "--drop-last"]);
-    assert_eq!(next["state"], format!("epoch=1,position={},seed=5", windows / 9 * 9));
+    assert_eq!(next["state"], format!("epoch=1,position={full},seed=5,data={data}"));
     let output = lob(&["load", shown(&store), "--bins", "8", "--resume-state", end]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("epoch 0 is done: serving epoch 1"), "{said}");
