@@ -58,8 +58,7 @@ pub enum ClassEdges {
     /// The same for each instrument by its symbol, `*` for all that are not named: those of
     /// another store, see [`ClassEdges::of`].
     PerSymbol(BTreeMap<String, Vec<f64>>),
-    /// Those of edges files, for instruments of datasets and publishers: see
-    /// [`fit_edges`](crate::fit_edges).
+    /// Those of edges files, see [`fit_edges`](crate::fit_edges).
     Fitted(Vec<InstrumentEdges>),
     /// Ascending distances from no movement in pips, 1e-4 of the price each, taken on both sides:
     /// n of them part 2 n + 1 classes. See [`ClassEdges::reference_pips`].

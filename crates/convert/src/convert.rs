@@ -1,7 +1,7 @@
 //! The conversion of many inputs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,14 +15,14 @@ use lob_store::fs::{DiskSystem, SharedFs};
 
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
-    edges::SeenEdges,
+    edges::differing_edges,
     increments::Increments,
     input_file::InputFile,
     inputs::{Found, Input, SYMBOLOGY, find_inputs, share},
     out_dir::OutDir,
     overlap::{self, Parted},
     pipeline::{Shared, convert_input},
-    summary::{InputOutcome, file_name},
+    summary::InputOutcome,
 };
 
 /// Converts DBN files into a store of labelled bins: one file for each instrument and day of each
@@ -148,28 +148,6 @@ pub fn convert_on(
         }
         Err(error) => Err(error),
     }
-}
-
-/// Says so where the files of an instrument, of this run and of those `earlier`, have different
-/// class edges.
-fn differing_edges(
-    summary: &ConvertSummary,
-    earlier: &[InputOutcome],
-    config: &ConvertConfig,
-) -> Option<String> {
-    if !config.class_edges.are_per_file() {
-        return None;
-    }
-    let mut seen = SeenEdges::default();
-    let before = earlier.iter().flat_map(|outcome| &outcome.outputs);
-    let all: BTreeMap<&Path, &crate::OutputSummary> =
-        before.chain(&summary.outputs).map(|output| (&*output.path, output)).collect();
-    for output in all.into_values().filter(|output| output.path.exists()) {
-        let name = file_name(&output.path);
-        let publisher = name.split('-').nth(1).unwrap_or_default();
-        seen.add(&output.symbol, publisher, output.edges.as_deref(), 1);
-    }
-    seen.warning()
 }
 
 /// What the run took, as far as it can be known.

@@ -4,6 +4,7 @@
 mod file;
 mod fit;
 mod seen;
+mod temp;
 
 pub use self::{
     file::{EdgesInput, FittedOn, InstrumentEdges},
@@ -11,7 +12,7 @@ pub use self::{
 };
 pub(crate) use self::{
     file::{is_edges_folder, read},
-    seen::{SeenEdges, edges_id},
+    seen::{SeenEdges, differing_edges, edges_id},
 };
 
 /// What movements are measured in, and so their edges.

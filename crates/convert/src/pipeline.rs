@@ -2,6 +2,7 @@
 
 mod finish;
 mod forward;
+mod moved;
 mod segment;
 mod spool;
 mod ticks;
@@ -21,7 +22,10 @@ use lob_store::{
 };
 
 pub use self::segment::Breaks;
-pub(crate) use self::write::standard_deviation;
+pub(crate) use self::{
+    moved::{MovedPart, movements_of},
+    write::standard_deviation,
+};
 use self::{
     spool::Spool,
     ticks::{Encoding, FIT_ALL_MAX, Ticking},
@@ -65,54 +69,6 @@ pub(crate) fn convert_input(
     let bytes = pipeline.stream.input_bytes();
     let outcome = pipeline.write(folder, bytes, shared.progress)?;
     remove_spool(&spool_path, shared).map(|()| outcome)
-}
-
-/// The movements of an input's instruments at the ends of their bins.
-pub(crate) struct Moved {
-    pub(crate) dataset: String,
-    /// XXH3-128 of the records, in hex.
-    pub(crate) fingerprint: String,
-    pub(crate) parts: Vec<MovedPart>,
-    pub(crate) warnings: Vec<String>,
-}
-
-/// Those of one instrument on one day.
-pub(crate) struct MovedPart {
-    pub(crate) publisher_id: u16,
-    pub(crate) symbol: String,
-    /// `YYYY-MM-DD`.
-    pub(crate) day: String,
-    pub(crate) movements: Vec<f64>,
-}
-
-/// Bins one input as [`convert_input`] does, and gives the movements that it would label.
-pub(crate) fn movements_of(
-    input: &Input,
-    folder: &Path,
-    shared: &Shared<'_>,
-) -> Result<Moved, ConvertError> {
-    let mut pipeline = read_input(input, folder, shared)?;
-    let mut parts = Vec::new();
-    for track in std::mem::take(&mut pipeline.lanes).into_iter().filter_map(Lane::into_track) {
-        let Track { instrument, parts: of_track, .. } = *track;
-        for part in of_track {
-            let mut movements = part.movements;
-            movements.retain(|movement| movement.is_finite());
-            parts.push(MovedPart {
-                publisher_id: instrument.publisher_id,
-                symbol: instrument.name(),
-                day: part.day.to_string(),
-                movements,
-            });
-        }
-    }
-    remove_spool(pipeline.spool.path(), shared)?;
-    Ok(Moved {
-        dataset: pipeline.stream.metadata().dataset.clone(),
-        fingerprint: pipeline.stream.fingerprint().unwrap_or_default(),
-        parts,
-        warnings: pipeline.warnings,
-    })
 }
 
 fn remove_spool(path: &Path, shared: &Shared<'_>) -> Result<(), ConvertError> {

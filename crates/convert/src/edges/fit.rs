@@ -9,12 +9,15 @@ use std::{
 
 use lob_depth::class_edges;
 use lob_store::{
-    Store, Unfinished,
-    fs::{self, DiskSystem, SharedFs},
+    Store,
+    fs::{DiskSystem, SharedFs},
 };
 use serde::Serialize;
 
-use super::file::{EdgesInput, FittedOn, InstrumentEdges};
+use super::{
+    file::{EdgesInput, FittedOn, InstrumentEdges},
+    temp::Temp,
+};
 use crate::{
     ClassEdges, ConvertConfig, ConvertError, DuplicateSummary, InputSummary, Layout, Progress,
     RecordStream,
@@ -383,45 +386,4 @@ fn fit(
         inputs: inputs.into_iter().collect(),
     };
     Ok(InstrumentEdges::new((dataset, publisher_id, symbol), label, edges, range, fitted_on))
-}
-
-/// A folder beside the one to be made, for what waits for its end; gone at the end, and when a
-/// signal comes.
-struct Temp {
-    path: PathBuf,
-    _noted: Unfinished,
-}
-
-impl Temp {
-    fn new(out: &Path) -> Result<Self, ConvertError> {
-        let name = file_name(out);
-        let path = fs::parent(out).join(format!(".{name}.loblab-tmp-{}", std::process::id()));
-        let make = |path: &Path| std::fs::create_dir_all(path);
-        let (noted, ()) = Unfinished::make(&path, make).map_err(ConvertError::io(&path, "make"))?;
-        Ok(Self { path, _noted: noted })
-    }
-
-    /// For what an input holds back.
-    fn spool(&self) -> PathBuf {
-        self.path.join("spool")
-    }
-
-    /// For the files, until all are there.
-    fn edges(&self) -> PathBuf {
-        self.path.join("edges")
-    }
-
-    /// Puts all files into place at once.
-    fn publish(&self, out: &Path) -> std::io::Result<()> {
-        let fs = DiskSystem;
-        std::fs::rename(self.edges(), out)?;
-        fs::FileSystem::sync_folder(&fs, fs::parent(out))
-    }
-}
-
-impl Drop for Temp {
-    fn drop(&mut self) {
-        // What cannot be removed is hidden from readers.
-        drop(std::fs::remove_dir_all(&self.path));
-    }
 }

@@ -1,8 +1,16 @@
 //! Whether the files of an instrument have the same class edges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use twox_hash::XxHash3_128;
+
+use crate::{
+    ConvertConfig, ConvertSummary, OutputSummary,
+    summary::{InputOutcome, file_name},
+};
 
 /// A short name of inner class edges; `None` without any.
 pub(crate) fn edges_id(edges: &[f64]) -> Option<String> {
@@ -41,4 +49,26 @@ impl SeenEdges {
             ids.len()
         ))
     }
+}
+
+/// Says so where the files of an instrument, of this run and of those `earlier`, have different
+/// class edges.
+pub(crate) fn differing_edges(
+    summary: &ConvertSummary,
+    earlier: &[InputOutcome],
+    config: &ConvertConfig,
+) -> Option<String> {
+    if !config.class_edges.are_per_file() {
+        return None;
+    }
+    let mut seen = SeenEdges::default();
+    let before = earlier.iter().flat_map(|outcome| &outcome.outputs);
+    let all: BTreeMap<&Path, &OutputSummary> =
+        before.chain(&summary.outputs).map(|output| (&*output.path, output)).collect();
+    for output in all.into_values().filter(|output| output.path.exists()) {
+        let name = file_name(&output.path);
+        let publisher = name.split('-').nth(1).unwrap_or_default();
+        seen.add(&output.symbol, publisher, output.edges.as_deref(), 1);
+    }
+    seen.warning()
 }
