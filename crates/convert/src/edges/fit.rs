@@ -344,6 +344,13 @@ impl FirstDays {
     }
 }
 
+/// How [`class_edges`] came by its edges.
+fn method(edges: &[f64]) -> &'static str {
+    let widths: Vec<f64> = edges.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (least, most) = widths.iter().fold((f64::MAX, 0.0_f64), |(a, b), w| (a.min(*w), b.max(*w)));
+    if most - least <= 1e-9 * most { "equal widths, as quantiles coincide," } else { "quantiles" }
+}
+
 fn fit(
     key: Key,
     days: BTreeMap<String, DayOf>,
@@ -376,7 +383,7 @@ fn fit(
             };
             (edges, format!("{multiples:?} times the standard deviation"))
         }
-        _ => (fitted[1..fitted.len() - 1].to_vec(), "quantiles".to_owned()),
+        _ => (fitted[1..fitted.len() - 1].to_vec(), method(&fitted).to_owned()),
     };
     let fitted_on = FittedOn {
         days: names,

@@ -1,11 +1,23 @@
-//! Journals of earlier versions.
+//! Journals and class edges of each version.
 
 use std::path::{Path, PathBuf};
 
-use lob_convert::{Inspection, inspect};
+use lob_convert::{ClassEdges, Inspection, inspect};
+use lob_depth::LabelSpec;
 
 fn formats(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/formats").join(name)
+}
+
+#[test]
+fn class_edges_of_version_1_are_read() {
+    let label = LabelSpec { lookback: 40, lookforward: 30, offset: 5, classes: 5 };
+    let (edges, classes) = ClassEdges::of(formats("edges-v1"), &label).unwrap();
+    let ClassEdges::Fitted(all) = edges else { panic!("fitted edges") };
+    let [of] = &all[..] else { panic!("one instrument") };
+    assert_eq!((classes, &*of.symbol, of.edges.len()), (5, "6AM4", 4));
+    assert_eq!(of.fitted_on.days, ["2024-04-01"]);
+    assert_eq!(of.fitted_on.inputs[0].fingerprint, "1559feb066c4fd5ceeba5ea787ca4f17");
 }
 
 #[test]
