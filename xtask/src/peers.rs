@@ -69,7 +69,7 @@ fn scripts(folder: &Path, names: &[String]) -> Result<Vec<PathBuf>> {
     names
         .iter()
         .map(|name| {
-            let found = all.iter().find(|path| stem(path) == *name).cloned();
+            let found = all.iter().find(|path| stem(path) == name.replace('-', "_")).cloned();
             found.with_context(|| {
                 let known: Vec<_> = all.iter().map(stem).collect();
                 format!("no peer `{name}`\nhint: one of {}", known.join(", "))

@@ -25,7 +25,7 @@ pub(super) use {encoding::Encoding, rows::LogPool};
 
 use rows::Rows;
 
-/// Rows of an instrument and day that make a row group: about 10 MiB before encoding.
+/// Rows of an instrument and day that make a row group: about 8 MiB before encoding.
 const GROUP_ROWS: usize = 1 << 17;
 /// Rows that make one where memory is short. What a footer says about a row group takes memory
 /// until the end, and smaller ones would take more of it than their rows.

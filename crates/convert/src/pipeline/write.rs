@@ -187,7 +187,13 @@ impl Edges {
     /// them, unless that would be of another class than `label`.
     pub(super) fn shortened(&self, movement: f64, label: Option<i32>) -> f64 {
         let short = rounded(movement);
-        if short.is_finite() && self.class(short) == label { short } else { movement }
+        let is_between = |label: i32| {
+            let (edges, label) = (self.edges.as_ref()?, usize::try_from(label).ok()?);
+            Some(*edges.get(label)? <= short && short < *edges.get(label + 1)?)
+        };
+        // Nearly always, and cheaper than the search for its class.
+        let is_same = label.and_then(is_between) == Some(true) || self.class(short) == label;
+        if short.is_finite() && is_same { short } else { movement }
     }
 
     /// Counters of all classes; none without edges.

@@ -31,7 +31,7 @@ pub(super) mod word {
     pub(in crate::ticks) const TYPE_AND_PUBLISHER: usize = 5;
 }
 
-/// Rows of one instrument in order, about 80 bytes each: what each of them changes.
+/// Rows of one instrument in order, about 60 bytes each: what each of them changes.
 ///
 /// ```
 /// use lob_store::{TickLog, TickRow};

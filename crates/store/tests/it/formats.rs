@@ -87,16 +87,10 @@ fn a_store_of_version_2_is_read() {
     }
 }
 
-#[test]
-fn ticks_of_version_1_are_read() {
-    let folder = formats("store-v1/ticks/day=2024-04-01/instrument_id=42005850");
-    let path = folder.join("ticks-1-21844764b6ed.parquet");
-    let meta = read_tick_meta(&path).unwrap().expect("a tick file");
-    assert_eq!((meta.format_version, meta.rows), (1, 800));
-    assert_eq!((meta.symbol.as_str(), meta.price_units), ("6AM4", 1_000_000_000));
-    assert_eq!(meta.class_counts.iter().sum::<u64>(), 612);
-
-    let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+/// Sums of `bid_px_00`, `ask_sz_09`, `size` and `sequence` of a file of ticks, read by the `parquet` crate
+/// alone.
+fn tick_sums(path: &Path) -> (u64, [i64; 4]) {
+    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
     let (mut sums, mut n_rows) = ([0_i64; 4], 0);
     for row in reader.get_row_iter(None).unwrap() {
         let row = row.unwrap();
@@ -117,7 +111,31 @@ fn ticks_of_version_1_are_read() {
         }
         n_rows += 1;
     }
-    assert_eq!((n_rows, sums), (800, [523_204_250_000, 26_949, 2_282, 117_026]));
+    (n_rows, sums)
+}
+
+#[test]
+fn ticks_of_version_1_are_read() {
+    let folder = formats("store-v1/ticks/day=2024-04-01/instrument_id=42005850");
+    let path = folder.join("ticks-1-21844764b6ed.parquet");
+    let meta = read_tick_meta(&path).unwrap().expect("a tick file");
+    assert_eq!((meta.format_version, meta.rows), (1, 800));
+    assert_eq!((meta.symbol.as_str(), meta.price_units), ("6AM4", 1_000_000_000));
+    assert_eq!(meta.class_counts.iter().sum::<u64>(), 612);
+    assert_eq!(tick_sums(&path), (800, [523_204_250_000, 26_949, 2_282, 117_026]));
+}
+
+/// The sums are those that pyarrow finds in the last 504 rows of the file of version 1: the rows before
+/// are of a snapshot.
+#[test]
+fn ticks_of_version_2_are_read() {
+    let folder = formats("store-v2/ticks/day=2024-04-01/instrument_id=42005850");
+    let path = folder.join("ticks-1-1559feb066c4.parquet");
+    let meta = read_tick_meta(&path).unwrap().expect("a tick file");
+    assert_eq!((meta.format_version, meta.rows), (2, 504));
+    assert_eq!((meta.symbol.as_str(), meta.instrument_id), ("6AM4", 42_005_850));
+    assert_eq!(meta.class_counts.iter().sum::<u64>(), 429);
+    assert_eq!(tick_sums(&path), (504, [330_023_450_000, 26_310, 1_407, 116_434]));
 }
 
 #[test]
