@@ -45,6 +45,12 @@ mod interrupt {
     }
 }
 
+/// Traces are written around the command, which only takes their flags.
+mod trace {
+    #[derive(Clone, clap::Args)]
+    pub(crate) struct TraceArgs {}
+}
+
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
