@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lob_metrics::{Measurement, Recommendation, Run, Scenario, Status, Unit, Verdict};
+use lob_metrics::{Axis, Measurement, Recommendation, Role, Run, Scenario, Status, Unit, Verdict};
 use lob_profiler::{BatchPoint, Observed, best_batch, diagnose};
 
 /// Below this share of its limit a stage has room worth working on.
@@ -62,7 +62,7 @@ fn slowest_stage(run: &Run) -> Option<Recommendation> {
     if least >= FAR_FROM_LIMIT {
         return None;
     }
-    let value = measurement.value.map(|v| measurement.unit.format(v)).unwrap_or_default();
+    let value = measurement.value().map(|v| measurement.unit.format(v)).unwrap_or_default();
     Some(Recommendation {
         text: format!("Most room for speed: `{}`.", scenario.id),
         evidence: format!(
@@ -90,17 +90,17 @@ fn bottlenecks(run: &Run) -> Vec<Recommendation> {
 }
 
 fn observed(scenario: &Scenario) -> Observed {
-    let ending = |suffix: &str| {
-        let named = scenario.measurements.iter().filter(|m| m.metric.ends_with(suffix));
-        named.filter_map(|m| m.value).reduce(f64::max)
+    let most = |role: Role| {
+        let of_role = scenario.measurements.iter().filter(|m| m.role == role);
+        of_role.filter_map(Measurement::value).reduce(f64::max)
     };
     let cpu = scenario.timeline.iter().find(|series| series.metric == "cpu_share");
     let cpu = cpu.map(|series| series.values.as_slice()).filter(|values| !values.is_empty());
     Observed {
-        peak_ram_bytes: ending(".peak_rss"),
+        peak_ram_bytes: most(Role::PeakRss),
         cpu_share: cpu.map(|values| values.iter().sum::<f64>() / values.len() as f64),
-        data_wait_share: ending("data_wait_share"),
-        gpu_utilisation: ending("gpu.utilisation"),
+        data_wait_share: most(Role::DataWait),
+        gpu_utilisation: most(Role::GpuUtilisation),
         ..Observed::default()
     }
 }
@@ -109,8 +109,9 @@ fn observed(scenario: &Scenario) -> Observed {
 fn batch_sizes(run: &Run) -> Vec<Recommendation> {
     let mut sweeps: BTreeMap<(&str, &str), Vec<BatchPoint>> = BTreeMap::new();
     for (scenario, m) in run.measurements() {
-        let Some((name, size)) = m.metric.rsplit_once("_batch_") else { continue };
-        let (Ok(batch_size), Some(samples_per_s)) = (size.parse(), m.value) else { continue };
+        let Some(over) = m.over.as_ref().filter(|over| over.axis == Axis::Batch) else { continue };
+        let Some(samples_per_s) = m.value() else { continue };
+        let (name, batch_size) = (over.series.as_str(), over.n as usize);
         if m.unit == Unit::SamplesPerSecond {
             let point = BatchPoint { batch_size, samples_per_s, peak_bytes: None };
             sweeps.entry((scenario.id.as_str(), name)).or_default().push(point);
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn advice_rests_on_the_measured_line() {
         let mut training =
-            scenario("train", vec![measured("train.data_wait_share", Unit::Fraction, 0.4)]);
+            scenario("train", vec![measured("w", Unit::Fraction, 0.4).with_role(Role::DataWait)]);
         let values = vec![0.9, 1.0];
         let t_s = vec![0.0, 1.0];
         training.timeline =
@@ -182,7 +183,9 @@ mod tests {
     fn a_sweep_names_its_knee_and_two_points_are_none() {
         let sweep = |rates: &[(u32, f64)]| {
             let rate = |(size, rate): &(u32, f64)| {
-                measured(&format!("load.rate_batch_{size}"), Unit::SamplesPerSecond, *rate)
+                let metric = format!("load.rate_{size}");
+                let m = measured(&metric, Unit::SamplesPerSecond, *rate);
+                m.over("load.rate", Axis::Batch, *size)
             };
             run_of(scenario("load.sweep", rates.iter().map(rate).collect()))
         };

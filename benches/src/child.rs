@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use lob_metrics::{Direction, Measurement, REFERENCE, Scenario, Status, Unit};
+use lob_metrics::{Direction, Measurement, REFERENCE, Role, Scenario, Status, Unit};
 
 use crate::files::write_file;
 use crate::reference;
@@ -58,11 +58,18 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
         reference_s.extend(reference::burst());
         let metric = format!("{}.{REFERENCE}", spec.id);
         let neutral = Direction::Neutral;
-        rec.add(Measurement::measured(&metric, Unit::Seconds, neutral, &reference_s));
+        let burst = Measurement::measured(&metric, Unit::Seconds, neutral, &reference_s);
+        rec.add(burst.with_role(Role::Reference));
         let peak_rss = lob_scope::peak_rss_bytes().map(|bytes| bytes as f64);
-        rec.add(process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss));
-        rec.add(process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone()));
-        rec.latency_value(&format!("{}.elapsed", spec.id), elapsed_s);
+        let peak = process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss);
+        rec.add(peak.with_role(Role::PeakRss));
+        let cpu_time = process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone());
+        rec.add(cpu_time.with_role(Role::CpuTime));
+        let elapsed = process_metric(spec.id, "elapsed", Unit::Seconds, Ok(elapsed_s));
+        rec.add(elapsed.with_role(Role::Elapsed));
+    }
+    for m in rec.measurements.iter_mut().filter(|m| spec.main.contains(&m.metric.as_str())) {
+        m.role = Role::Headline;
     }
     let (status, reason) = match outcome {
         Ok(()) => match rec.skipped {

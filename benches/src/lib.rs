@@ -26,7 +26,7 @@ mod trace;
 
 pub use child::run_child;
 pub use files::{append_file, write_file};
-pub use options::{Build, Options, Selection};
+pub use options::{Build, Device, Options, Selection};
 pub use scenario::{Spec, scenarios};
 pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};
 pub use signal_model::{FitConfig, fit_embedding, fit_logistic};

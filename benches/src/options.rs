@@ -2,10 +2,22 @@
 
 use std::path::PathBuf;
 
-use lob_contrastive::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::trace::TraceFormat;
+
+/// Where models run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// CUDA where it is built in and present, the CPU elsewhere.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA, or an error.
+    Cuda,
+}
 
 /// Which scenarios to run. Empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

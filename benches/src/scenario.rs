@@ -82,9 +82,9 @@ impl Spec {
         let why = |metric: &&str| -> Option<String> {
             let found = measured.iter().find(|m| m.metric == **metric);
             match found {
-                Some(m) if m.value.is_some_and(f64::is_finite) => None,
+                Some(m) if m.value().is_some() => None,
                 Some(m) => {
-                    let reason = m.reason.as_deref().unwrap_or("no reason was given");
+                    let reason = m.reason().unwrap_or("no reason was given");
                     Some(format!("`{metric}` is unavailable: {reason}"))
                 }
                 None => Some(format!("`{metric}` was not measured")),

@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_contrastive::{
-    BIN_CHANNELS, BinSeries, EncoderConfig, ImageSpec, ImageWindows, Prefetch, RunOptions,
+    BIN_CHANNELS, BinSeries, Device, EncoderConfig, ImageSpec, ImageWindows, Prefetch, RunOptions,
     SeriesSpec, SeriesWindows, TrainConfig, TrainOutcome, WindowScratch, WindowSource,
 };
 use lob_dataloader::{Dataset, Scratch, WindowSpec};
 use lob_depth::RenderSpec;
-use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
+use lob_metrics::{Artifact, Direction, Measurement, Role, Severity, Summary, Unit};
 use lob_store::{BinFile, Store};
 
 use super::Bench;
@@ -100,7 +100,7 @@ fn settings(bench: &Bench<'_>) -> TrainConfig {
         steps: if bench.options.quick { 200 } else { 1000 },
         batch_size: bench.options.batch_sizes.first().copied().unwrap_or(32),
         encoder: EncoderConfig::medium(),
-        device: bench.options.device,
+        device: device(bench),
         ignore_radius: WINDOW as u64,
         ..TrainConfig::default()
     }
@@ -136,6 +136,15 @@ fn run(
     embed(bench, name, &outcome, &*source, mids, first_row)
 }
 
+/// The device asked for.
+pub(super) fn device(bench: &Bench<'_>) -> Device {
+    match bench.options.device {
+        crate::Device::Auto => Device::Auto,
+        crate::Device::Cpu => Device::Cpu,
+        crate::Device::Cuda => Device::Cuda,
+    }
+}
+
 fn report(
     bench: &mut Bench<'_>,
     name: &str,
@@ -152,18 +161,21 @@ fn report(
     bench.rec.latency(&metric("backward"), &warm(&outcome.backward_s));
     bench.rec.latency(&metric("optimiser"), &warm(&outcome.optimiser_s));
     let rates: Vec<f64> = step_s.iter().map(|s| config.batch_size as f64 / s).collect();
-    let step_flops = config.encoder.step_flops(config.batch_size, n_inputs) as f64;
+    // Two views forward, and twice that backward: three passes over 2 x batch windows.
+    let step_flops =
+        3.0 * 2.0 * config.batch_size as f64 * config.encoder.forward_flops(n_inputs) as f64;
     let median_step = Summary::of(&step_s).map_or(f64::NAN, |s| s.median);
     let limit = gemm_limit(bench, step_flops / median_step);
     bench.rec.rate(&metric("pairs_per_s"), Unit::SamplesPerSecond, &rates, limit);
     let total = |samples: &[f64]| samples.iter().sum::<f64>();
     let wait = total(&outcome.wait_s) / total(&outcome.step_s);
-    bench.rec.add(Measurement::measured(
+    let wait = Measurement::measured(
         &metric("data_wait_share"),
         Unit::Fraction,
         Direction::LowerIsBetter,
         &[wait],
-    ));
+    );
+    bench.rec.add(wait.with_role(Role::DataWait));
     bench.rec.count(&metric("parameters"), config.encoder.n_params(n_inputs) as f64);
     let plain = |of: &str, value: f64, direction| {
         Measurement::measured(of, Unit::Dimensionless, direction, &[value])

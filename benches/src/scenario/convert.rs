@@ -64,7 +64,8 @@ pub(super) fn decode(bench: &mut Bench<'_>) -> Result<()> {
     if let Some(ceiling) = ceiling {
         bench.state.roof.more.insert(INPUT_ROOF.to_owned(), ceiling);
     }
-    let limit = Limit::of(demand, ceiling, INPUT_ROOF_TITLE, Unit::BytesPerSecond);
+    let limit =
+        Limit::of(demand, ceiling, INPUT_ROOF_TITLE, Unit::BytesPerSecond).map(Limit::unbounded);
     bench.rec.rate("decode.records_per_cpu_s", Unit::RecordsPerSecond, &cpu_rates, limit);
 
     let (&instrument, &updates) =

@@ -9,13 +9,15 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use lob_dataloader::{Dataset, Loader, LoaderConfig, Scratch, Shuffle, WindowSpec};
 use lob_depth::{Feature, RenderSpec};
-use lob_metrics::{Direction, Measurement, Summary, Unit};
+use lob_metrics::{Axis, Direction, Measurement, Summary, Unit};
 
 pub(super) use self::{large::large, sweep::sweep};
 
 use super::Bench;
 use super::recorder::Limit;
 
+/// Samples a second, by the number of features, batch size or workers.
+const SERIES: &str = "load.samples_per_s";
 /// Features of a sweep step, from one to all three.
 const FEATURES: [Feature; 3] = [Feature::Volume, Feature::Variance, Feature::TradeCounts];
 
@@ -42,7 +44,8 @@ pub(super) fn images(bench: &mut Bench<'_>) -> Result<()> {
             headline(bench, &loader, &dataset, &served, rate);
         } else {
             let metric = format!("load.samples_per_s_{n_features}_features");
-            bench.rec.rate(&metric, Unit::SamplesPerSecond, &served.rates, None);
+            let place = (SERIES, Axis::Features, n_features);
+            bench.rec.rate_over(&metric, Unit::SamplesPerSecond, &served.rates, place);
         }
     }
     let extra = (per_sample[per_sample.len() - 1] - per_sample[0]) / (per_sample.len() - 1) as f64;
@@ -85,7 +88,13 @@ fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &
     let limit = fill.map(|f| f * workers as f64);
     let name = format!("memory fill on {workers} cores");
     let limit = Limit::of(bytes, limit, &name, Unit::BytesPerSecond);
-    bench.rec.rate("load.samples_per_s", Unit::SamplesPerSecond, &served.rates, limit);
+    let (metric, unit) = (SERIES, Unit::SamplesPerSecond);
+    let measured = Measurement::measured(metric, unit, Direction::HigherIsBetter, &served.rates);
+    let measured = measured.over(SERIES, Axis::Features, 1);
+    bench.rec.add(match &limit {
+        Some(limit) => limit.on(measured),
+        None => measured,
+    });
     bench.rec.latency_value("load.first_batch", served.first_batch_s);
     if let Some(intervals) = Summary::of(&served.intervals_s) {
         bench.rec.latency_value("load.batch_interval_p99", intervals.p99);

@@ -132,11 +132,11 @@ mod tests {
         assert_eq!(found, [new.join("estimates.json")]);
         let [time, rate] = &measurements(&found[0]).unwrap()[..] else { panic!("two") };
         assert_eq!(time.metric, "criterion.render.volume");
-        assert!((time.value.unwrap() - 1e-7).abs() < 1e-15);
+        assert!((time.value().unwrap() - 1e-7).abs() < 1e-15);
         assert!((time.ci95.unwrap()[1] - 1.1e-7).abs() < 1e-15);
         assert_eq!(rate.unit, Unit::ValuesPerSecond);
-        assert!((rate.value.unwrap() / 4e7 - 1.0).abs() < 1e-9);
-        assert!(rate.ci95.unwrap()[0] < rate.value.unwrap());
+        assert!((rate.value().unwrap() / 4e7 - 1.0).abs() < 1e-9);
+        assert!(rate.ci95.unwrap()[0] < rate.value().unwrap());
         let later = SystemTime::now() + Duration::from_secs(60);
         let mut none = Vec::new();
         estimates(folder.path(), later, &mut none).unwrap();

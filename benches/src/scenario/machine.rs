@@ -1,7 +1,7 @@
 //! The machine's limits, measured before anything is held against them.
 
 use anyhow::Result;
-use lob_metrics::{Direction, Measurement, Severity, Unit};
+use lob_metrics::{Direction, Measurement, Role, Roof, Severity, Unit};
 use lob_profiler::RoofBudget;
 
 use super::Bench;
@@ -32,19 +32,15 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     add("gemm_flop_per_s", Unit::FlopPerSecond, roof.gemm_flop_per_s);
     add("fsync_s", Unit::Seconds, roof.fsync_s);
     for (name, value) in &roof.more {
-        let unit = match name.as_str() {
-            name if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
-            name if name.ends_with("_per_s") => Unit::BytesPerSecond,
-            _ => Unit::Seconds,
-        };
-        add(name, unit, Some(*value));
+        add(name, Roof::unit_of(name), Some(*value));
     }
-    bench.rec.add(Measurement::unavailable(
+    let utilisation = Measurement::unavailable(
         "gpu.utilisation",
         Unit::Fraction,
         Direction::HigherIsBetter,
         "no scenario of this run used a GPU",
-    ));
+    );
+    bench.rec.add(utilisation.with_role(Role::GpuUtilisation));
     let scope_cost_s = lob_scope::calibrate_scope_cost();
     bench.rec.add(Measurement::measured(
         "machine.profiler_scope",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use lob_metrics::{Artifact, Direction, Finding, Measurement, Severity, Unit};
+use lob_metrics::{Artifact, Axis, Bound, Direction, Finding, Measurement, Severity, Unit};
 use serde_json::Value;
 
 /// Most samples of one measurement that a Run document keeps.
@@ -37,7 +37,22 @@ impl Recorder {
     /// A throughput, with its share of a limit in the same unit where there is one.
     pub(crate) fn rate(&mut self, metric: &str, unit: Unit, samples: &[f64], limit: Option<Limit>) {
         let measurement = Measurement::measured(metric, unit, Direction::HigherIsBetter, samples);
-        self.add(with_limit(measurement, limit));
+        self.add(match &limit {
+            Some(limit) => limit.on(measurement),
+            None => measurement,
+        });
+    }
+
+    /// A throughput as a point of a series over a size.
+    pub(crate) fn rate_over(
+        &mut self,
+        metric: &str,
+        unit: Unit,
+        samples: &[f64],
+        (series, axis, n): (&str, Axis, usize),
+    ) {
+        let m = Measurement::measured(metric, unit, Direction::HigherIsBetter, samples);
+        self.add(m.over(series, axis, u32::try_from(n).unwrap_or(u32::MAX)));
     }
 
     /// A latency in seconds.
@@ -68,6 +83,8 @@ pub(crate) struct Limit {
     pub(crate) demand: f64,
     /// The machine's figure.
     pub(crate) limit: f64,
+    /// What `demand` is a demand on; `None` for what neither memory nor arithmetic bounds.
+    pub(crate) bound: Option<Bound>,
     /// Name of the limit.
     pub(crate) name: String,
 }
@@ -76,14 +93,26 @@ impl Limit {
     /// A demand against a measured roof; `None` when the roof was not measured.
     pub(crate) fn of(demand: f64, roof: Option<f64>, name: &str, unit: Unit) -> Option<Self> {
         let limit = roof.filter(|l| *l > 0.0)?;
-        Some(Self { demand, limit, name: format!("{name} {}", unit.format(limit)) })
+        let bound = match unit {
+            Unit::FlopPerSecond => Some(Bound::Arithmetic),
+            Unit::BytesPerSecond => Some(Bound::Memory),
+            _ => None,
+        };
+        Some(Self { demand, limit, bound, name: format!("{name} {}", unit.format(limit)) })
     }
-}
 
-fn with_limit(measurement: Measurement, limit: Option<Limit>) -> Measurement {
-    match limit {
-        Some(Limit { demand, limit, name }) => measurement.with_limit(demand / limit, name),
-        None => measurement,
+    /// The same limit where something other than memory or arithmetic sets it, such as zstd.
+    pub(crate) fn unbounded(self) -> Self {
+        Self { bound: None, ..self }
+    }
+
+    /// A measurement with its share of this limit.
+    pub(crate) fn on(&self, measurement: Measurement) -> Measurement {
+        let measurement = measurement.with_limit(self.demand / self.limit, self.name.clone());
+        match self.bound {
+            Some(bound) => measurement.with_demand(bound, self.demand),
+            None => measurement,
+        }
     }
 }
 

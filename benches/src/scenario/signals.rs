@@ -69,7 +69,7 @@ pub(super) fn pipeline(bench: &mut Bench<'_>) -> Result<()> {
 fn all_measured(bench: &Bench<'_>, promised: &[String]) -> Result<()> {
     let has = |name: &str| {
         let mut found = bench.rec.measurements.iter().filter(|m| m.metric == name);
-        found.any(|m| m.value.is_some_and(f64::is_finite))
+        found.any(|m| m.value().is_some_and(f64::is_finite))
     };
     let missing: Vec<&str> = promised.iter().map(String::as_str).filter(|m| !has(m)).collect();
     if missing.is_empty() {

@@ -23,7 +23,6 @@ mod device;
 mod encoder;
 mod error;
 mod evaluate;
-pub mod flops;
 mod fused;
 mod generator;
 pub mod loss;

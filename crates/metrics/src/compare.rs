@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{benjamini_hochberg, mann_whitney_u};
-use crate::{Direction, Measurement, MetricsError, Run, Unit, exact_tolerance};
+use crate::{Direction, Measurement, MetricsError, Role, Run, Unit, exact_tolerance};
 
 /// Fewer samples than this on either side and no rank test is made.
 const MIN_TESTED: usize = 4;
@@ -52,6 +52,8 @@ pub struct Change {
     pub scenario: String,
     /// Metric name.
     pub metric: String,
+    /// Which of the scenario's figures it is.
+    pub role: Role,
     /// Unit of both values.
     pub unit: Unit,
     /// Which way is better.
@@ -144,7 +146,7 @@ fn change(
 ) -> Option<Change> {
     let shown = after.or(before)?;
     let threshold = exact_tolerance(&shown.metric).map_or(threshold, |own| own.min(threshold));
-    let value = |m: Option<&Measurement>| m.and_then(|m| m.value).filter(|v| v.is_finite());
+    let value = |m: Option<&Measurement>| m.and_then(Measurement::value);
     let (base, current) = (value(before), value(after));
     let same_kind =
         before.zip(after).is_none_or(|(b, a)| (b.unit, b.direction) == (a.unit, a.direction));
@@ -159,6 +161,7 @@ fn change(
     Some(Change {
         scenario: scenario.to_owned(),
         metric: shown.metric.clone(),
+        role: shown.role,
         unit: shown.unit,
         direction: shown.direction,
         base,

@@ -19,12 +19,12 @@ pub enum MetricsError {
     },
     /// The document is of a layout this version does not read.
     #[error(
-        "Run document of schema version `{found}`, this version reads `{expected}`; render it with the version of `lob` that wrote it"
+        "Run document of schema version `{found}`, this version reads `1` to `{expected}`; render it with the version of `lob` that wrote it"
     )]
     SchemaVersion {
         /// Version found.
         found: u64,
-        /// Version read here.
+        /// Newest version read here.
         expected: u32,
     },
     /// The document cannot be written as JSON.

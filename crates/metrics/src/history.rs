@@ -57,7 +57,7 @@ impl HistoryEntry {
         for scenario in &run.scenarios {
             let reference_s = reference_s(scenario);
             for m in &scenario.measurements {
-                let Some(value) = m.value.filter(|v| v.is_finite()) else { continue };
+                let Some(value) = m.value().filter(|v| v.is_finite()) else { continue };
                 if m.direction == Direction::Neutral {
                     continue;
                 }
@@ -105,7 +105,7 @@ pub(crate) fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f
 pub(crate) fn reference_s(scenario: &Scenario) -> Option<f64> {
     let name = format!("{}.{REFERENCE}", scenario.id);
     let found = scenario.measurements.iter().find(|m| m.metric == name);
-    found.and_then(|m| m.value).filter(|s| s.is_finite() && *s > 0.0)
+    found.and_then(|m| m.value()).filter(|s| s.is_finite() && *s > 0.0)
 }
 
 /// Reads a history file: one entry a line, oldest first; empty lines are passed over.

@@ -6,9 +6,9 @@
 //! ```
 //! use lob_metrics::{Direction, Measurement, Unit};
 //! let m = Measurement::measured("render.samples_per_s", Unit::SamplesPerSecond, Direction::HigherIsBetter, &[98.0, 100.0, 103.0]);
-//! assert_eq!(m.value, Some(100.0));
+//! assert_eq!(m.value(), Some(100.0));
 //! let gpu = Measurement::unavailable("gpu.memory", Unit::Bytes, Direction::LowerIsBetter, "no NVIDIA driver");
-//! assert_eq!(gpu.value, None);
+//! assert_eq!(gpu.value(), None);
 //! ```
 
 mod ab;
@@ -21,6 +21,8 @@ mod floor;
 mod history;
 mod measurement;
 mod nan;
+mod reading;
+mod role;
 mod run;
 mod sample;
 mod schema;
@@ -44,7 +46,9 @@ pub use floor::Floor;
 pub use history::{
     HISTORY_VERSION, HistoryEntry, HistoryValue, REFERENCE, TrendLine, read_history, trends,
 };
-pub use measurement::{Direction, Measurement, Provenance};
+pub use measurement::{Direction, Measurement};
+pub use reading::{Provenance, Reading};
+pub use role::{Axis, Bound, By, Demand, Means, Over, Role};
 pub use run::{
     Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,
 };

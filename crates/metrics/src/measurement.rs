@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Summary, Unit, nan};
+use crate::{Axis, Bound, By, Demand, Means, Over, Provenance, Reading, Role, Summary, Unit, nan};
 
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,31 +16,30 @@ pub enum Direction {
     Neutral,
 }
 
-/// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provenance {
-    /// Read from a clock, a counter or the kernel.
-    Measured,
-    /// Calculated from a model with stated assumptions.
-    Estimated,
-    /// Not to be had here; `reason` says why.
-    Unavailable,
-}
-
-/// A named value with its unit, direction, provenance and the samples behind it.
+/// A named value with its unit, direction, role, provenance and the samples behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// Dotted name, unique within its scenario, such as `convert.records_per_s`.
     pub metric: String,
-    /// Unit of `value`, `ci95` and `samples`.
+    /// Unit of the value, `ci95` and `samples`.
     pub unit: Unit,
     /// Which way is better.
     pub direction: Direction,
-    /// Where the value comes from.
-    pub provenance: Provenance,
-    /// The headline value (the median when there are several samples); `None` when unavailable.
-    pub value: Option<f64>,
+    /// The headline value (the median when there are several samples), or why there is none.
+    #[serde(flatten)]
+    pub reading: Reading,
+    /// Which of the scenario's figures it is.
+    #[serde(default)]
+    pub role: Role,
+    /// Which point of which series over a size it is, if of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
+    /// By which of several means it was reached, if others are its counterparts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+    /// What the value asks of the machine, where that is memory or arithmetic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<Demand>,
     /// 95 % confidence interval of the median, when there are enough samples for one.
     #[serde(default)]
     pub ci95: Option<[f64; 2]>,
@@ -50,9 +49,6 @@ pub struct Measurement {
     /// Percentiles and spread of the samples.
     #[serde(default)]
     pub summary: Option<Summary>,
-    /// Why the value is unavailable, or how it was estimated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
     /// Share of the machine's measured limit this value reaches (0..=1), with `limit_name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_of_limit: Option<f64>,
@@ -72,14 +68,13 @@ impl Measurement {
         };
         let finite: Vec<f64> = samples.iter().copied().filter(|x| x.is_finite()).collect();
         let left_out = samples.len() - finite.len();
+        let note = (left_out > 0)
+            .then(|| format!("{left_out} of {} samples were not finite", samples.len()));
         Self {
-            value: Some(summary.median),
             ci95: summary.ci95,
-            reason: (left_out > 0)
-                .then(|| format!("{left_out} of {} samples were not finite", samples.len())),
             samples: finite,
             summary: (samples.len() > 1).then_some(summary),
-            ..Self::empty(metric, unit, direction, Provenance::Measured)
+            ..Self::of(metric, unit, direction, Reading::Measured { value: summary.median, note })
         }
     }
 
@@ -95,20 +90,56 @@ impl Measurement {
         if !value.is_finite() {
             return Self::unavailable(metric, unit, direction, &format!("no finite result: {how}"));
         }
-        Self {
-            value: Some(value),
-            reason: Some(how.to_owned()),
-            ..Self::empty(metric, unit, direction, Provenance::Estimated)
-        }
+        Self::of(metric, unit, direction, Reading::Estimated { value, how: how.to_owned() })
     }
 
     /// A value that could not be had, and why.
     #[must_use]
     pub fn unavailable(metric: &str, unit: Unit, direction: Direction, reason: &str) -> Self {
-        Self {
-            reason: Some(reason.to_owned()),
-            ..Self::empty(metric, unit, direction, Provenance::Unavailable)
-        }
+        Self::of(metric, unit, direction, Reading::Unavailable { reason: reason.to_owned() })
+    }
+
+    /// The headline value; `None` when unavailable.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        self.reading.value()
+    }
+
+    /// Why the value is unavailable, how it was estimated, or what to know of it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reading.reason()
+    }
+
+    /// Where the value comes from.
+    #[must_use]
+    pub const fn provenance(&self) -> Provenance {
+        self.reading.provenance()
+    }
+
+    /// The same measurement in another role.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    /// The same measurement as a point of a series.
+    #[must_use]
+    pub fn over(self, series: impl Into<String>, axis: Axis, n: u32) -> Self {
+        Self { over: Some(Over { series: series.into(), axis, n }), ..self }
+    }
+
+    /// The same measurement as one of several that differ in their means.
+    #[must_use]
+    pub fn by(self, figure: impl Into<String>, means: Means) -> Self {
+        Self { by: Some(By { figure: figure.into(), means }), ..self }
+    }
+
+    /// The same measurement with what it asks of memory or arithmetic, a second.
+    #[must_use]
+    pub fn with_demand(self, of: Bound, per_s: f64) -> Self {
+        let demand = per_s.is_finite().then_some(Demand { of, per_s });
+        Self { demand, ..self }
     }
 
     /// The same measurement with its share of a measured machine limit.
@@ -119,17 +150,19 @@ impl Measurement {
         self
     }
 
-    fn empty(metric: &str, unit: Unit, direction: Direction, provenance: Provenance) -> Self {
+    fn of(metric: &str, unit: Unit, direction: Direction, reading: Reading) -> Self {
         Self {
             metric: metric.to_owned(),
             unit,
             direction,
-            provenance,
-            value: None,
+            reading,
+            role: if direction == Direction::Neutral { Role::Fact } else { Role::Detail },
+            over: None,
+            by: None,
+            demand: None,
             ci95: None,
             samples: Vec::new(),
             summary: None,
-            reason: None,
             share_of_limit: None,
             limit_name: None,
         }
@@ -143,12 +176,12 @@ mod tests {
     #[test]
     fn an_unknown_is_never_a_zero() {
         let none = Measurement::measured("x", Unit::Seconds, Direction::LowerIsBetter, &[f64::NAN]);
-        assert_eq!((none.value, none.provenance), (None, Provenance::Unavailable));
+        assert_eq!((none.value(), none.provenance()), (None, Provenance::Unavailable));
         let how = "0 FLOP in 0 s";
         let none =
             Measurement::estimated("x", Unit::FlopPerSecond, Direction::Neutral, f64::NAN, how);
-        assert_eq!((none.value, none.provenance), (None, Provenance::Unavailable));
-        assert!(none.reason.unwrap().contains(how));
+        assert_eq!((none.value(), none.provenance()), (None, Provenance::Unavailable));
+        assert!(none.reason().unwrap().contains(how));
     }
 
     #[test]
@@ -159,7 +192,7 @@ mod tests {
             Direction::LowerIsBetter,
             &[1.0, f64::NAN, 3.0],
         );
-        assert_eq!((m.value, m.samples.len()), (Some(2.0), 2));
-        assert_eq!(m.reason.as_deref(), Some("1 of 3 samples were not finite"));
+        assert_eq!((m.value(), m.samples.len()), (Some(2.0), 2));
+        assert_eq!(m.reason(), Some("1 of 3 samples were not finite"));
     }
 }

@@ -1,14 +1,18 @@
 //! The Run document: everything one launch of the suite found, versioned.
 
+mod version_1;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Artifact, Finding, Measurement, MetricsError, Recommendation, TargetResult, nan};
+use crate::{
+    Artifact, Finding, Measurement, MetricsError, Recommendation, TargetResult, Unit, nan,
+};
 
 /// Version of the JSON layout; raised when a reader of the old one would misread the new.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything one launch found. The only type of the workspace that is a file format of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +108,21 @@ pub struct Roof {
     /// Further limits by name.
     #[serde(flatten, deserialize_with = "nan::known")]
     pub more: BTreeMap<String, f64>,
+}
+
+impl Roof {
+    /// Unit of a further limit: the keys of `roof` end in their unit, `_bytes_per_s`,
+    /// `_flop_per_s`, `_per_s` or `_s`.
+    #[must_use]
+    pub fn unit_of(name: &str) -> Unit {
+        match name {
+            _ if name.ends_with("bytes_per_s") => Unit::BytesPerSecond,
+            _ if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
+            _ if name.ends_with("_per_s") => Unit::ValuesPerSecond,
+            _ if name.ends_with("_s") => Unit::Seconds,
+            _ => Unit::Dimensionless,
+        }
+    }
 }
 
 /// One file read.
@@ -272,7 +291,7 @@ impl Run {
         Ok(text)
     }
 
-    /// Reads a document back, after a look at its `schema_version`.
+    /// Reads a document of this version or an earlier one, after a look at its `schema_version`.
     ///
     /// # Errors
     /// [`MetricsError::SchemaVersion`] for another layout, [`MetricsError::NotARun`] and
@@ -280,17 +299,21 @@ impl Run {
     pub fn from_json(text: &str) -> Result<Self, MetricsError> {
         let not_a_run = |source| MetricsError::NotARun { source };
         let document: Value = serde_json::from_str(text).map_err(not_a_run)?;
-        match document.get("schema_version") {
-            Some(version) if version.as_u64() == Some(u64::from(SCHEMA_VERSION)) => {}
-            Some(version) => {
-                return Err(match version.as_u64() {
-                    Some(found) => MetricsError::SchemaVersion { found, expected: SCHEMA_VERSION },
-                    None => MetricsError::NoSchemaVersion { found: version.to_string() },
-                });
-            }
+        let version = match document.get("schema_version") {
+            Some(version) => version
+                .as_u64()
+                .ok_or_else(|| MetricsError::NoSchemaVersion { found: version.to_string() })?,
             None => return Err(MetricsError::NoSchemaVersion { found: "absent".to_owned() }),
+        };
+        if !(1..=u64::from(SCHEMA_VERSION)).contains(&version) {
+            return Err(MetricsError::SchemaVersion { found: version, expected: SCHEMA_VERSION });
         }
         // Read from the text once more: only then does an error name its line and column.
-        serde_json::from_str(text).map_err(not_a_run)
+        let mut run: Self = serde_json::from_str(text).map_err(not_a_run)?;
+        if version == 1 {
+            version_1::upgrade(&mut run);
+            run.schema_version = SCHEMA_VERSION;
+        }
+        Ok(run)
     }
 }

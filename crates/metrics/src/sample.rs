@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::stats::SplitMix64;
 use crate::{
-    Artifact, Direction, Finding, Host, Input, Measurement, Overhead, Recommendation, Roof, Run,
-    SCHEMA_VERSION, Scenario, ScopeStat, Severity, Status, Target, Timeline, Tool, Unit, judge_all,
+    Artifact, Axis, Bound, Direction, Finding, Host, Input, Means, Measurement, Overhead,
+    Recommendation, Role, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Severity, Status, Target,
+    Timeline, Tool, Unit, judge_all,
 };
 
 use Direction::{HigherIsBetter as Higher, LowerIsBetter as Lower, Neutral};
@@ -176,10 +177,10 @@ fn convert() -> Scenario {
     Scenario {
         config,
         measurements: vec![
-            Measurement::measured("convert.samples_per_s", Unit::SamplesPerSecond, Higher, &around(48_200.0, 0.03, 8, 1)),
+            Measurement::measured("convert.samples_per_s", Unit::SamplesPerSecond, Higher, &around(48_200.0, 0.03, 8, 1)).with_role(Role::Headline),
             Measurement::measured("convert.records_per_s", Unit::RecordsPerSecond, Higher, &around(1_610_000.0, 0.03, 8, 2))
                 .with_limit(0.61, zstd),
-            Measurement::measured("convert.peak_rss_bytes", Unit::Bytes, Lower, &[92.0e6]),
+            Measurement::measured("convert.peak_rss_bytes", Unit::Bytes, Lower, &[92.0e6]).with_role(Role::PeakRss),
             Measurement::measured("convert.cpu_share", Unit::Fraction, Neutral, &[0.987]),
         ],
         scopes: vec![
@@ -230,7 +231,8 @@ fn render() -> Scenario {
                 Higher,
                 &around(1.09e9, 0.08, 40, 4),
             )
-            .with_limit(0.25, "fill bandwidth 17.2 GB/s"),
+            .with_limit(0.25, "fill bandwidth 17.2 GB/s")
+            .with_demand(Bound::Memory, 0.25 * 17.2e9),
         ],
         scopes: vec![
             scope("render", 40_000, 7.30, 0.9),
@@ -259,6 +261,7 @@ fn load() -> Scenario {
             Higher,
             &around(rate, 0.04, 12, u64::from(size)),
         )
+        .over("load.samples_per_s", Axis::Batch, size)
     };
     Scenario {
         measurements: vec![
@@ -268,7 +271,9 @@ fn load() -> Scenario {
                 Higher,
                 &around(9_850.0, 0.05, 12, 5),
             )
-            .with_limit(0.46, "fill bandwidth 17.2 GB/s"),
+            .with_role(Role::Headline)
+            .with_limit(0.46, "fill bandwidth 17.2 GB/s")
+            .with_demand(Bound::Memory, 0.46 * 17.2e9),
             batch(16, 9_100.0),
             batch(32, 9_850.0),
             batch(64, 9_930.0),
@@ -278,7 +283,8 @@ fn load() -> Scenario {
                 Lower,
                 &around(0.003_25, 0.2, 60, 6),
             ),
-            Measurement::measured("load.peak_rss_bytes", Unit::Bytes, Lower, &[318.0e6]),
+            Measurement::measured("load.peak_rss_bytes", Unit::Bytes, Lower, &[318.0e6])
+                .with_role(Role::PeakRss),
             Measurement::measured("load.data_wait_share", Unit::Fraction, Lower, &[0.034]),
         ],
         scopes: vec![
@@ -300,7 +306,9 @@ fn train() -> Scenario {
                 Higher,
                 &around(62.7, 0.04, 20, 7),
             )
-            .with_limit(0.38, "matrix product 92.0 GFLOP/s"),
+            .with_role(Role::Headline)
+            .with_limit(0.38, "matrix product 92.0 GFLOP/s")
+            .with_demand(Bound::Arithmetic, 0.38 * 92e9),
             Measurement::measured(
                 "train.forward_s",
                 Unit::Seconds,
@@ -345,7 +353,10 @@ fn gpu() -> Scenario {
     Scenario {
         status: Status::Skipped,
         reason: Some(reason.to_owned()),
-        measurements: vec![Measurement::unavailable("gpu.step_s", Unit::Seconds, Lower, reason)],
+        measurements: vec![
+            Measurement::unavailable("gpu.step_s", Unit::Seconds, Lower, reason)
+                .by("step_s", Means::Gpu),
+        ],
         ..scenario("train.gpu", "train", "The same training on a GPU", 0.0)
     }
 }

@@ -169,8 +169,12 @@ fn measurement() -> Value {
         ("direction", direction()),
         ("provenance", one_of(&["measured", "estimated", "unavailable"])),
         ("value", number()),
+        ("role", one_of(&ROLES)),
     ];
     let optional = [
+        ("over", over()),
+        ("by", object(&[("figure", string()), ("means", one_of(&MEANS))], &[])),
+        ("demand", object(&[("of", one_of(&["arithmetic", "memory"])), ("per_s", number())], &[])),
         ("ci95", interval()),
         ("samples", array(number())),
         ("summary", summary()),
@@ -179,6 +183,27 @@ fn measurement() -> Value {
         ("limit_name", nullable("string")),
     ];
     object(&required, &optional)
+}
+
+const MEANS: [&str; 5] = ["cpu", "gpu", "f32", "f16", "bf16"];
+
+const ROLES: [&str; 9] = [
+    "headline",
+    "detail",
+    "fact",
+    "peak_rss",
+    "cpu_time",
+    "elapsed",
+    "reference",
+    "data_wait",
+    "gpu_utilisation",
+];
+
+/// The point of a series over a size.
+fn over() -> Value {
+    let axes = ["batch", "window", "features", "workers", "threads", "cores", "jobs"];
+    let n = json!({"type": "integer", "minimum": 1});
+    object(&[("series", string()), ("axis", one_of(&axes)), ("n", n)], &[])
 }
 
 fn summary() -> Value {

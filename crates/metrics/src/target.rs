@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, Floor, Measurement, Run, Scenario, Unit};
+use crate::{Direction, Floor, Measurement, Provenance, Run, Scenario, Unit};
 
 /// What a metric must reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl Target {
     #[must_use]
     pub fn judge(&self, measurement: Option<&Measurement>) -> TargetResult {
         let comparable = measurement.filter(|m| m.unit == self.unit);
-        let value = comparable.and_then(|m| m.value).filter(|v| v.is_finite());
+        let value = comparable.and_then(Measurement::value);
         let verdict = match (value, self.hard_limit) {
             (None, _) if self.required => Verdict::Fail,
             (None, _) => Verdict::NotMeasured,
@@ -88,7 +88,7 @@ impl Target {
             (None, Some(m)) if m.unit != self.unit => {
                 Some(format!("measured in `{}`, the target is in `{}`", m.unit, self.unit))
             }
-            (None, Some(m)) => m.reason.clone(),
+            (None, Some(m)) => m.reason().map(str::to_owned),
         };
         let target = self.clone();
         let (floor_at, floor_held) = (None, None);
@@ -116,10 +116,11 @@ impl Target {
     /// target's unit, so that a target that holds, holds everywhere.
     fn deciding<'a>(&self, run: &'a Run) -> Option<(&'a Scenario, &'a Measurement)> {
         let badness = |m: &Measurement| {
-            match m.value.filter(|_| m.unit == self.unit) {
-                None => f64::NEG_INFINITY,
+            match m.value() {
+                _ if m.unit != self.unit => f64::NEG_INFINITY,
+                None if m.provenance() == Provenance::Unavailable => f64::NEG_INFINITY,
                 // Measured and no number: nothing can be worse.
-                Some(v) if !v.is_finite() => f64::INFINITY,
+                None => f64::INFINITY,
                 Some(v) if self.direction == Direction::HigherIsBetter => -v,
                 Some(v) => v,
             }
@@ -139,6 +140,7 @@ pub fn judge_all(targets: &[Target], run: &Run) -> Vec<TargetResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reading;
 
     fn latency(required: bool) -> Target {
         Target {
@@ -173,7 +175,8 @@ mod tests {
     #[test]
     fn a_value_that_is_no_number_decides() {
         let mut run = Run::sample();
-        let odd = Measurement { value: Some(f64::NAN), ..measured(Unit::Seconds, 0.001) };
+        let reading = Reading::Measured { value: f64::NAN, note: None };
+        let odd = Measurement { reading, ..measured(Unit::Seconds, 0.001) };
         run.scenarios[0].measurements = vec![measured(Unit::Seconds, 0.001), odd];
         run.scenarios.truncate(1);
         assert_eq!(judge_all(&[latency(true)], &run)[0].verdict, Verdict::Fail);

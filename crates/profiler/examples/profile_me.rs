@@ -33,8 +33,12 @@ fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
         trainer.join()
     });
     for m in &profile.measurements {
-        let value = m.value.map(|value| m.unit.format(value));
-        println!("{:<20} {}", m.metric, value.or_else(|| m.reason.clone()).unwrap_or_default());
+        let value = m.value().map(|value| m.unit.format(value));
+        println!(
+            "{:<20} {}",
+            m.metric,
+            value.or_else(|| m.reason().map(str::to_owned)).unwrap_or_default()
+        );
     }
     let trace = lob_scope::take_trace();
     std::fs::write(dir.join("trace.json"), trace.to_chrome_json())?;

@@ -11,8 +11,8 @@ fn main() -> Result<(), lob_profiler::ProfilerError> {
     command.args(words);
     let found = lob_profiler::profile_command(command, Duration::from_millis(5))?;
     for m in &found.scenario.measurements {
-        let value = m.value.map(|value| m.unit.format(value));
-        let text = value.or_else(|| m.reason.clone()).unwrap_or_default();
+        let value = m.value().map(|value| m.unit.format(value));
+        let text = value.or_else(|| m.reason().map(str::to_owned)).unwrap_or_default();
         println!("{:<40} {text}", m.metric);
     }
     for finding in &found.scenario.findings {

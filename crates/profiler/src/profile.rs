@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lob_metrics::{Direction, Finding, Measurement, Scenario, Severity, Status, Timeline, Unit};
+use lob_metrics::{
+    Direction, Finding, Measurement, Reading, Scenario, Severity, Status, Timeline, Unit,
+};
 use lob_scope::{
     OTHER_NAMES, ScopeAllocs, ScopeStat, Unavailable, dynamic_names_refused, enable, is_enabled,
     process_cpu_time_s, scope_named, scopes_dropped, take_scope_allocs, take_scopes,
@@ -206,8 +208,9 @@ pub fn measurement(
 fn peak(memory: ScopeMemory) -> Measurement {
     let bytes = memory.peak_rss_bytes.map(|bytes| bytes as f64);
     let mut peak = measurement("peak_rss", Unit::Bytes, Direction::LowerIsBetter, bytes);
-    if let (Err(why), Some(_)) = (memory.own_peak, peak.value) {
-        peak.reason = Some(format!("peak since the process began: {}", why.reason));
+    if let (Err(why), Some(value)) = (memory.own_peak, peak.value()) {
+        let note = Some(format!("peak since the process began: {}", why.reason));
+        peak.reading = Reading::Measured { value, note };
     }
     peak
 }

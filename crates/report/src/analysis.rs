@@ -1,10 +1,8 @@
 //! What a reader wants to know first, worked out of a Run.
 
 use lob_metrics::{
-    Direction, Measurement, Run, Scenario, ScopeStat, Status, TargetResult, Unit, Verdict,
+    Direction, Measurement, Role, Run, Scenario, ScopeStat, Status, TargetResult, Unit, Verdict,
 };
-
-use crate::sweep::is_sweep_point;
 
 /// The scope that takes the largest share of all self time.
 pub(crate) struct Bottleneck<'a> {
@@ -20,11 +18,6 @@ pub(crate) struct Bottleneck<'a> {
 /// the input.
 pub(crate) fn is_stage(scenario: &Scenario) -> bool {
     !matches!(scenario.suite.as_str(), "machine" | "market")
-}
-
-/// Figures of the process of a scenario, which every scenario has: no stage is judged by them.
-pub(crate) fn is_process(metric: &str) -> bool {
-    [".peak_rss", ".cpu_time", ".elapsed", ".reference"].iter().any(|end| metric.ends_with(end))
 }
 
 /// A scope that works: names that begin with `wait` only stand and wait for others.
@@ -62,7 +55,7 @@ pub(crate) fn bottleneck(run: &Run) -> Option<Bottleneck<'_>> {
     hottest(run, 1).pop()
 }
 
-/// What a stage gets through: its first rate of samples or records a second of wall time.
+/// What a stage gets through: the first rate of samples or records it is run for.
 pub(crate) struct StageRate<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) measurement: &'a Measurement,
@@ -72,16 +65,14 @@ pub(crate) struct StageRate<'a> {
 /// The rate of every stage that has one, in the order of the pipeline.
 pub(crate) fn stage_rates(run: &Run) -> Vec<StageRate<'_>> {
     let rate = |m: &&Measurement| {
-        matches!(m.unit, Unit::SamplesPerSecond | Unit::RecordsPerSecond)
-            && !m.metric.contains("per_cpu")
-            // A point of a sweep says how a stage scales, not what it gets through.
-            && !is_sweep_point(&m.metric)
-            && m.value.is_some_and(|v| v.is_finite() && v > 0.0)
+        m.role == Role::Headline
+            && matches!(m.unit, Unit::SamplesPerSecond | Unit::RecordsPerSecond)
+            && m.value().is_some_and(|v| v > 0.0)
     };
     let of = |scenario| -> Option<StageRate<'_>> {
         let scenario: &Scenario = scenario;
         let measurement = scenario.measurements.iter().find(rate)?;
-        Some(StageRate { scenario, measurement, per_s: measurement.value? })
+        Some(StageRate { scenario, measurement, per_s: measurement.value()? })
     };
     run.scenarios.iter().filter(|s| is_stage(s)).filter_map(of).collect()
 }

@@ -1,6 +1,5 @@
 //! A run held against an earlier one, for the page, the log and the comparison.
 
-use crate::analysis::is_process;
 use lob_metrics::{Change, ChangeVerdict, CompareConfig, MetricsError, Run, compare};
 
 /// Tolerance of the seed documents 000 and 002.
@@ -35,7 +34,7 @@ impl<'a> Baseline<'a> {
         let size = |c: &Change| c.relative.map_or(f64::INFINITY, f64::abs);
         loud.sort_by(|a, b| {
             // Figures of whole processes depend on what else they did: they come after the rest.
-            let rank = |c: &Change| (order(c.verdict), is_process(&c.metric));
+            let rank = |c: &Change| (order(c.verdict), c.role.is_process());
             rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a)))
         });
         loud

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lob_metrics::{Change, ChangeVerdict, Measurement, Run, Scenario, Unit};
 
 use crate::Rendered;
-use crate::analysis::{is_process, value, when};
+use crate::analysis::{value, when};
 use crate::baseline::{order, signed};
 use crate::escape::{code, markdown};
 
@@ -50,7 +50,7 @@ pub fn render_comparison(base: &Run, current: &Run, changes: &[Change]) -> Rende
         "|---|---|--:|--:|--:|--:|---|".to_owned(),
     ];
     let mut sorted: Vec<&Change> = changes.iter().collect();
-    sorted.sort_by_key(|c| (order(c.verdict), is_process(&c.metric)));
+    sorted.sort_by_key(|c| (order(c.verdict), c.role.is_process()));
     let loud = sorted.iter().filter(|c| order(c.verdict) < order(ChangeVerdict::Unchanged)).count();
     let shown = sorted.len().min(loud + MAX_UNCHANGED);
     out.extend(sorted[..shown].iter().map(|c| row(c)));
@@ -132,7 +132,7 @@ pub fn render_runs(runs: &[&Run]) -> Rendered {
                 let same = |(s, x): &(&Scenario, &Measurement)| {
                     s.id == scenario.id && x.metric == m.metric && x.unit == m.unit
                 };
-                run.measurements().find(same).and_then(|(_, x)| x.value)
+                run.measurements().find(same).and_then(|(_, x)| x.value())
             })
             .collect();
         let shown: String = values
@@ -173,7 +173,7 @@ pub(crate) fn figures(c: &Change) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lob_metrics::{CompareConfig, compare};
+    use lob_metrics::{CompareConfig, Reading, compare};
 
     use super::*;
 
@@ -182,9 +182,11 @@ mod tests {
         let base = Run::sample();
         let mut current = base.clone();
         let throughput = &mut current.scenarios[2].measurements[0];
-        throughput.value = throughput.value.map(|v| 0.5 * v);
+        throughput.reading =
+            Reading::Measured { value: throughput.value().map(|v| 0.5 * v).unwrap(), note: None };
         let latency = &mut current.scenarios[3].measurements[1];
-        latency.value = latency.value.map(|v| 0.5 * v);
+        latency.reading =
+            Reading::Measured { value: latency.value().map(|v| 0.5 * v).unwrap(), note: None };
         let changes = compare(&base, &current, &CompareConfig::default()).unwrap();
         let text = String::from_utf8(render_comparison(&base, &current, &changes).bytes).unwrap();
         let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| `")).collect();

@@ -3,13 +3,13 @@
 
 use std::io;
 
-use lob_metrics::{Measurement, MetricsError, Run, Scenario, Status, Timeline, Unit};
+use lob_metrics::{Measurement, MetricsError, Role, Run, Scenario, Status, Timeline, Unit};
 use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Map, Value, json};
 
-use crate::analysis::{bottleneck, is_process, slowest, stage_rates, tally};
+use crate::analysis::{bottleneck, slowest, stage_rates, tally};
 use crate::comparison::is_rate;
-use crate::hardware::no_gpu_reason;
+use crate::hardware::{is_of_gpu, no_gpu_reason};
 
 /// Points of a memory series kept in `memory_profile.json`.
 const MAX_POINTS: usize = 200;
@@ -90,10 +90,10 @@ pub(crate) fn memory_profile(run: &Run) -> Result<String, MetricsError> {
     });
     let peak = run
         .measurements()
-        .filter(|(_, m)| m.unit == Unit::Bytes && m.metric.contains("peak_rss"))
-        .filter_map(|(s, m)| Some((s, m.value.filter(|v| v.is_finite())?)))
+        .filter(|(_, m)| m.role == Role::PeakRss)
+        .filter_map(|(s, m)| Some((s, m.value().filter(|v| v.is_finite())?)))
         .max_by(|a, b| a.1.total_cmp(&b.1));
-    let gpu = run.measurements().find(|(_, m)| m.unit == Unit::Bytes && m.metric.contains("gpu"));
+    let gpu = run.measurements().find(|(_, m)| m.unit == Unit::Bytes && is_of_gpu(m));
     let mut document = identity(run);
     document["memory_bytes_of_host"] = json!(run.host.memory_bytes);
     document["peak"] =
@@ -131,7 +131,7 @@ fn by_scenario(run: &Run, content: impl Fn(&Scenario) -> Value) -> Value {
 
 /// A value with what a reader needs to judge it.
 fn headline(m: &Measurement) -> Value {
-    let mut entry = json!({"value": m.value, "unit": m.unit});
+    let mut entry = json!({"value": m.value(), "unit": m.unit});
     if let Some(ci95) = m.ci95 {
         entry["ci95"] = json!(ci95);
     }
@@ -142,13 +142,13 @@ fn headline(m: &Measurement) -> Value {
             entry["p99"] = json!(summary.p99);
         }
     }
-    if m.provenance != lob_metrics::Provenance::Measured {
-        entry["provenance"] = json!(m.provenance);
+    if m.provenance() != lob_metrics::Provenance::Measured {
+        entry["provenance"] = json!(m.provenance());
     }
-    if let Some(reason) = &m.reason {
+    if let Some(reason) = m.reason() {
         entry["reason"] = json!(reason);
     }
-    if is_process(&m.metric) {
+    if m.role.is_process() {
         entry["of"] = json!("the whole process of the scenario");
     }
     entry

@@ -3,9 +3,8 @@
 use lob_metrics::{Artifact, Measurement, Provenance, Run, Scenario, Status, Target, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, direction_arrow, floor_note, interval, is_process, limits, percent,
-    slowest, stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word,
-    when,
+    bottleneck, condition, direction_arrow, floor_note, interval, limits, percent, slowest,
+    stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word, when,
 };
 use crate::baseline::Baseline;
 use crate::escape::{code, markdown, markdown_ticked};
@@ -237,7 +236,7 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
         left -= shown;
         // What every process has stands below what the scenario is about.
         let (process, own): (Vec<_>, Vec<_>) =
-            scenario.measurements.iter().partition(|m| is_process(&m.metric));
+            scenario.measurements.iter().partition(|m| m.role.is_process());
         out.extend(own.iter().chain(&process).take(shown).map(|m| measurement(run, m)));
         if shown < scenario.measurements.len() {
             let hidden = scenario.measurements.len() - shown;
@@ -249,13 +248,13 @@ fn measurements(run: &Run, out: &mut Vec<String>) {
 }
 
 fn measurement(run: &Run, m: &Measurement) -> String {
-    let mut shown = value(m.unit, m.value);
-    let tag = match m.provenance {
+    let mut shown = value(m.unit, m.value());
+    let tag = match m.provenance() {
         Provenance::Measured => None,
         Provenance::Estimated => Some("estimated"),
         Provenance::Unavailable => None,
     };
-    for note in tag.into_iter().chain(m.reason.as_deref()) {
+    for note in tag.into_iter().chain(m.reason()) {
         shown = format!("{shown}; {}", markdown(note));
     }
     let verdict = target_verdict(run, m).map_or("", verdict_word);

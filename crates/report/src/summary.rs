@@ -1,6 +1,6 @@
 //! `reports/performance_summary.md`: one page for people who decide.
 
-use lob_metrics::{Run, Scenario, Target, Unit, Verdict};
+use lob_metrics::{Role, Run, Scenario, Target, Unit, Verdict};
 
 use crate::analysis::{
     bottleneck, condition, limits, percent, slowest, stage_rates, status_word, tally, value,
@@ -175,8 +175,8 @@ fn breakdown(run: &Run, out: &mut Vec<String>) {
     for s in &run.scenarios {
         let stage = stages.iter().find(|r| std::ptr::eq(r.scenario, s));
         let rate = stage.map_or_else(|| "–".to_owned(), |r| r.measurement.unit.format(r.per_s));
-        let peak = s.measurements.iter().find(|m| m.metric.contains("peak_rss"));
-        let peak = peak.map_or_else(|| "–".to_owned(), |m| value(m.unit, m.value));
+        let peak = s.measurements.iter().find(|m| m.role == Role::PeakRss);
+        let peak = peak.map_or_else(|| "–".to_owned(), |m| value(m.unit, m.value()));
         let status = status_word(s.status);
         let reason = s.reason.as_deref().map_or(String::new(), |r| format!(": {}", markdown(r)));
         out.push(format!(

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lob_metrics::{Direction, Finding, Measurement, Provenance, Severity, Unit};
 use lob_profiler::{
-    Diagnosis, LineProfile, LineProfiler, Observed, Profile, ServiceFigures, co2_g, diagnose,
-    flops_counted, measurement,
+    Diagnosis, LineProfile, LineProfiler, Observed, Profile, RunFigures, ServiceFigures, co2_g,
+    diagnose, flops_counted, measurement,
 };
 use lob_scope::{ScopeStat, Unavailable, take_scope_allocs, track_scope_allocs};
 
@@ -231,6 +231,19 @@ impl PerformanceProfiler {
         })
     }
 
+    /// The figures of a profile for a comparison; the caller knows samples and accuracy.
+    #[must_use]
+    pub fn figures(&self, name: &str) -> Option<RunFigures> {
+        let Done { profile, .. } = self.latest(Some(name))?;
+        Some(RunFigures {
+            name: name.to_owned(),
+            time_s: Some(profile.wall_s),
+            memory_bytes: value_of(&profile, "peak_rss"),
+            flops: value_of(&profile, "flops"),
+            ..RunFigures::default()
+        })
+    }
+
     fn run<R>(&self, name: &str, work: impl FnOnce() -> R) -> (R, Profile) {
         let config = &self.config;
         let from_s = self.system.as_ref().map_or(0.0, SystemMonitor::elapsed_s);
@@ -371,7 +384,7 @@ fn add_flops(profile: &mut Profile, flops: u64) {
 
 fn value_of(profile: &Profile, metric: &str) -> Option<f64> {
     let found = profile.measurements.iter().find(|m| m.metric == metric)?;
-    found.value.filter(|_| found.provenance != Provenance::Unavailable)
+    found.value().filter(|_| found.provenance() != Provenance::Unavailable)
 }
 
 fn info(text: String) -> Finding {

@@ -152,7 +152,7 @@ impl Page {
     }
 
     fn measurement(&mut self, profile: &str, measurement: &Measurement) {
-        let Some(value) = measurement.value else { return };
+        let Some(value) = measurement.value() else { return };
         let name = format!("lob_{}", metric_name(&measurement.metric));
         let help = format!("{} in {}.", measurement.metric, measurement.unit);
         self.add(&name, "gauge", &help, &[("profile", profile)], value);

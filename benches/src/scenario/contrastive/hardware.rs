@@ -3,7 +3,7 @@
 use anyhow::Result;
 use lob_contrastive::{Device, Precision, TrainConfig, TrainOutcome};
 use lob_metrics::stats::largest;
-use lob_metrics::{Direction, Measurement, Severity, Summary, Unit};
+use lob_metrics::{Direction, Means, Measurement, Severity, Summary, Unit};
 
 use super::shape::{Shape, compute_s};
 use super::{Bench, settings, warm};
@@ -18,10 +18,10 @@ pub(in crate::scenario) fn hardware(bench: &mut Bench<'_>) -> Result<()> {
         shape.train(steps, &TrainConfig { device, precision, ..of.clone() })
     };
     let cpu = on(Device::Cpu, Precision::F32)?;
-    bench.rec.latency("hardware.cpu_step", &warm(&compute_s(&cpu)));
+    bench.rec.add(step("hardware.cpu_step", &cpu).by("hardware.step", Means::Cpu));
     match on(Device::Cuda, Precision::F32) {
         Ok(gpu) => {
-            bench.rec.latency("hardware.gpu_step", &warm(&compute_s(&gpu)));
+            bench.rec.add(step("hardware.gpu_step", &gpu).by("hardware.step", Means::Gpu));
             let speed_up = median(&cpu) / median(&gpu);
             bench.rec.add(plain("hardware.gpu_speed_up", Direction::HigherIsBetter, speed_up));
         }
@@ -33,13 +33,15 @@ pub(in crate::scenario) fn hardware(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 fn no_gpu(bench: &mut Bench<'_>, why: &str) {
-    for (metric, unit, direction) in [
-        ("hardware.gpu_step", Unit::Seconds, Direction::LowerIsBetter),
-        ("hardware.gpu_speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
-        ("hardware.gpu_memory_per_pair", Unit::Bytes, Direction::LowerIsBetter),
-        ("hardware.gpu_half_speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
+    for (figure, unit, direction) in [
+        ("step", Unit::Seconds, Direction::LowerIsBetter),
+        ("speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
+        ("memory_per_pair", Unit::Bytes, Direction::LowerIsBetter),
+        ("half_speed_up", Unit::Dimensionless, Direction::HigherIsBetter),
     ] {
-        bench.rec.add(Measurement::unavailable(metric, unit, direction, why));
+        let metric = format!("hardware.gpu_{figure}");
+        let unknown = Measurement::unavailable(&metric, unit, direction, why);
+        bench.rec.add(unknown.by(format!("hardware.{figure}"), Means::Gpu));
     }
     bench.rec.finding(Severity::Info, format!("GPU figures are not measured: {why}"));
 }
@@ -52,9 +54,10 @@ fn precisions(
 ) -> Result<()> {
     let single = on(device, Precision::F32)?;
     let is_gpu = single.device.device == Device::Cuda;
-    bench.rec.latency("precision.f32.step", &warm(&compute_s(&single)));
+    let figure = "precision.step";
+    bench.rec.add(step("precision.f32.step", &single).by(figure, Means::F32));
     let mut fastest = None;
-    for precision in [Precision::Bf16, Precision::F16] {
+    for (precision, means) in [(Precision::Bf16, Means::Bf16), (Precision::F16, Means::F16)] {
         let metric = |of: &str| format!("precision.{precision}.{of}");
         let half = match on(device, precision) {
             Ok(half) => half,
@@ -62,11 +65,11 @@ fn precisions(
                 let (unit, lower) = (Unit::Seconds, Direction::LowerIsBetter);
                 let missing =
                     Measurement::unavailable(&metric("step"), unit, lower, &error.to_string());
-                bench.rec.add(missing);
+                bench.rec.add(missing.by(figure, means));
                 continue;
             }
         };
-        bench.rec.latency(&metric("step"), &warm(&compute_s(&half)));
+        bench.rec.add(step(&metric("step"), &half).by(figure, means));
         let speed_up = median(&single) / median(&half);
         fastest = largest(fastest.into_iter().chain([speed_up]));
         bench.rec.add(plain(&metric("speed_up"), Direction::HigherIsBetter, speed_up));
@@ -103,6 +106,12 @@ fn loss_difference(single: &[f32], half: &[f32]) -> f64 {
     largest(pairs.map(|(a, b)| f64::from((a - b).abs() / a.abs().max(1e-3)))).unwrap_or(f64::NAN)
 }
 
+/// Time of a step, once warm.
+fn step(metric: &str, outcome: &TrainOutcome) -> Measurement {
+    let samples = warm(&compute_s(outcome));
+    Measurement::measured(metric, Unit::Seconds, Direction::LowerIsBetter, &samples)
+}
+
 fn median(outcome: &TrainOutcome) -> f64 {
     Summary::of(&warm(&compute_s(outcome))).map_or(f64::NAN, |s| s.median)
 }
@@ -136,9 +145,9 @@ mod tests {
             let found = loss_difference(single, half);
             assert!(found.is_nan(), "{single:?} {half:?}: {found}");
             let recorded = plain("x", Direction::LowerIsBetter, found);
-            assert_eq!(recorded.value, None, "and it is recorded as not measured");
+            assert_eq!(recorded.value(), None, "and it is recorded as not measured");
         }
         let found = loss_difference(&[2.0], &[f32::INFINITY]);
-        assert_eq!(plain("x", Direction::LowerIsBetter, found).value, None, "{found}");
+        assert_eq!(plain("x", Direction::LowerIsBetter, found).value(), None, "{found}");
     }
 }

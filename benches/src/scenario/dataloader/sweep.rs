@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use lob_dataloader::{Dataset, Loader, LoaderConfig, Sampler, Shuffle};
 use lob_depth::Dtype;
-use lob_metrics::{Direction, Measurement, Severity, Summary, Unit};
+use lob_metrics::{Axis, Direction, Measurement, Severity, Summary, Unit};
 
-use super::{BLOCK, config, open, serve};
+use super::{BLOCK, SERIES, config, open, serve};
 use crate::scenario::Bench;
 
 /// Sizes of the data set, in bytes of the images had they been stored (seed 000).
@@ -26,14 +26,14 @@ pub(in crate::scenario) fn sweep(bench: &mut Bench<'_>) -> Result<()> {
     let dataset = open(bench, 1)?;
     for batch_size in [16, 32, 64, 128] {
         let metric = format!("load.samples_per_s_batch_{batch_size}");
-        run(bench, &metric, &dataset, LoaderConfig { batch_size, ..config(bench) })?;
+        let rates = rates(bench, &dataset, LoaderConfig { batch_size, ..config(bench) })?;
+        let place = (SERIES, Axis::Batch, batch_size);
+        bench.rec.rate_over(&metric, Unit::SamplesPerSecond, &rates, place);
     }
-    run(
-        bench,
-        "load.samples_per_s_workers_4",
-        &dataset,
-        LoaderConfig { workers: 4, ..config(bench) },
-    )?;
+    let four = rates(bench, &dataset, LoaderConfig { workers: 4, ..config(bench) })?;
+    let workers = |n| (SERIES, Axis::Workers, n);
+    let unit = Unit::SamplesPerSecond;
+    bench.rec.rate_over("load.samples_per_s_workers_4", unit, &four, workers(4));
     scaling(bench, &dataset)?;
     for (name, shuffle) in [
         ("sequential", Shuffle::Sequential),
@@ -57,11 +57,16 @@ fn run(
     dataset: &Arc<Dataset>,
     config: LoaderConfig,
 ) -> Result<f64> {
+    let rates = rates(bench, dataset, config)?;
+    bench.rec.rate(metric, Unit::SamplesPerSecond, &rates, None);
+    Ok(Summary::of(&rates).context("the loader gave no batch")?.median)
+}
+
+/// Samples a second of each batch of one setting.
+fn rates(bench: &Bench<'_>, dataset: &Arc<Dataset>, config: LoaderConfig) -> Result<Vec<f64>> {
     let batches = if bench.options.quick { 20 } else { 100 };
     let loader = Loader::new(Arc::clone(dataset), config)?;
-    let served = serve(&loader, batches, Instant::now())?;
-    bench.rec.rate(metric, Unit::SamplesPerSecond, &served.rates, None);
-    Ok(Summary::of(&served.rates).context("the loader gave no batch")?.median)
+    Ok(serve(&loader, batches, Instant::now())?.rates)
 }
 
 /// One worker against two, beside one thread and two that fill the same buffers with a constant:
@@ -92,10 +97,15 @@ fn scaling(bench: &mut Bench<'_>, dataset: &Arc<Dataset>) -> Result<()> {
     }
     let median = |rates: &[f64]| Summary::of(rates).map_or(f64::NAN, |s| s.median);
     let (scaling, of_fill) = (median(two) / median(one), median(fill_two) / median(fill_one));
-    bench.rec.rate("load.samples_per_s_workers_1", Unit::SamplesPerSecond, one, None);
-    bench.rec.rate("load.samples_per_s_workers_2", Unit::SamplesPerSecond, two, None);
-    bench.rec.rate("load.filled_per_s_threads_1", Unit::SamplesPerSecond, fill_one, None);
-    bench.rec.rate("load.filled_per_s_threads_2", Unit::SamplesPerSecond, fill_two, None);
+    let filled = "load.filled_per_s";
+    for (metric, rates, place) in [
+        ("load.samples_per_s_workers_1", one, (SERIES, Axis::Workers, 1)),
+        ("load.samples_per_s_workers_2", two, (SERIES, Axis::Workers, 2)),
+        ("load.filled_per_s_threads_1", fill_one, (filled, Axis::Threads, 1)),
+        ("load.filled_per_s_threads_2", fill_two, (filled, Axis::Threads, 2)),
+    ] {
+        bench.rec.rate_over(metric, Unit::SamplesPerSecond, rates, place);
+    }
     for (metric, value) in [
         ("load.worker_scaling", scaling),
         ("load.fill_scaling", of_fill),

@@ -92,7 +92,7 @@ fn one(
         &per_value,
     );
     bench.rec.add(match &limit {
-        Some(limit) => value_time.with_limit(limit.demand / limit.limit, limit.name.clone()),
+        Some(limit) => limit.on(value_time),
         None => value_time,
     });
     let before = thread_alloc_stats().allocated_bytes;

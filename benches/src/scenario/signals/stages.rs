@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use lob_metrics::{Severity, Summary, Unit};
+use lob_metrics::{Axis, Direction, Measurement, Severity, Summary, Unit};
 use lob_signals::{
     FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Model, N_FEATURES, Quotes, Signal,
     SignalPipeline, Stance,
@@ -153,13 +153,18 @@ fn report_pieces(
 ) {
     let rate = n as f64 / seconds.iter().sum::<f64>();
     let metric = format!("signals.{prefix}samples_per_s_batch_{size}");
-    bench.rec.rate(&metric, Unit::SamplesPerSecond, &[rate], None);
+    let series = |of: &str| format!("signals.{prefix}{of}");
+    let place = (&*series("samples_per_s"), Axis::Batch, size);
+    bench.rec.rate_over(&metric, Unit::SamplesPerSecond, &[rate], place);
     promised.push(metric);
     let metric = format!("signals.{prefix}batch_{size}");
     // Thinned: a report needs the distribution, not half a million of them.
     let step = seconds.len().div_ceil(1_000).max(1);
     let samples: Vec<f64> = seconds.iter().copied().step_by(step).collect();
-    bench.rec.latency(&metric, &samples);
+    let n = u32::try_from(size).unwrap_or(u32::MAX);
+    let lower = Direction::LowerIsBetter;
+    let latency = Measurement::measured(&metric, Unit::Seconds, lower, &samples);
+    bench.rec.add(latency.over(series("batch"), Axis::Batch, n));
     promised.push(metric);
 }
 

@@ -67,13 +67,31 @@ fn a_checkpoint_of_version_1_is_refused_by_name() {
 }
 
 #[test]
-fn a_run_and_a_history_of_version_1_are_read() {
+fn runs_and_a_history_of_version_1_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let run = formats("run-v1/run.json");
     let out = folder.path().join("report");
     lob_ok(&["report", shown(&run), "--out", shown(&out), "--format", "md,html", "--quiet"]);
     assert!(std::fs::read_to_string(out.join("report.md")).unwrap().contains("20261121T041500Z"));
     lob_ok(&["compare", shown(&run), shown(&run), "--force"]);
+    // What version 2 says in keys, version 1 said in names.
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(formats(name)).unwrap();
+        lob_metrics::Run::from_json(&text).unwrap()
+    };
+    let (old, new) = (read("run-v1/run.json"), read("run-v2/run.json"));
+    assert_eq!(old.schema_version, 2);
+    let places = |run: &lob_metrics::Run| {
+        let over = run.measurements().filter_map(|(_, m)| m.over.clone());
+        over.collect::<Vec<_>>()
+    };
+    assert_eq!(places(&old), places(&new));
+    assert_eq!(places(&new).len(), 2);
+    for ((_, old), (_, new)) in old.measurements().zip(new.measurements()) {
+        assert_eq!((&old.metric, &old.reading), (&new.metric, &new.reading));
+        assert_eq!(old.demand.map(|d| d.of), new.demand.map(|d| d.of), "{}", old.metric);
+        assert_eq!(old.by.is_some(), new.by.is_some(), "{}", old.metric);
+    }
     let history = std::fs::read_to_string(formats("run-v1/history.jsonl")).unwrap();
     let entries = lob_metrics::read_history(&history).unwrap();
     assert_eq!((entries.len(), entries[0].history_version), (10, 1));

@@ -9,7 +9,7 @@ use serde_json::Value;
 fn a_run_survives_the_round_trip() {
     let run = Run::sample();
     let text = run.to_json().unwrap();
-    assert!(text.starts_with("{\"schema_version\":1,"), "{}", &text[..60]);
+    assert!(text.starts_with("{\"schema_version\":2,"), "{}", &text[..60]);
     assert_eq!(text.lines().count(), 1, "a series must not take a line a number");
     assert!(text.ends_with("}\n"), "one document, one line feed");
     assert!(Run::from_json(&text).unwrap() == run, "the run read back differs");
@@ -39,7 +39,7 @@ fn refusal(change: impl Fn(&mut Value)) -> (MetricsError, String) {
 #[test]
 fn broken_documents_are_refused_with_the_reason() {
     let (error, text) = refusal(|d| d["schema_version"] = 99.into());
-    assert!(matches!(error, MetricsError::SchemaVersion { found: 99, expected: 1 }));
+    assert!(matches!(error, MetricsError::SchemaVersion { found: 99, expected: 2 }));
     assert!(text.contains("`99`"), "{text}");
     let (_, text) = refusal(|d| d["schema_version"] = "one".into());
     assert!(text.contains("\"one\""), "{text}");
@@ -58,7 +58,7 @@ fn the_sample_holds_every_kind_of_measurement() {
     let has = |test: fn(&Measurement) -> bool| run.measurements().any(|(_, m)| test(m));
     assert!(
         has(|m| m.ci95.is_some())
-            && has(|m| m.value.is_none())
+            && has(|m| m.value().is_none())
             && has(|m| m.share_of_limit.is_some())
     );
     assert!(!run.passed(), "the sample misses one target");

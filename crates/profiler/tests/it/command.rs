@@ -22,7 +22,7 @@ fn measured<'a>(profile: &'a CommandProfile, name: &str) -> &'a Measurement {
 #[cfg(target_os = "linux")]
 fn value(profile: &CommandProfile, name: &str) -> f64 {
     let found = measured(profile, name);
-    found.value.unwrap_or_else(|| panic!("{name}: {:?}", found.reason))
+    found.value().unwrap_or_else(|| panic!("{name}: {:?}", found.reason()))
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn descendants_count() {
 fn bytes_read_and_written_are_counted() {
     let writing = profiled(&["write"]);
     assert!(value(&writing, "written") >= (8 << 20) as f64);
-    assert!(measured(&writing, "disk_written").value.is_some());
+    assert!(measured(&writing, "disk_written").value().is_some());
 }
 
 #[cfg(target_os = "linux")]
@@ -153,9 +153,9 @@ fn hardware_counters_have_a_value_or_a_reason() {
     let profile = profiled(&["spin"]);
     for name in ["instructions", "cycles", "cache_misses", "branch_misses"] {
         let found = measured(&profile, name);
-        match found.value {
+        match found.value() {
             Some(count) => assert!(name == "cache_misses" || count > 1000.0, "{name}: {count}"),
-            None => assert!(found.reason.as_ref().is_some_and(|r| !r.is_empty()), "{name}"),
+            None => assert!(found.reason().as_ref().is_some_and(|r| !r.is_empty()), "{name}"),
         }
     }
 }

@@ -18,8 +18,8 @@ fn a_profile_holds_time_memory_scopes_and_a_timeline() {
     assert_eq!(sum, 16 << 20);
     let value = |metric: &str| {
         let found = profile.measurements.iter().find(|m| m.metric == metric).unwrap();
-        assert!(found.value.is_some() || found.reason.is_some(), "{metric}");
-        found.value
+        assert!(found.value().is_some() || found.reason().is_some(), "{metric}");
+        found.value()
     };
     assert!(value("wall_time").unwrap() > 0.0);
     #[cfg(target_os = "linux")]

@@ -22,7 +22,7 @@ pub(crate) fn dot_plot(
     width: f64,
 ) -> Option<Scene> {
     let known: Vec<(&Measurement, f64)> =
-        rows.iter().filter_map(|m| Some((*m, m.value.filter(|v| v.is_finite())?))).collect();
+        rows.iter().filter_map(|m| Some((*m, m.value().filter(|v| v.is_finite())?))).collect();
     let shown = &known[..known.len().min(MAX_ROWS)];
     if shown.is_empty() {
         return None;

@@ -1,13 +1,13 @@
 //! Panels of the picture files: dot plots by unit, memory over time, learning curves, scaling and
 //! the machine.
 
-use lob_metrics::{Artifact, Measurement, Run, Scenario, Timeline, Unit};
+use lob_metrics::{Artifact, Means, Measurement, Role, Run, Scenario, Timeline, Unit};
 
 use super::series::{Curve, Plot, line_chart};
 use super::{Anchor, Ink, Scene, dot_plot, roofline_chart, scaling_chart, shortened};
-use crate::analysis::{is_process, is_stage, limits};
+use crate::analysis::{is_stage, limits};
 use crate::hardware::{DEVICES, PRECISIONS, no_gpu_reason, pairs, roofline};
-use crate::sweep::{is_sweep_point, sweeps};
+use crate::sweep::sweeps;
 
 const WIDTH: f64 = 860.0;
 
@@ -33,8 +33,8 @@ fn of_unit<'a>(scenarios: &[&'a Scenario], unit: Unit) -> Vec<&'a Measurement> {
     // sweep have charts of their own.
     let wanted = |m: &&Measurement| {
         m.unit == unit
-            && (unit == Unit::Bytes || !is_process(&m.metric))
-            && !is_sweep_point(&m.metric)
+            && (unit == Unit::Bytes || !m.role.is_process())
+            && (m.over.is_none() || m.role == Role::Headline)
     };
     all.filter(wanted).collect()
 }
@@ -183,11 +183,11 @@ pub(super) fn hardware(run: &Run) -> Scene {
 }
 
 /// One line a pair, or why there is none.
-fn versus(run: &Run, ways: (&[&str], &[&str]), nothing: &str) -> Vec<String> {
+fn versus(run: &Run, ways: (Means, &[Means]), nothing: &str) -> Vec<String> {
     let lines: Vec<String> = pairs(run, ways)
         .into_iter()
         .map(|p| {
-            let value = |m: &Measurement| crate::analysis::value(m.unit, m.value);
+            let value = |m: &Measurement| crate::analysis::value(m.unit, m.value());
             format!(
                 "{}: {} against {}, {:.2} times as good",
                 p.name,

@@ -10,7 +10,7 @@ use crate::sweep::Sweep;
 /// The chart of a sweep; `None` when a value is missing.
 pub(crate) fn scaling_chart(sweep: &Sweep<'_>, size: (f64, f64)) -> Option<Scene> {
     let points: Vec<(f64, f64)> =
-        sweep.points.iter().filter_map(|(n, m)| Some((f64::from(*n), m.value?))).collect();
+        sweep.points.iter().filter_map(|(n, m)| Some((f64::from(*n), m.value()?))).collect();
     let ideal: Vec<(f64, f64)> =
         sweep.ideal().into_iter().map(|(n, y)| (f64::from(n), y)).collect();
     if points.len() < 2 || ideal.iter().any(|p| !p.1.is_finite()) {
@@ -18,10 +18,13 @@ pub(crate) fn scaling_chart(sweep: &Sweep<'_>, size: (f64, f64)) -> Option<Scene
     }
     let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
     let (ix, iy): (Vec<f64>, Vec<f64>) = ideal.iter().copied().unzip();
-    let title = sweep.name.replace("{n}", "n");
     let plot = Plot {
-        title: &title,
-        x_label: if sweep.over == "batch" { "batch size" } else { sweep.over },
+        title: sweep.name,
+        x_label: if sweep.over == lob_metrics::Axis::Batch {
+            "batch size"
+        } else {
+            sweep.over.name()
+        },
         y_label: "median, 95 % interval",
         x_unit: Unit::Dimensionless,
         y_unit: sweep.unit,

@@ -174,7 +174,7 @@ fn limits_card(run: &Run) -> String {
                 e(&m.metric),
                 percent(*share),
                 100.0 * share.clamp(0.0, 1.0),
-                value(m.unit, m.value)
+                value(m.unit, m.value())
             )
         })
         .collect();

@@ -98,14 +98,7 @@ fn roof(roof: &Roof) -> Vec<(String, String)> {
         ("fsync of a small file".to_owned(), shown(Unit::Seconds, roof.fsync_s)),
     ];
     for (name, value) in &roof.more {
-        let unit = match name {
-            _ if name.ends_with("bytes_per_s") => rate,
-            _ if name.ends_with("flop_per_s") => Unit::FlopPerSecond,
-            _ if name.ends_with("_per_s") => Unit::ValuesPerSecond,
-            _ if name.ends_with("_s") => Unit::Seconds,
-            _ => Unit::Dimensionless,
-        };
-        limits.push((name.clone(), unit.format(*value)));
+        limits.push((name.clone(), Roof::unit_of(name).format(*value)));
     }
     limits
 }

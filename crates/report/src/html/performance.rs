@@ -79,9 +79,9 @@ fn comparisons(run: &Run) -> String {
                 .map(|p| {
                     format!(
                         "<tr><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2}×</td></tr>",
-                        e(&p.name),
-                        value(p.base.unit, p.base.value),
-                        value(p.other.unit, p.other.value),
+                        e(p.name),
+                        value(p.base.unit, p.base.value()),
+                        value(p.other.unit, p.other.value()),
                         p.gain
                     )
                 })

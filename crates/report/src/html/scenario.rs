@@ -4,7 +4,7 @@ use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 
 use super::first_screen::ticked;
 use super::{Detail, base64, flame, heading, intervals, link_to};
-use crate::analysis::{is_process, percent, status_word, value};
+use crate::analysis::{percent, status_word, value};
 use crate::chart::{Curve, Plot, heatmap_png, line_chart, scatter, to_svg};
 use crate::escape::{html as e, slug};
 use crate::text::severity_word;
@@ -87,7 +87,7 @@ fn figures(measurements: &[Measurement], limit: usize) -> String {
     if measurements.is_empty() {
         return "<p class=\"sub\">Nothing was measured.</p>".to_owned();
     }
-    let (process, own): (Vec<_>, Vec<_>) = measurements.iter().partition(|m| is_process(&m.metric));
+    let (process, own): (Vec<_>, Vec<_>) = measurements.iter().partition(|m| m.role.is_process());
     let rows: String = own.into_iter().chain(process).take(limit).map(figure).collect();
     let hidden = measurements.len().saturating_sub(limit);
     let note = if hidden > 0 {
@@ -104,10 +104,10 @@ fn figure(m: &Measurement) -> String {
     let name = format!(
         "<td><code>{}</code></td><td class=\"n\">{}</td>",
         e(&m.metric),
-        value(m.unit, m.value)
+        value(m.unit, m.value())
     );
     let Some(s) = m.summary else {
-        let why = m.reason.as_deref().map_or_else(|| "one sample".to_owned(), e);
+        let why = m.reason().map_or_else(|| "one sample".to_owned(), e);
         return format!("<tr>{name}<td colspan=\"6\" class=\"sub\">{why}</td></tr>");
     };
     format!(
@@ -126,7 +126,7 @@ fn strip(m: &Measurement) -> String {
     let finite: Vec<f64> = m.samples.iter().copied().filter(|v| v.is_finite()).collect();
     let low = finite.iter().copied().fold(f64::INFINITY, f64::min);
     let high = finite.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let (Some(median), true) = (m.value.filter(|v| v.is_finite()), high > low) else {
+    let (Some(median), true) = (m.value().filter(|v| v.is_finite()), high > low) else {
         return "<span class=\"sub\">all equal</span>".to_owned();
     };
     // One far outlier must not press all others into a point: what lies further than eight median

@@ -4,8 +4,8 @@ use lob_metrics::{Measurement, Provenance, Run, Scenario, Verdict};
 
 use super::{Detail, heading, scenario};
 use crate::analysis::{
-    condition, direction_arrow, floor_note, interval, is_process, is_stage, percent,
-    target_verdict, value, verdict_word,
+    condition, direction_arrow, floor_note, interval, is_stage, percent, target_verdict, value,
+    verdict_word,
 };
 use crate::escape::html as e;
 
@@ -58,7 +58,7 @@ pub(super) fn badge(verdict: Verdict) -> String {
 /// Which part of the table a measurement stands in: what is judged first, what every process has
 /// last.
 fn group(run: &Run, scenario: &Scenario, m: &Measurement) -> usize {
-    if is_process(&m.metric) || !is_stage(scenario) {
+    if m.role.is_process() || !is_stage(scenario) {
         2
     } else if target_verdict(run, m).is_some() || m.share_of_limit.is_some() {
         0
@@ -131,10 +131,9 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
         Some(_) => "target",
         None => "",
     };
-    let origin = origin(m.provenance);
+    let origin = origin(m.provenance());
     let note = m
-        .reason
-        .as_deref()
+        .reason()
         // Below the name, the widest column: a reason is a sentence.
         .map_or(String::new(), |r| format!("<span class=\"sub why\">{}</span>", e(r)));
     let share = m.share_of_limit.filter(|s| s.is_finite());
@@ -154,8 +153,8 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
         direction_arrow(m.direction),
         scenario::anchor(&scenario.id),
         e(&scenario.id),
-        raw(m.value),
-        value(m.unit, m.value),
+        raw(m.value()),
+        value(m.unit, m.value()),
         interval(m),
         raw(share),
         verdict.map_or(String::new(), badge)

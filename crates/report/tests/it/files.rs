@@ -1,6 +1,6 @@
 //! File names, sizes and content of every format.
 
-use lob_metrics::{Artifact, HistoryEntry, Run};
+use lob_metrics::{Artifact, HistoryEntry, Reading, Run};
 use lob_report::{
     Beside, Format, Rendered, ReportError, pull_request_summary, render_all, render_all_beside,
     render_all_with_baseline,
@@ -117,7 +117,8 @@ fn every_face_says_what_changed_since_the_baseline() {
     let run = Run::sample();
     let mut base = run.clone();
     let throughput = &mut base.scenarios[2].measurements[0];
-    throughput.value = throughput.value.map(|v| 1.15 * v);
+    throughput.reading =
+        Reading::Measured { value: throughput.value().map(|v| 1.15 * v).unwrap(), note: None };
     base.host.fingerprint = "another machine".to_owned();
     let formats = [Format::Html, Format::Md, Format::Txt];
     let files = render_all_with_baseline(&run, Some(&base), &formats).expect("the sample renders");
@@ -144,7 +145,10 @@ fn a_history_is_drawn_and_its_change_of_level_named() {
         let mut earlier = run.clone();
         let m = &mut earlier.scenarios[2].measurements[0];
         let level = if i < 12 { 1.0 } else { 0.9 };
-        m.value = m.value.map(|v| v * level * (1.0 + f64::from(i % 3) / 1000.0));
+        m.reading = Reading::Measured {
+            value: m.value().map(|v| v * level * (1.0 + f64::from(i % 3) / 1000.0)).unwrap(),
+            note: None,
+        };
         history.push(HistoryEntry::of(&earlier));
     }
     let beside = Beside { baseline: None, history: &history };
@@ -170,7 +174,8 @@ fn a_pull_request_holds_the_summary_of_any_run() {
     let run = Run::sample();
     let mut base = run.clone();
     let throughput = &mut base.scenarios[2].measurements[0];
-    throughput.value = throughput.value.map(|v| 2.0 * v);
+    throughput.reading =
+        Reading::Measured { value: throughput.value().map(|v| 2.0 * v).unwrap(), note: None };
     let text = pull_request_summary(&run, Some(&base)).expect("comparable");
     assert!(
         text.contains("| `load.samples_per_s` | `load.shuffled` |") && text.contains("-50.0 %")
@@ -247,7 +252,7 @@ fn no_file_prints_a_number_that_is_none() {
     for scenario in &mut run.scenarios {
         scenario.elapsed_s = f64::NAN;
         for m in &mut scenario.measurements {
-            m.value = Some(f64::NAN);
+            m.reading = Reading::Measured { value: f64::NAN, note: None };
             m.ci95 = Some([f64::NAN, f64::INFINITY]);
             m.share_of_limit = Some(f64::NAN);
         }

@@ -1,6 +1,6 @@
 //! Strings from outside must never become markup, and the page must never ask the network.
 
-use lob_metrics::Run;
+use lob_metrics::{Reading, Run};
 use lob_report::{Format, render_all_with_baseline};
 use serde_json::Value;
 
@@ -10,8 +10,19 @@ const ATTACK: &str =
     "</script><script>alert(1)</script>\"'><img src=http://evil.example/x onerror=alert(2)>`|";
 
 /// Fields whose value is one of a fixed set of words.
-const CLOSED: [&str; 7] =
-    ["unit", "direction", "provenance", "status", "verdict", "severity", "kind"];
+const CLOSED: [&str; 11] = [
+    "unit",
+    "direction",
+    "provenance",
+    "status",
+    "verdict",
+    "severity",
+    "kind",
+    "role",
+    "axis",
+    "means",
+    "of",
+];
 
 fn poison(value: &mut Value, key: &str) {
     match value {
@@ -58,7 +69,9 @@ fn every_file_of_a_hostile_run_stays_harmless() {
     let run = hostile_run();
     let mut base = run.clone();
     for m in base.scenarios.iter_mut().flat_map(|s| &mut s.measurements) {
-        m.value = m.value.map(|v| 3.0 * v);
+        if let Some(value) = m.value() {
+            m.reading = Reading::Measured { value: 3.0 * value, note: None };
+        }
     }
     let files =
         render_all_with_baseline(&run, Some(&base), &Format::ALL).expect("only strings changed");

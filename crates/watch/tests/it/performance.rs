@@ -65,12 +65,12 @@ fn carbon_needs_a_stated_factor() {
         profile.measurements.into_iter().find(|m| m.metric == "co2_g").unwrap()
     };
     let without = of(profiled(|b| b.track_carbon(true)));
-    assert_eq!((without.value, without.provenance), (None, Provenance::Unavailable));
+    assert_eq!((without.value(), without.provenance()), (None, Provenance::Unavailable));
     let with = of(profiled(|b| b.track_carbon(true).grid_g_per_kwh(Some(380.0))));
     // Where the machine counts energy the estimate names its factor; elsewhere the counter is named.
-    match with.value {
-        Some(grams) => assert!(grams >= 0.0 && with.reason.unwrap().contains("380 g/kWh")),
-        None => assert!(!with.reason.unwrap().contains("grid factor")),
+    match with.value() {
+        Some(grams) => assert!(grams >= 0.0 && with.reason().unwrap().contains("380 g/kWh")),
+        None => assert!(!with.reason().unwrap().contains("grid factor")),
     }
 }
 
@@ -88,7 +88,7 @@ fn samples_are_timed_and_judged() {
     let breakdown = profiler.timing_breakdown(Some("work"));
     let shares: f64 = breakdown.iter().map(|part| part.share).sum();
     assert!(breakdown.iter().any(|part| part.path == "work/inner") && (shares - 1.0).abs() < 1e-9);
-    assert_eq!(profiler.value("predict", "flops"), None);
+    assert_eq!(profiler.figures("predict").unwrap().flops, None);
     assert!(profiler.metrics(Some("nobody")).is_none());
     assert!(!profiler.current_system_stats().is_empty());
     assert!(profiler.current_memory().map_or(!cfg!(target_os = "linux"), |bytes| bytes > 1 << 16));

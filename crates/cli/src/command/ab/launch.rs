@@ -65,7 +65,7 @@ impl Side {
         let mut launch = Launch::default();
         for (name, account, unit) in ACCOUNTS {
             let found = profile.scenario.measurements.iter().find(|m| m.metric == account);
-            if let Some(value) = found.and_then(|m| m.value) {
+            if let Some(value) = found.and_then(|m| m.value()) {
                 let direction = Direction::LowerIsBetter;
                 let exact = exact_tolerance(name);
                 let metric = AbMetric { name: name.to_owned(), unit, direction, exact };
@@ -84,7 +84,7 @@ impl Launch {
     fn add_run(&mut self, path: &Path) -> Result<()> {
         let run = lob_bench::read_run(path)?;
         for (_, m) in run.measurements() {
-            let Some(value) = m.value.filter(|v| v.is_finite()) else { continue };
+            let Some(value) = m.value().filter(|v| v.is_finite()) else { continue };
             let is_new = self.figures.iter().all(|(known, _)| known.name != m.metric);
             if m.direction == Direction::Neutral || !is_new {
                 continue;

@@ -62,8 +62,8 @@ fn headline(scenario: &Scenario) -> Option<String> {
         .measurements
         .iter()
         .find(|m| m.share_of_limit.is_some())
-        .or_else(|| scenario.measurements.iter().find(|m| m.value.is_some()))?;
-    let value = measurement.unit.format(measurement.value?);
+        .or_else(|| scenario.measurements.iter().find(|m| m.value().is_some()))?;
+    let value = measurement.unit.format(measurement.value()?);
     let share = measurement.share_of_limit.zip(measurement.limit_name.as_deref());
     let share =
         share.map(|(s, name)| format!(", {:.0} % of {name}", s * 100.0)).unwrap_or_default();
