@@ -95,7 +95,7 @@ pub(crate) struct RecordHasher {
 pub(crate) struct Fingerprint {
     /// Lower-case hex of XXH3-128.
     pub(crate) hash: String,
-    /// Time that computing it took, on whichever thread, in seconds.
+    /// Time that computing it took, on whichever thread, in seconds by the clock.
     pub(crate) took_s: f64,
 }
 

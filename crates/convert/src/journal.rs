@@ -96,7 +96,8 @@ mod tests {
         assert!(first.warnings[0].starts_with("`6AM4`"), "{:?}", first.warnings);
         let again: String =
             lines.iter().map(|line| line.to_text(Path::new("journal")).unwrap()).collect();
-        assert_eq!(again.as_bytes(), bytes, "and written as it was");
+        // Keys may have come since; what is read of them is the same.
+        assert_eq!(parse(Path::new("journal"), again.as_bytes()).unwrap().0, lines);
     }
 
     #[test]

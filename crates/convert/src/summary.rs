@@ -38,8 +38,8 @@ pub struct ConvertSummary {
     pub warnings: Vec<String>,
     /// Wall time in seconds.
     pub elapsed_s: f64,
-    /// Time that the fingerprints of the inputs took, on all threads together, in seconds; part of
-    /// the CPU time.
+    /// Time that the fingerprints of the inputs took, on all threads together, in seconds by the
+    /// clock.
     pub fingerprint_s: f64,
     /// CPU time of the process during the conversion in seconds; `None` where it is not told.
     pub cpu_s: Option<f64>,
