@@ -29,6 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             report.label, report.requests, report.p95_s, report.violations
         );
     }
+    for hour in monitor.hourly() {
+        println!("{:<10} {} requests in the hour", hour.report.label, hour.report.requests);
+    }
 
     let shared = Arc::clone(&monitor);
     let pages = move |path: &str| {

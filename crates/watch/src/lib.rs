@@ -35,13 +35,13 @@ pub use alert::{Alert, AlertEvent, AlertRule, AlertSide};
 pub use config::{ProfilerConfig, ProfilerConfigBuilder};
 pub use error::WatchError;
 pub use monitor::{
-    HourReport, JsonLinesLog, JsonLinesTail, LogLimits, LogReplay, MAX_LABELS, OTHER_LABELS,
-    ProductionMonitor, RequestGuard, RequestReport,
+    HourReport, JsonLinesLog, LogLimits, LogReplay, MAX_LABELS, OTHER_LABELS, ProductionMonitor,
+    RequestGuard, RequestReport,
 };
 pub use performance::{OperationTime, PerformanceProfiler, SampleProfile};
 pub use prometheus::{
     PrometheusFamily, PrometheusSample, metrics_page, parse_prometheus_text, prometheus_text,
 };
 pub use serve::{MetricsServer, Reply, ServerCounts, ServerLimits, scrape};
-pub use system::{SensorValue, SystemMonitor, SystemReading, SystemReport, Tracked, sensor};
+pub use system::{SensorValue, SystemMonitor, SystemReport, Tracked, sensor};
 pub use watch::Watch;

@@ -18,7 +18,7 @@ use window::{Label, SLICE_S, SLICES, Slice};
 
 pub use log::{JsonLinesLog, LogLimits};
 pub use replay::LogReplay;
-pub use tail::JsonLinesTail;
+pub(crate) use tail::JsonLinesTail;
 pub use window::{HourReport, RequestReport};
 
 /// Labels told apart; requests of further ones are recorded under [`OTHER_LABELS`].

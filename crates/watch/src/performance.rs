@@ -10,7 +10,8 @@ use lob_profiler::{
 };
 use lob_scope::{ScopeStat, Unavailable, take_scope_allocs, track_scope_allocs};
 
-use crate::{ProfilerConfig, SensorValue, SystemMonitor, SystemReading, SystemReport, sensor};
+use crate::system::SystemReading;
+use crate::{ProfilerConfig, SensorValue, SystemMonitor, SystemReport, sensor};
 
 /// Profiles remembered; the oldest goes when one more comes.
 const MAX_PROFILES: usize = 256;

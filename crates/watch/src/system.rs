@@ -8,7 +8,8 @@ use lob_metrics::Unit;
 use lob_scope::Unavailable;
 
 pub use monitor::{SystemMonitor, SystemReport};
-pub use reading::{SystemReading, Tracked};
+pub(crate) use reading::SystemReading;
+pub use reading::Tracked;
 
 /// What a sensor says: a value or the reason why there is none, never a made-up zero.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use lob_scope::Unavailable;
 use serde_json::Value;
 
-use crate::JsonLinesTail;
+use crate::monitor::JsonLinesTail;
 use crate::prometheus::Page;
 
 /// Fields told apart; a line with more is no line of metrics.

@@ -16,7 +16,7 @@ const MAX_READ_BYTES: u64 = 8 << 20;
 /// Bounded in memory: a look reads 8 MiB at most, a line of more than 64 KiB is skipped and
 /// counted, and of a file that is long already only the last 8 MiB are read.
 #[derive(Debug)]
-pub struct JsonLinesTail {
+pub(crate) struct JsonLinesTail {
     path: PathBuf,
     open: Option<Open>,
     skipped: u64,
@@ -35,19 +35,19 @@ struct Open {
 impl JsonLinesTail {
     /// A follower of `path`, which need not exist yet.
     #[must_use]
-    pub fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), open: None, skipped: 0 }
     }
 
     /// The file followed.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Lines left out because they were too long or no UTF-8.
     #[must_use]
-    pub fn skipped(&self) -> u64 {
+    pub(crate) fn skipped(&self) -> u64 {
         self.skipped
     }
 
@@ -55,7 +55,7 @@ impl JsonLinesTail {
     ///
     /// # Errors
     /// Where the file does not exist (yet) or cannot be read; the next call tries again.
-    pub fn poll(&mut self) -> Result<Vec<String>, Unavailable> {
+    pub(crate) fn poll(&mut self) -> Result<Vec<String>, Unavailable> {
         let failed = |error: std::io::Error| {
             Unavailable::new(format!("cannot read `{}`: {error}", self.path.display()))
         };

@@ -36,7 +36,7 @@ type Gpus = Vec<(Gpu, Result<GpuReading, Unavailable>)>;
 
 /// One look at every sensor.
 #[derive(Debug, Clone)]
-pub struct SystemReading {
+pub(crate) struct SystemReading {
     at: Instant,
     cpu: Result<CpuTimes, Unavailable>,
     memory: Result<SystemMemory, Unavailable>,
@@ -59,7 +59,7 @@ pub struct SystemReading {
 impl SystemReading {
     /// Looks at the sensors; some 200 microseconds, and more with a GPU.
     #[must_use]
-    pub fn take(tracked: Tracked) -> Self {
+    pub(crate) fn take(tracked: Tracked) -> Self {
         let gpus = wanted(tracked.gpu, "track_gpu", lob_profiler::gpus);
         Self {
             at: Instant::now(),
@@ -99,7 +99,7 @@ impl SystemReading {
     ///
     /// # Errors
     /// Where neither has an energy counter.
-    pub fn joules_since(&self, before: &Self) -> Result<f64, Unavailable> {
+    pub(crate) fn joules_since(&self, before: &Self) -> Result<f64, Unavailable> {
         let packages = both(&self.energy, &before.energy, |now, then| now.joules_since(then));
         let gpus = self.gpu_joules().and_then(|now| Ok(now - before.gpu_joules()?));
         match (packages, gpus) {
@@ -119,7 +119,7 @@ impl SystemReading {
 
     /// What the sensors say now, rates and shares over the time since `before`.
     #[must_use]
-    pub fn values_since(&self, before: &Self) -> Vec<SensorValue> {
+    pub(crate) fn values_since(&self, before: &Self) -> Vec<SensorValue> {
         let passed_s = self.at.saturating_duration_since(before.at).as_secs_f64();
         let mut out = Vec::with_capacity(40);
         let mut add = |name, unit, value| out.push(SensorValue { name, gpu: None, unit, value });
