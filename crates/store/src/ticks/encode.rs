@@ -4,12 +4,16 @@ mod chunk;
 mod delta;
 mod dictionary;
 mod hybrid;
+mod reject;
 
 use std::path::{Path, PathBuf};
 
 use parquet::{column::writer::ColumnCloseResult, schema::types::SchemaDescriptor};
 
-pub(super) use self::chunk::{Chunk, ChunkEncoder, Reject};
+pub(super) use self::{
+    chunk::{Chunk, ChunkEncoder},
+    reject::Reject,
+};
 use super::{
     TickLog,
     columns::{self, Column, N_ROW_COLUMNS},

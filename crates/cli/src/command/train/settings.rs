@@ -2,6 +2,7 @@
 
 mod bounds;
 mod encoder;
+mod prefetch;
 mod rules;
 
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use lob_contrastive::{
-    AdamWConfig, Device, EarlyStop, InputSpec, Objective, Positives, Precision, Prefetch,
-    PrepareOptions, Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
+    AdamWConfig, Device, EarlyStop, InputSpec, Objective, Positives, Precision, PrepareOptions,
+    Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
 };
 use lob_metrics::{SettingsVersion, shown};
 use serde::{Deserialize, Serialize};
@@ -383,18 +384,6 @@ impl Settings {
                 u64::try_from(self.generated_values().saturating_mul(8)).unwrap_or(u64::MAX)
             }
         }
-    }
-
-    /// Who draws the pairs, and how far ahead.
-    pub(super) fn prefetch(&self) -> Result<Prefetch> {
-        let usual = Prefetch::for_training();
-        let prefetch = Prefetch {
-            workers: self.workers.unwrap_or(usual.workers),
-            bytes: self.prefetch_bytes.unwrap_or(usual.bytes),
-            ..usual
-        };
-        prefetch.check()?;
-        Ok(prefetch)
     }
 
     pub(super) fn memory_limit(&self) -> Option<u64> {

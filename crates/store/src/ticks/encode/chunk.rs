@@ -1,7 +1,5 @@
 //! Column chunks: pages of one column, each encoded, compressed and summed.
 
-use std::path::Path;
-
 use parquet::{
     basic::{Compression as Codec, Encoding, ZstdLevel},
     column::writer::ColumnCloseResult,
@@ -14,9 +12,14 @@ use parquet::{
 };
 use zstd::bulk::Compressor;
 
-use super::{delta, dictionary::Dictionary, hybrid};
+use super::{
+    delta,
+    dictionary::Dictionary,
+    hybrid,
+    reject::{Reject, length, rows, too_long},
+};
 use crate::{
-    Compression, StoreError,
+    Compression,
     page::{PageHeader, PageKind, RLE_DICTIONARY},
     ticks::columns::{Column, Kind},
 };
@@ -61,34 +64,6 @@ impl Chunk {
         self.encodings.clear();
         (self.is_plain, self.uncompressed, self.rows, self.nulls) = (false, 0, 0, 0);
         self.range = None;
-    }
-}
-
-/// Why a page cannot be written.
-#[derive(Debug)]
-pub(in crate::ticks) enum Reject {
-    /// A time that does not fit its column: row of the page, column and time.
-    Time(usize, String, u64),
-    Parquet(ParquetError),
-}
-
-impl Reject {
-    /// As an error of the file; `first` is the page's first row.
-    pub(in crate::ticks) fn at(self, path: &Path, first: usize) -> StoreError {
-        match self {
-            Self::Parquet(source) => crate::writer::encode_error(path, source),
-            Self::Time(row, column, ts) => StoreError::Invalid {
-                path: path.to_owned(),
-                row: (first + row) as u64,
-                reason: format!("`{column}` of `{ts}` does not fit its column"),
-            },
-        }
-    }
-}
-
-impl From<ParquetError> for Reject {
-    fn from(error: ParquetError) -> Self {
-        Self::Parquet(error)
     }
 }
 
@@ -418,19 +393,4 @@ fn statistics(column: &Column, chunk: &Chunk) -> Statistics {
     }
     let signed = |value: Option<u64>| value.map(|value| (value as u32).cast_signed());
     Statistics::int32(signed(least), signed(most), None, nulls, false)
-}
-
-/// Rows of a page, or values of its dictionary, as the format counts them.
-#[expect(clippy::cast_possible_truncation, reason = "a page has few rows")]
-fn rows(n: usize) -> u32 {
-    n as u32
-}
-
-/// A length in a page's head, which is a signed number of 32 bits.
-fn length(n: usize) -> Result<u32, ParquetError> {
-    i32::try_from(n).map(i32::cast_unsigned).map_err(|_| too_long(n))
-}
-
-fn too_long(n: usize) -> ParquetError {
-    ParquetError::General(format!("a page of `{n}` bytes"))
 }
