@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lob_contrastive::{EncoderConfig, NoisePairs, TrainOutcome};
-use lob_metrics::{Artifact, Direction, Measurement, Severity, Summary, Unit};
+use lob_metrics::{Artifact, Axis, Direction, Measurement, Severity, Summary, Unit};
 
 use super::shape::{Shape, compute_s};
 use super::{Bench, gemm_limit, settings, warm};
@@ -100,8 +100,8 @@ pub(in crate::scenario) fn scaling(bench: &mut Bench<'_>) -> Result<()> {
     bench.rec.config("encoder", "medium");
     let by_batch = BATCHES.map(|batch| Shape::perceptron("medium", batch, SCALING_WINDOW));
     let by_window = WINDOWS.map(|n| Shape::perceptron("medium", SCALING_BATCH, n));
-    let batches = curve(bench, "batch", &by_batch, |shape| shape.batch_size);
-    let windows = curve(bench, "window", &by_window, |shape| shape.n_inputs);
+    let batches = curve(bench, Axis::Batch, &by_batch, |shape| shape.batch_size);
+    let windows = curve(bench, Axis::Window, &by_window, |shape| shape.n_inputs);
     for (name, points) in [("batch", &batches), ("window", &windows)] {
         let (metric, higher) = (format!("train.max_{name}"), Direction::HigherIsBetter);
         bench.rec.add(match points.iter().map(|p| p.size).max() {
@@ -122,11 +122,12 @@ struct Point {
 
 fn curve(
     bench: &mut Bench<'_>,
-    name: &str,
+    axis: Axis,
     shapes: &[Shape],
     size: impl Fn(&Shape) -> usize,
 ) -> Vec<Point> {
     let of = settings(bench);
+    let name = axis.name();
     let steps = if bench.options.quick { 12 } else { 40 };
     let (mut points, mut medians) = (Vec::new(), Vec::new());
     for shape in shapes {
@@ -136,7 +137,8 @@ fn curve(
             Ok(outcome) => {
                 let step_s = warm(&outcome.step_s);
                 let rates: Vec<f64> = step_s.iter().map(|s| shape.batch_size as f64 / s).collect();
-                bench.rec.rate(&metric, Unit::SamplesPerSecond, &rates, None);
+                let place = ("train.pairs_per_s", axis, size(shape));
+                bench.rec.rate_over(&metric, Unit::SamplesPerSecond, &rates, place);
                 let peak = before.and_then(|before| {
                     let peak = lob_scope::peak_rss_bytes().ok()?;
                     Some(peak.saturating_sub(before) as f64)
@@ -164,16 +166,21 @@ fn memory(bench: &mut Bench<'_>, batches: &[Point]) {
         let at = |size: usize| batches.iter().find(|p| p.size == size).and_then(|p| p.peak);
         Some((at(b)? - at(a)?).max(0.0) / (b - a) as f64)
     };
-    let reason = "the peak of the resident memory cannot be read or reset on this system";
-    let add = |bench: &mut Bench<'_>, metric: &str, unit: Unit, value: Option<f64>| {
+    let unread = "the peak of the resident memory cannot be read or reset on this system";
+    let add = |bench: &mut Bench<'_>, metric: &str, unit: Unit, value: Result<f64, &str>| {
         bench.rec.add(match value {
-            Some(value) => Measurement::measured(metric, unit, lower, &[value]),
-            None => Measurement::unavailable(metric, unit, lower, reason),
+            Ok(value) => Measurement::measured(metric, unit, lower, &[value]),
+            Err(reason) => Measurement::unavailable(metric, unit, lower, reason),
         });
     };
-    add(bench, "train.memory_per_pair", Unit::Bytes, between(32, 256));
-    let factor = between(64, 128).zip(between(128, 256)).filter(|(first, _)| *first > 0.0);
-    let factor = factor.map(|(first, second)| second / first);
+    add(bench, "train.memory_per_pair", Unit::Bytes, between(32, 256).ok_or(unread));
+    let factor = match between(64, 128).zip(between(128, 256)) {
+        Some((first, second)) if first > 0.0 => Ok(second / first),
+        Some(_) => {
+            Err("batches of 128 took no more memory than those of 64: nothing to compare with")
+        }
+        None => Err(unread),
+    };
     add(bench, "train.memory_scaling_factor", Unit::Dimensionless, factor);
 }
 
