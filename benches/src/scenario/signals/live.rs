@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use lob_convert::RecordStream;
+use lob_convert::{Clock, RecordStream, event_near};
 use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Artifact, Severity, Summary, Unit};
@@ -103,19 +103,21 @@ pub(in super::super) fn live(bench: &mut Bench<'_>) -> Result<()> {
     all_measured(bench, &promised)
 }
 
-/// The first events of an instrument.
+/// The first events of an instrument: no snapshot, and each at the time a conversion gives it.
 fn events(bench: &Bench<'_>, instrument_id: u32, most: usize) -> Result<Vec<Event>> {
     let _scope = lob_scope::scope("decode_events");
     let mut events = Vec::new();
     for path in &bench.state.dbn {
         let mut stream = RecordStream::open_unhashed(path)?;
+        let mut clock = Clock::new(stream.metadata());
         while events.len() < most
             && let Some(update) = stream.next()?
         {
-            if update.hd.instrument_id == instrument_id {
+            let Some(ts) = clock.place(update) else { continue };
+            if update.hd.instrument_id == instrument_id && !update.flags.is_snapshot() {
                 let best = &update.levels[0];
                 events.push(Event {
-                    ts_event: update.hd.ts_event,
+                    ts_event: event_near(update.hd.ts_event, ts),
                     bid_px: best.bid_px,
                     ask_px: best.ask_px,
                     bid_sz: best.bid_sz,
@@ -136,10 +138,15 @@ fn evenly(n: usize, events_per_s: f64) -> Vec<f64> {
 /// stay bursts.
 fn as_recorded(events: &[Event], events_per_s: f64) -> Vec<f64> {
     let first = events.first().map_or(0, |event| event.ts_event);
-    let since = |event: &Event| event.ts_event.saturating_sub(first) as f64;
-    let span = events.last().map_or(0.0, since);
+    // Exchange times step back now and then; an arrival never does.
+    let since = events.iter().scan(first, |latest, event| {
+        *latest = event.ts_event.max(*latest);
+        Some((*latest - first) as f64)
+    });
+    let since: Vec<f64> = since.collect();
+    let span = since.last().copied().unwrap_or(0.0);
     let factor = if span > 0.0 { events.len() as f64 / events_per_s / span } else { 0.0 };
-    events.iter().map(|event| since(event) * factor).collect()
+    since.into_iter().map(|s| s * factor).collect()
 }
 
 /// Feeds the events after the warm-up, each not before its arrival, and together those that waited.
@@ -304,6 +311,18 @@ mod tests {
         assert!(late(&stalled) >= 1);
         // 16 ms of the stall at 10,000 events a second: about 160 were due and had to wait.
         assert!(late(&found.response) >= 100, "{}", late(&found.response));
+    }
+
+    /// A last event that bears an old time once stretched the schedule without end.
+    #[test]
+    fn arrivals_never_step_back_and_keep_the_rate() {
+        let at = |ts_event| Event { ts_event, bid_px: 1, ask_px: 2, bid_sz: 1, ask_sz: 1 };
+        let events = [1_000, 3_000, 2_000, 9_000, 1_001].map(at);
+        let arrivals = as_recorded(&events, 10.0);
+        assert_eq!(arrivals.len(), 5);
+        assert!(arrivals.is_sorted(), "{arrivals:?}");
+        assert!((arrivals[4] - 0.5).abs() < 1e-12, "{arrivals:?}");
+        assert!((arrivals[1] - 0.125).abs() < 1e-12, "{arrivals:?}");
     }
 
     #[test]
