@@ -329,3 +329,44 @@ fn an_evaluation_of_what_is_no_number_is_refused() {
     let error = check(usize::MAX, huge).unwrap_err();
     assert!(matches!(error, ContrastiveError::Embedding { .. }), "{error}");
 }
+
+/// Allocations and bytes allocated by this thread while a file is refused.
+fn cost_of_refusal(path: &Path) -> (u64, u64) {
+    let before = lob_scope::thread_alloc_stats();
+    ModelFile::load(path).unwrap_err();
+    let after = lob_scope::thread_alloc_stats();
+    let taken = after.allocations + after.reallocations;
+    (
+        taken - before.allocations - before.reallocations,
+        after.allocated_bytes - before.allocated_bytes,
+    )
+}
+
+/// The most that 1 MB can hold as header: entries of metadata, or arrays of no values. Twice the
+/// header takes twice the memory and twice the allocations, not four times.
+#[test]
+fn the_largest_header_of_one_megabyte_costs_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let entries = |n: usize| (0..n).map(|i| format!("\"k{i:07}\":\"v\"")).collect::<Vec<_>>();
+    let arrays = |n: usize| {
+        let array = "{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
+        (0..n).map(|i| format!("\"a{i:07}\":{array}")).collect::<Vec<_>>()
+    };
+    let metadata = |n| format!("{{\"__metadata__\":{{{}}}}}", entries(n).join(","));
+    let tensors = |n| format!("{{{}}}", arrays(n).join(","));
+    for (header, n) in [(&metadata as &dyn Fn(usize) -> String, 33_000), (&tensors, 8_000)] {
+        let mut costs = [1, 2].map(|part| {
+            let text = header(n * part);
+            let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+            std::fs::write(&path, &bytes).unwrap();
+            (bytes.len() as u64, cost_of_refusal(&path))
+        });
+        costs.sort_unstable();
+        let [(_, (n_half, half)), (len, (n_whole, whole))] = costs;
+        assert!(len > 800_000 && len < 1 << 20, "{len}");
+        assert!(10 * n_whole < 23 * n_half, "{n_half} allocations, then {n_whole}");
+        // Tables grow by doubling: a size beyond a threshold takes up to twice its share.
+        assert!(whole < 5 * half && whole < 64 * len, "{half} bytes, then {whole} of {len}");
+    }
+}

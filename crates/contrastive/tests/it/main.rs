@@ -20,6 +20,10 @@ mod ranks;
 mod resume;
 mod train;
 
+/// For the tests that count what reading costs.
+#[global_allocator]
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
+
 use burn_autodiff::Autodiff;
 use burn_flex::Flex;
 use burn_tensor::{Tensor, TensorData};

@@ -350,3 +350,50 @@ fn replace(bytes: &mut Vec<u8>, from: &[u8], to: impl Fn(&[u8]) -> Vec<u8>) {
     let with = to(from);
     bytes.splice(places[0]..places[0] + from.len(), with);
 }
+
+/// A file that is all footer: a schema of `n` columns, and no rows.
+fn all_footer(n: u32) -> Vec<u8> {
+    let varint = |mut value: u64| {
+        let mut bytes = Vec::new();
+        while value > 0x7f {
+            bytes.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    };
+    // `FileMetaData`: version 1, the list of schema elements, no rows, no row groups.
+    let mut footer = vec![0x15, 0x02, 0x19, 0xfc];
+    footer.extend(varint(u64::from(n) + 1));
+    footer.extend([0x35, 0x00, 0x18, 0x01, b'm', 0x15]);
+    footer.extend(varint(2 * u64::from(n)));
+    footer.push(0);
+    for _ in 0..n {
+        footer.extend([0x15, 0x02, 0x25, 0x00, 0x18, 0x01, b'a', 0x00]);
+    }
+    footer.extend([0x16, 0x00, 0x19, 0x0c, 0x00]);
+    let len = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    [b"PAR1", &footer[..], &len, b"PAR1"].concat()
+}
+
+/// The most columns that a footer of 1 MB can name. Twice the footer takes twice the memory and
+/// twice the allocations, not four times.
+#[test]
+fn the_largest_footer_of_one_megabyte_costs_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let cost = |n| {
+        let bytes = all_footer(n);
+        std::fs::write(&path, &bytes).unwrap();
+        let before = lob_scope::thread_alloc_stats();
+        assert!(lob_store::read_tick_meta(&path).unwrap().is_none());
+        let after = lob_scope::thread_alloc_stats();
+        let taken = after.allocations + after.reallocations;
+        let n_taken = taken - before.allocations - before.reallocations;
+        (bytes.len() as u64, n_taken, after.allocated_bytes - before.allocated_bytes)
+    };
+    let ((_, n_half, half), (len, n_whole, whole)) = (cost(65_000), cost(130_000));
+    assert!(len > 1_000_000 && len < 1 << 20, "{len}");
+    assert!(10 * n_whole < 23 * n_half, "{n_half} allocations, then {n_whole}");
+    assert!(whole < 5 * half && whole < 256 * len, "{half} bytes, then {whole} of {len}");
+}

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
+/// For the tests that count what reading costs.
+#[global_allocator]
+static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
+
 mod damage;
 #[path = "../../../../fixtures/evidence.rs"]
 mod evidence;
