@@ -201,6 +201,8 @@ mod tests {
     }
 
     fn run_of(scenario: Scenario) -> Run {
-        crate::run_of(scenario, "test", std::path::Path::new("."), crate::Build::default())
+        let mut run = lob_runs::open_run("test", &lob_runs::Build::default(), []);
+        run.scenarios.push(scenario);
+        run
     }
 }

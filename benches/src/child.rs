@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use lob_metrics::{Direction, Measurement, REFERENCE, Role, Scenario, Status, Unit};
 
-use crate::files::write_file;
 use crate::reference;
 use crate::scenario::{self, Bench, Recorder};
 use crate::state::{Job, JobResult, read_json, write_json};
@@ -52,7 +51,7 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
 
     if let Some(format) = options.trace {
         let document = format.document(&lob_scope::take_trace(), spec.id);
-        write_file(&trace_file(work, spec.id), document.as_bytes())?;
+        lob_runs::write_file(&trace_file(work, spec.id), document.as_bytes())?;
     }
     if rec.skipped.is_none() && is_listed {
         reference_s.extend(reference::burst());

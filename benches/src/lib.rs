@@ -12,24 +12,19 @@
 
 mod advice;
 mod child;
-mod files;
 mod fit;
 mod options;
 mod reference;
 mod scenario;
 mod self_test;
-mod signal_model;
 mod state;
 mod suite;
 mod targets;
 mod trace;
 
 pub use child::run_child;
-pub use files::{append_file, write_file};
-pub use options::{Build, Device, Options, Selection};
+pub use options::{Device, Options, Selection};
 pub use scenario::{Spec, scenarios};
 pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};
-pub use signal_model::{FitConfig, fit_embedding, fit_logistic};
-pub use suite::{Outcome, Progress, read_history_file, read_run, run_of, run_suite, write_reports};
+pub use suite::{Outcome, Progress, run_suite};
 pub use targets::{default_targets, read_targets};
-pub use trace::TraceFormat;

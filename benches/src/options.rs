@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use lob_profiler::TraceFormat;
+use lob_runs::Build;
 use serde::{Deserialize, Serialize};
-
-use crate::trace::TraceFormat;
 
 /// Where models run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,17 +35,6 @@ impl Selection {
     pub fn is_everything(&self) -> bool {
         self.suites.is_empty() && self.tests.is_empty()
     }
-}
-
-/// What the program was made of, as its build script found out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Build {
-    /// Commit of the sources, with `-dirty` where they differed from it.
-    pub revision: Option<String>,
-    /// Why there is no revision.
-    pub revision_unknown: Option<String>,
-    /// Cargo features switched on.
-    pub features: Vec<String>,
 }
 
 /// The settings of one launch; handed to the scenario processes as JSON.
@@ -89,8 +78,6 @@ pub struct Options {
     /// Record every scope of the scenarios, for a trace in this format.
     #[serde(default)]
     pub trace: Option<TraceFormat>,
-    /// Command line, for the Run document.
-    pub command: Vec<String>,
     /// What runs it, for the Run document.
     pub build: Build,
 }
@@ -124,7 +111,6 @@ impl Options {
             n_bins: 500,
             baseline: None,
             trace: None,
-            command: std::env::args().collect(),
             build: Build::default(),
         }
     }

@@ -7,7 +7,6 @@ use lob_metrics::{Input, Roof, Scenario, shown};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_file;
 use crate::fit::Fit;
 use crate::options::Options;
 
@@ -61,7 +60,8 @@ pub(crate) struct JobResult {
 
 /// Writes a JSON document, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    write_file(path, &serde_json::to_vec(value).context("cannot encode JSON")?)
+    let text = serde_json::to_vec(value).context("cannot encode JSON")?;
+    Ok(lob_runs::write_file(path, &text)?)
 }
 
 /// Reads a JSON document.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{HistoryEntry, Run, Scenario, Status, read_history, shown};
-use lob_report::{Beside, Format};
+use lob_metrics::{HistoryEntry, Run, Scenario, Status, shown};
+use lob_report::Beside;
+use lob_runs::{append_history, read_history_file, read_run, write_reports};
 
-use crate::files::{append_file, write_file};
-use crate::options::{Build, Options, Selection};
+use crate::options::{Options, Selection};
 use crate::scenario::{self, Spec};
 use crate::state::{State, write_json};
 use crate::targets::{default_targets, read_targets};
@@ -135,36 +135,13 @@ pub fn run_suite(
         run.notes.push("interrupted: what did not run by then is skipped".to_owned());
     } else if let (Some(entries), Some(path)) = (&mut history, &options.history) {
         let entry = HistoryEntry::of(&run);
-        append_file(path, &entry.to_line()?)?;
+        append_history(path, &entry)?;
         entries.push(entry);
     }
     let beside =
         Beside { baseline: baseline.as_ref(), history: history.as_deref().unwrap_or_default() };
     let files = write_reports(&run, &beside, &options.out)?;
     Ok(Outcome { run, files, trace: trace.map(Merged::finish), interrupted })
-}
-
-/// Reads a history file; one that does not exist yet is empty.
-///
-/// # Errors
-/// The file cannot be read, or a line of it is no entry.
-pub fn read_history_file(path: &Path) -> Result<Vec<HistoryEntry>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
-    read_history(&text).with_context(|| format!("in `{}`", shown(path.display())))
-}
-
-/// Reads a Run document and refuses what is none.
-///
-/// # Errors
-/// The file cannot be read, or is no Run document of a version this build knows.
-pub fn read_run(path: &Path) -> Result<Run> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", shown(path.display())))?;
-    Run::from_json(&text).with_context(|| format!("`{}` is no Run document", shown(path.display())))
 }
 
 fn missing_need(spec: &Spec, done: &[Scenario]) -> Option<String> {
@@ -191,29 +168,4 @@ pub(crate) fn fresh_work_folder(out: &Path) -> Result<PathBuf> {
     std::fs::write(work.join(WORK_MARK), "")
         .with_context(|| format!("cannot write into `{}`", shown(work.display())))?;
     Ok(work)
-}
-
-/// A Run document around one scenario that somebody else has measured.
-#[must_use]
-pub fn run_of(scenario: Scenario, title: &str, out: &Path, build: Build) -> Run {
-    let mut run = document::open(&Options { build, ..Options::full(out.to_owned()) });
-    title.clone_into(&mut run.title);
-    run.elapsed_s = scenario.elapsed_s;
-    run.scenarios.push(scenario);
-    run
-}
-
-/// Draws a Run, beside what is known of earlier ones, in every format into a folder, which is made
-/// if need be.
-///
-/// # Errors
-/// A format cannot be drawn, or a file cannot be written.
-pub fn write_reports(run: &Run, beside: &Beside<'_>, out: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for rendered in lob_report::render_all_beside(run, beside, &Format::ALL)? {
-        let path = out.join(&rendered.file_name);
-        write_file(&path, &rendered.bytes)?;
-        files.push(path);
-    }
-    Ok(files)
 }

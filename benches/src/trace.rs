@@ -1,56 +1,11 @@
-//! Traces: how one is written, and how those of a launch's processes become one document.
+//! How the traces of a launch's processes become one document.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use lob_metrics::shown;
-use lob_scope::Trace;
-use serde::{Deserialize, Serialize};
+use lob_profiler::TraceFormat;
 use serde_json::{Value, json};
-
-/// Format of a trace document; both are JSON.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TraceFormat {
-    /// The trace event format, which ui.perfetto.dev and chrome://tracing open.
-    #[default]
-    Perfetto,
-    /// Spans for an OpenTelemetry collector (OTLP/JSON).
-    Otlp,
-}
-
-impl FromStr for TraceFormat {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "perfetto" => Ok(Self::Perfetto),
-            "otlp" => Ok(Self::Otlp),
-            _ => bail!("expected `perfetto` or `otlp`"),
-        }
-    }
-}
-
-impl std::fmt::Display for TraceFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Perfetto => "perfetto",
-            Self::Otlp => "otlp",
-        })
-    }
-}
-
-impl TraceFormat {
-    /// A trace of this process as one document; `process` is its name for people.
-    #[must_use]
-    pub fn document(self, trace: &Trace, process: &str) -> String {
-        match self {
-            Self::Perfetto => trace.to_chrome_json(),
-            Self::Otlp => lob_profiler::otlp_json(trace, process),
-        }
-    }
-}
 
 /// Where the process of a scenario leaves its trace.
 pub(crate) fn trace_file(work: &Path, scenario: &str) -> PathBuf {
@@ -139,7 +94,7 @@ impl Merged {
 
 #[cfg(test)]
 mod tests {
-    use lob_scope::{TraceEvent, TraceKind};
+    use lob_scope::{Trace, TraceEvent, TraceKind};
 
     use super::*;
 
@@ -197,13 +152,5 @@ mod tests {
         let service = &resources[1]["resource"]["attributes"][0]["value"]["stringValue"];
         assert_eq!(service, "second");
         assert_eq!(resources[1]["scopeSpans"][0]["spans"][0]["startTimeUnixNano"], "5008000");
-    }
-
-    #[test]
-    fn formats_have_names() {
-        for format in [TraceFormat::Perfetto, TraceFormat::Otlp] {
-            assert_eq!(format.to_string().parse::<TraceFormat>().unwrap(), format);
-        }
-        assert!("chrome".parse::<TraceFormat>().unwrap_err().to_string().contains("`otlp`"));
     }
 }

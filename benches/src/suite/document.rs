@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lob_metrics::{
-    Host, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, Status, Target, Tool, judge_all,
-};
-use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use lob_metrics::{Overhead, Run, Scenario, Status, Target, judge_all};
 
 use crate::advice;
 use crate::options::Options;
@@ -30,55 +25,18 @@ impl Totals {
 
 /// A document with everything known before the first scenario.
 pub(super) fn open(options: &Options) -> Run {
-    let now = OffsetDateTime::now_utc();
-    let started_at = now.format(&Rfc3339).unwrap_or_else(|_| now.unix_timestamp().to_string());
-    let compiler = env!("LOB_RUSTC");
-    let host: Host = lob_profiler::host((!compiler.is_empty()).then_some(compiler));
-    let id = format!("{}-{}", now.unix_timestamp(), std::process::id());
-    Run {
-        schema_version: SCHEMA_VERSION,
-        id,
-        started_at,
-        elapsed_s: 0.0,
-        title: title(options),
-        tool: Tool {
-            name: "lob".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: options.build.revision.clone(),
-            revision_unknown: options.build.revision_unknown.clone(),
-            features: features(options),
-            command: options.command.clone(),
-        },
-        host,
-        roof: Roof::default(),
-        inputs: Vec::new(),
-        settings: settings(options),
-        scenarios: Vec::new(),
-        targets: Vec::new(),
-        recommendations: Vec::new(),
-        overhead: Overhead::default(),
-        notes: Vec::new(),
-    }
-}
-
-/// Cargo features, and `debug` for a build without optimisation.
-fn features(options: &Options) -> Vec<String> {
-    let debug = cfg!(debug_assertions).then(|| "debug".to_owned());
-    options.build.features.iter().cloned().chain(debug).collect()
-}
-
-/// What the launch was asked for, so that it can be asked for again.
-fn settings(options: &Options) -> BTreeMap<String, Value> {
-    BTreeMap::from([
-        ("quick".to_owned(), options.quick.into()),
-        ("strict".to_owned(), options.strict.into()),
-        ("seed".to_owned(), options.seed.into()),
-        ("order_seed".to_owned(), options.order_seed.into()),
-        ("workers".to_owned(), options.workers.into()),
-        ("batch_sizes".to_owned(), options.batch_sizes.clone().into()),
-        ("n_bins".to_owned(), options.n_bins.into()),
-        ("device".to_owned(), serde_json::to_value(options.device).unwrap_or_default()),
-    ])
+    // What the launch was asked for, so that it can be asked for again.
+    let settings = [
+        ("quick", options.quick.into()),
+        ("strict", options.strict.into()),
+        ("seed", options.seed.into()),
+        ("order_seed", options.order_seed.into()),
+        ("workers", options.workers.into()),
+        ("batch_sizes", options.batch_sizes.clone().into()),
+        ("n_bins", options.n_bins.into()),
+        ("device", serde_json::to_value(options.device).unwrap_or_default()),
+    ];
+    lob_runs::open_run(&title(options), &options.build, settings)
 }
 
 fn title(options: &Options) -> String {

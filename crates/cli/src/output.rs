@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use lob_metrics::{is_hidden, shown};
 use serde::Serialize;
 
-pub(crate) use lob_bench::write_file;
+pub(crate) use lob_runs::write_file;
 
 /// Prints one JSON document on stdout.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use lob_bench::TraceFormat;
 use lob_metrics::shown;
+use lob_profiler::TraceFormat;
 
 use crate::output;
 

@@ -1,6 +1,6 @@
 //! What this program was made of.
 
-use lob_bench::Build;
+use lob_runs::Build;
 
 /// What the build script found out.
 pub(crate) fn build() -> Build {

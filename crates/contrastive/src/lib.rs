@@ -37,6 +37,7 @@ mod precision;
 mod rng;
 mod run;
 mod safetensors_file;
+mod signal_model;
 mod source;
 mod team;
 mod trainer;
@@ -64,6 +65,7 @@ pub use crate::{
     precision::Precision,
     rng::Rng,
     run::{CheckpointPlan, Ended, RunOptions, StepReport},
+    signal_model::{SignalModelConfig, fit_signal_model},
     source::{
         BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, NoisePairs, PairKey, Place,
         Positives, Sampling, SeriesSpec, SeriesWindows, WindowScratch, WindowSource, window_starts,

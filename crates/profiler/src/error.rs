@@ -28,4 +28,10 @@ pub enum ProfilerError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// No format of a trace is called so.
+    #[error("`{}` is no format of a trace, expected `perfetto` or `otlp`", shown(.found))]
+    TraceFormat {
+        /// The name given.
+        found: String,
+    },
 }

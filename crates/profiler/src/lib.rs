@@ -43,6 +43,7 @@ mod profile;
 mod sampler;
 mod sensors;
 mod stacks;
+mod trace_format;
 
 pub use lob_scope;
 
@@ -79,3 +80,4 @@ pub use stacks::{
     AllocProfile, AllocSite, AllocSites, HOT_LINE, HotLine, LineProfile, LineProfiler,
     SampledStack, track_alloc_sites,
 };
+pub use trace_format::TraceFormat;

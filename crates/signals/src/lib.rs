@@ -61,8 +61,9 @@ pub use crate::{
     moving_average::{Ema, Sma, ema, sma},
     pipeline::{
         BoxError, EmbeddingModel, Encode, FEATURE_NAMES, FeatureConfig, FeatureExtractor,
-        FeatureMatrix, FeatureScale, GateConfig, LinearHead, LogisticModel, Model, N_FEATURES,
-        Signal, SignalGate, SignalPipeline, StageTimes, Stance, windows_ending_at,
+        FeatureMatrix, FeatureScale, GateConfig, HEAD_RIDGE, LinearHead, LogisticModel, Model,
+        N_FEATURES, Signal, SignalGate, SignalPipeline, StageTimes, Stance, rises,
+        windows_ending_at,
     },
     real::Real,
     rsi::{Rsi, rsi},

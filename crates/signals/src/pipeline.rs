@@ -3,12 +3,14 @@ mod features;
 mod gate;
 mod head;
 mod model;
+mod rise;
 
 pub use embedding::{EmbeddingModel, Encode, FeatureScale, windows_ending_at};
 pub use features::{FEATURE_NAMES, FeatureConfig, FeatureExtractor, FeatureMatrix, N_FEATURES};
 pub use gate::{GateConfig, Signal, SignalGate, Stance};
 pub use head::LinearHead;
 pub use model::{BoxError, LogisticModel, Model};
+pub use rise::{HEAD_RIDGE, rises};
 
 use std::time::Instant;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Every workspace package and the internal packages it may depend on: the map of
 /// docs/ARCHITECTURE.md. A new edge is a decision; write it down there when you add it here.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("lob-metrics", &[]),
     ("lob-depth", &[]),
     ("lob-book", &[]),
@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("lob-profiler", &["lob-metrics", "lob-scope"]),
     ("lob-watch", &["lob-metrics", "lob-profiler", "lob-scope"]),
     ("lob-report", &["lob-metrics"]),
+    ("lob-runs", &["lob-metrics", "lob-profiler", "lob-report", "lob-store"]),
     ("lob-synth", &["lob-book", "lob-metrics"]),
     ("lob-store", &["lob-depth", "lob-metrics"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
@@ -25,7 +26,15 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
     (
         "lob-contrastive",
-        &["lob-dataloader", "lob-depth", "lob-metrics", "lob-ranks", "lob-scope", "lob-store"],
+        &[
+            "lob-dataloader",
+            "lob-depth",
+            "lob-metrics",
+            "lob-ranks",
+            "lob-scope",
+            "lob-signals",
+            "lob-store",
+        ],
     ),
     ("lob-bench", &["*"]),
     ("lob-cli", &["*"]),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use lob_contrastive::{SignalModelConfig, fit_signal_model};
 use lob_metrics::{Axis, Direction, Measurement, Severity, Summary, Unit};
 use lob_signals::{
     FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Model, N_FEATURES, Quotes, Signal,
@@ -12,7 +13,6 @@ use lob_signals::{
 use super::super::Bench;
 use super::super::recorder::{Limit, repeat};
 use super::bytes;
-use crate::signal_model::{FitConfig, fit_embedding};
 
 /// Quotes handed to the pipeline at once.
 const BATCHES: [usize; 6] = [32, 64, 128, 256, 512, 1024];
@@ -102,13 +102,14 @@ pub(super) fn fitted(bench: &mut Bench<'_>, quotes: Quotes<'_>) -> Result<Option
     pipeline(LogisticModel::queue_pressure())?.calculate_features(first, &mut features);
     let mids: Vec<f64> = first.iter().map(|quote| quote.mid()).collect();
     let steps = if bench.options.quick { 5 } else { 50 };
-    let config = FitConfig { steps, seed: bench.options.seed, ..FitConfig::default() };
+    let config =
+        SignalModelConfig { steps, seed: bench.options.seed, ..SignalModelConfig::default() };
     bench.rec.config("embedding", format!("medium encoder over {} rows", config.window));
     let _scope = lob_scope::scope("fit_model");
-    match fit_embedding(&features, &mids, &config) {
+    match fit_signal_model(&features, &mids, &config) {
         Ok(model) => Ok(Some(model)),
         Err(error) => {
-            bench.rec.finding(Severity::Warning, format!("no embedding model: {error:#}"));
+            bench.rec.finding(Severity::Warning, format!("no embedding model: {error}"));
             Ok(None)
         }
     }

@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         trace::write(file, document)?;
     }
     if let Some(path) = &args.summary {
-        let baseline = args.baseline.as_deref().map(lob_bench::read_run).transpose()?;
+        let baseline = args.baseline.as_deref().map(lob_runs::read_run).transpose()?;
         append_summary(path, &outcome.run, baseline.as_ref())?;
     }
     for file in outcome.files.iter().filter(|f| **f == args.out.join("report.html")) {
@@ -198,7 +198,7 @@ pub(super) fn append_summary(
     run: &lob_metrics::Run,
     baseline: Option<&lob_metrics::Run>,
 ) -> Result<()> {
-    lob_bench::append_file(path, &lob_report::pull_request_summary(run, baseline)?)
+    Ok(lob_runs::append_file(path, &lob_report::pull_request_summary(run, baseline)?)?)
 }
 
 pub(crate) fn run_child(args: &ChildArgs) -> Result<ExitCode> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lob_bench::read_run;
 use lob_metrics::{Change, ChangeVerdict, CompareConfig, Run, Status, compare, shown};
+use lob_runs::read_run;
 
 use super::bench::append_summary;
 use crate::output;
@@ -90,7 +90,7 @@ fn promote(args: &Args, current: &Run) -> Result<ExitCode> {
         );
     }
     let bytes = current.to_json()?.into_bytes();
-    lob_bench::write_file(&args.base, &bytes)?;
+    output::write_file(&args.base, &bytes)?;
     eprintln!("promoted: `{}` is now run {}", shown(args.base.display()), shown(&current.id));
     Ok(ExitCode::SUCCESS)
 }

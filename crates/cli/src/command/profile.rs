@@ -45,10 +45,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
         Err(_) => {}
     }
-    let run = lob_bench::run_of(found.scenario, &title, &args.out, version::build());
-    let files = lob_bench::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
+    let settings =
+        [("program", args.command.clone().into()), ("interval_ms", args.interval_ms.into())];
+    let mut run = lob_runs::open_run(&title, &version::build(), settings);
+    run.elapsed_s = found.scenario.elapsed_s;
+    run.scenarios.push(found.scenario);
+    let files = lob_runs::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
     for (name, text) in beside {
-        lob_bench::write_file(&args.out.join(name), text.as_bytes())?;
+        output::write_file(&args.out.join(name), text.as_bytes())?;
     }
     if !quiet {
         for scenario in &run.scenarios {

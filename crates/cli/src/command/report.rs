@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lob_bench::{read_history_file, read_run};
 use lob_metrics::{Run, shown};
 use lob_report::{Beside, Format, Rendered};
+use lob_runs::{RunsError, read_history_file, read_run};
 
 use crate::output;
 
@@ -38,7 +38,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let formats = if args.format.is_empty() { &Format::ALL[..] } else { &args.format[..] };
     let baseline = args.baseline.as_deref().map(read_run).transpose()?;
     let history = args.history.as_deref().map(read_history_file).transpose()?.unwrap_or_default();
-    let runs = args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<Run>>>()?;
+    let runs =
+        args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<Run>, RunsError>>()?;
     for (path, run) in args.runs.iter().zip(&runs) {
         let folder = if args.runs.len() == 1 { args.out.clone() } else { args.out.join(&run.id) };
         let beside = Beside { baseline: baseline.as_ref(), history: &history };
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
 fn write(folder: &Path, files: Vec<Rendered>, quiet: bool) -> Result<()> {
     for file in files {
         let target = folder.join(&file.file_name);
-        lob_bench::write_file(&target, &file.bytes)?;
+        output::write_file(&target, &file.bytes)?;
         if !quiet {
             output::print_line(&shown(target.display()).to_string())?;
         }

@@ -82,7 +82,7 @@ impl Side {
 impl Launch {
     /// Every metric of a Run that has a better side.
     fn add_run(&mut self, path: &Path) -> Result<()> {
-        let run = lob_bench::read_run(path)?;
+        let run = lob_runs::read_run(path)?;
         for (_, m) in run.measurements() {
             let Some(value) = m.value().filter(|v| v.is_finite()) else { continue };
             let is_new = self.figures.iter().all(|(known, _)| known.name != m.metric);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
-use lob_bench::{FitConfig, fit_embedding, fit_logistic};
+use anyhow::{Context, Result};
+use lob_contrastive::{SignalModelConfig, fit_signal_model};
 use lob_convert::Instrument;
 use lob_signals::{
-    FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Model, N_FEATURES, Quote, Signal,
-    SignalPipeline, Study, StudyStream, Tick,
+    FeatureConfig, FeatureMatrix, GateConfig, HEAD_RIDGE, LogisticModel, Model, N_FEATURES, Quote,
+    Signal, SignalPipeline, Study, StudyStream, Tick, rises,
 };
 
 use super::{Args, ModelName};
@@ -76,7 +76,7 @@ impl Line {
         }
         if let Some(lessons) = &mut self.lessons {
             // The future of these rows lies behind the break.
-            let horizon = FitConfig::default().horizon;
+            let horizon = SignalModelConfig::default().horizon;
             lessons.rows.iter_mut().rev().take(horizon).for_each(|row| row.fill(f32::NAN));
         }
         Ok(())
@@ -109,13 +109,17 @@ impl Line {
         if lessons.mids.len() < args.fit_rows {
             return Ok(());
         }
-        let config = FitConfig { steps: args.fit_steps, ..FitConfig::default() };
+        let config = SignalModelConfig { steps: args.fit_steps, ..SignalModelConfig::default() };
         let Lessons { rows, mids } = std::mem::take(lessons);
         let mut features = FeatureMatrix::default();
         rows.iter().for_each(|row| features.push(row));
         let model: Box<dyn Model> = match args.model {
-            ModelName::Embedding => fit_embedding(&features, &mids, &config)?,
-            _ => Box::new(fit_logistic(&features, &mids, &config)),
+            ModelName::Embedding => fit_signal_model(&features, &mids, &config)
+                .context("cannot fit `--model embedding`")?,
+            _ => {
+                let rose = rises(&mids, config.horizon);
+                Box::new(LogisticModel::fit(&features, &rose, HEAD_RIDGE))
+            }
         };
         self.pipeline.set_model(model);
         self.lessons = None;

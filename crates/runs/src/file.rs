@@ -4,33 +4,41 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use lob_metrics::shown;
+use lob_metrics::Run;
+
+use crate::RunsError;
 
 /// Writes a file so that it is seen whole or not at all, making its folder if need be.
 ///
 /// # Errors
 /// The path names no file, or its folder cannot be made or written to.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    lob_store::write_file(path, bytes)
-        .with_context(|| format!("cannot write `{}`", shown(path.display())))
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RunsError> {
+    lob_store::write_file(path, bytes).map_err(RunsError::io("write", path))
 }
 
 /// Adds text to the end of a file, in one write, making file and folder if need be.
 ///
 /// # Errors
 /// The file cannot be written to.
-pub fn append_file(path: &Path, text: &str) -> Result<()> {
+pub fn append_file(path: &Path, text: &str) -> Result<(), RunsError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(RunsError::io("make", folder))?;
     }
     OpenOptions::new()
         .create(true)
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("cannot append to `{}`", shown(path.display())))
+        .map_err(RunsError::io("append to", path))
+}
+
+/// Reads a Run document and refuses what is none.
+///
+/// # Errors
+/// The file cannot be read, or is no Run document of a version this build knows.
+pub fn read_run(path: &Path) -> Result<Run, RunsError> {
+    let text = std::fs::read_to_string(path).map_err(RunsError::io("read", path))?;
+    Run::from_json(&text).map_err(|source| RunsError::NotARun { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
