@@ -23,7 +23,7 @@ mod targets;
 mod trace;
 
 pub use child::run_child;
-pub use options::{Device, Options, Selection};
+pub use options::{Options, Selection};
 pub use scenario::{Spec, scenarios};
 pub use self_test::{Rates, SelfTest, SelfTestConfig, self_test};
 pub use suite::{Outcome, Progress, run_suite};

@@ -2,22 +2,10 @@
 
 use std::path::PathBuf;
 
+use lob_contrastive::Device;
 use lob_profiler::TraceFormat;
 use lob_runs::Build;
 use serde::{Deserialize, Serialize};
-
-/// Where models run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// CUDA where it is built in and present, the CPU elsewhere.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// CUDA, or an error.
-    Cuda,
-}
 
 /// Which scenarios to run. Empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lob_contrastive::{
-    BIN_CHANNELS, BinSeries, Device, EncoderConfig, ImageSpec, ImageWindows, Prefetch, RunOptions,
+    BIN_CHANNELS, BinSeries, EncoderConfig, ImageSpec, ImageWindows, Prefetch, RunOptions,
     SeriesSpec, SeriesWindows, TrainConfig, TrainOutcome, WindowScratch, WindowSource,
 };
 use lob_dataloader::{Dataset, Scratch, WindowSpec};
@@ -100,7 +100,7 @@ fn settings(bench: &Bench<'_>) -> TrainConfig {
         steps: if bench.options.quick { 200 } else { 1000 },
         batch_size: bench.options.batch_sizes.first().copied().unwrap_or(32),
         encoder: EncoderConfig::medium(),
-        device: device(bench),
+        device: bench.options.device,
         ignore_radius: WINDOW as u64,
         ..TrainConfig::default()
     }
@@ -136,15 +136,6 @@ fn run(
     embed(bench, name, &outcome, &*source, mids, first_row)
 }
 
-/// The device asked for.
-pub(super) fn device(bench: &Bench<'_>) -> Device {
-    match bench.options.device {
-        crate::Device::Auto => Device::Auto,
-        crate::Device::Cpu => Device::Cpu,
-        crate::Device::Cuda => Device::Cuda,
-    }
-}
-
 fn report(
     bench: &mut Bench<'_>,
     name: &str,
@@ -161,9 +152,7 @@ fn report(
     bench.rec.latency(&metric("backward"), &warm(&outcome.backward_s));
     bench.rec.latency(&metric("optimiser"), &warm(&outcome.optimiser_s));
     let rates: Vec<f64> = step_s.iter().map(|s| config.batch_size as f64 / s).collect();
-    // Two views forward, and twice that backward: three passes over 2 x batch windows.
-    let step_flops =
-        3.0 * 2.0 * config.batch_size as f64 * config.encoder.forward_flops(n_inputs) as f64;
+    let step_flops = config.encoder.step_flops(config.batch_size, n_inputs) as f64;
     let median_step = Summary::of(&step_s).map_or(f64::NAN, |s| s.median);
     let limit = gemm_limit(bench, step_flops / median_step);
     bench.rec.rate(&metric("pairs_per_s"), Unit::SamplesPerSecond, &rates, limit);

@@ -18,7 +18,7 @@ const SEEDS: u64 = 3;
 /// Trains one encoder a seed and scores its features and the baselines on later windows.
 pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let quick = bench.options.quick;
-    let device = super::contrastive::device(bench);
+    let device = bench.options.device;
     let input = InputSpec::Bins { window: WINDOW, stride: 4 };
     let positives = Positives::Near { max_shift: WINDOW / 2 };
     let options = PrepareOptions { positives, scale: None, volatility_labels: false };

@@ -4,6 +4,8 @@ mod cuda;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ContrastiveError;
 #[cfg(feature = "cuda")]
 pub(crate) use cuda::guarded;
@@ -11,7 +13,8 @@ pub(crate) use cuda::guarded;
 use cuda::obstacle as cuda_obstacle;
 
 /// Where training and embedding run, as the user asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Device {
     /// CUDA when this build has it and a GPU answers, the CPU otherwise.
     #[default]

@@ -23,6 +23,7 @@ mod device;
 mod encoder;
 mod error;
 mod evaluate;
+pub mod flops;
 mod fused;
 mod generator;
 pub mod loss;

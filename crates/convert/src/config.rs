@@ -1,13 +1,10 @@
 //! Settings of a conversion.
 
 mod edges;
+mod horizons;
 mod preset;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
 use lob_depth::{BinRule, LabelSpec, PriceStep, SizeAggregate};
 use lob_store::{TickOptions, WriterOptions};
@@ -16,9 +13,6 @@ use sha2::{Digest, Sha256};
 pub use preset::Preset;
 
 use crate::{ConvertError, Instrument, InstrumentEdges, day::DAY_NS};
-
-/// Labels of kind forward that a store may have: each is a column.
-const HORIZONS_MAX: usize = 32;
 
 /// Where the price step of an instrument comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -314,26 +308,7 @@ impl ConvertConfig {
             return refuse("fit-part", part.to_string(), "more than 0, at most 1");
         }
         self.class_edges.validate(self.label.classes)?;
-        self.check_horizons()
-    }
-
-    fn check_horizons(&self) -> Result<(), ConvertError> {
-        let refuse = |found: String, expected: &str| {
-            let (setting, expected) = ("horizons", expected.to_owned());
-            Err(ConvertError::Config { setting, found, expected })
-        };
-        let found = || format!("{:?}", self.horizons);
-        let distinct: BTreeSet<_> = self.horizons.iter().collect();
-        if distinct.contains(&0) || distinct.len() != self.horizons.len() {
-            return refuse(found(), "distinct numbers of bins, each at least 1");
-        }
-        if distinct.len() > HORIZONS_MAX {
-            return refuse(found(), "at most 32 of them");
-        }
-        if self.layout == Layout::Ticks && !self.horizons.is_empty() {
-            return refuse(found(), "none with the layout of ticks, whose rows are no bins");
-        }
-        Ok(())
+        horizons::check(&self.horizons, self.layout)
     }
 
     /// Whether the filters let an instrument through.

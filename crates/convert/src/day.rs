@@ -2,7 +2,12 @@
 
 use std::str::FromStr;
 
+use time::{Date, Duration, Month, OffsetDateTime};
+
 use crate::ConvertError;
+
+/// Day 0.
+const FIRST_DAY: Date = OffsetDateTime::UNIX_EPOCH.date();
 
 /// Nanoseconds of a day; UTC has no leap seconds in these time stamps.
 pub(crate) const DAY_NS: u64 = 86_400_000_000_000;
@@ -94,42 +99,27 @@ fn minutes(text: &str, most_hours: i64) -> Option<i64> {
 }
 
 impl std::fmt::Display for Day {
-    /// The Gregorian date, by counting days in eras of 400 years that begin in March.
+    /// The date in the Gregorian calendar.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const ERA_DAYS: u64 = 146_097;
-        // Days from 0000-03-01 to 1970-01-01.
-        let days = self.number + 719_468;
-        let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-        let leap_free =
-            day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096;
-        let year_of_era = leap_free / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        let days = i64::try_from(self.number).unwrap_or(i64::MAX);
+        let date = FIRST_DAY.checked_add(Duration::days(days)).unwrap_or(Date::MAX);
+        write!(f, "{date}")
     }
 }
 
 /// Days since 1970-01-01 of a date such as `2024-01-31`; `None` for anything else.
 pub(crate) fn days_of_date(text: &str) -> Option<u64> {
     let mut parts = text.split('-');
-    let mut next = |digits: usize| -> Option<u64> {
+    let mut next = |digits: usize| -> Option<u16> {
         let part = parts.next()?;
         let is_number = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
         if is_number { part.parse().ok() } else { None }
     };
     let (year, month, day) = (next(4)?, next(2)?, next(2)?);
-    // The inverse of the counting in `Day`: whole months from March on have 153 days in five.
-    let year_from_march = if month <= 2 { year.checked_sub(1)? } else { year };
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
-    let leap_days = year_from_march / 4 - year_from_march / 100 + year_from_march / 400;
-    let number = (365 * year_from_march + leap_days + day_of_year).checked_sub(719_468)?;
-    // A day that does not exist comes out as another one.
-    let found = Day { number, start_ns: 0 };
-    (parts.next().is_none() && found.to_string() == text).then_some(number)
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
+    let number = u64::try_from((date - FIRST_DAY).whole_days()).ok()?;
+    parts.next().is_none().then_some(number)
 }
 
 #[cfg(test)]

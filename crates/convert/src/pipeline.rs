@@ -2,6 +2,7 @@
 
 mod finish;
 mod forward;
+mod lane;
 mod moved;
 mod segment;
 mod spool;
@@ -22,19 +23,19 @@ use lob_store::{
 };
 
 pub use self::segment::Breaks;
-pub(crate) use self::{
-    moved::{MovedPart, movements_of},
-    write::standard_deviation,
-};
 use self::{
+    lane::{Lane, open_lane},
     spool::Spool,
     ticks::{Encoding, FIT_ALL_MAX, Ticking},
     track::Track,
 };
+pub(crate) use self::{
+    moved::{MovedPart, movements_of},
+    write::standard_deviation,
+};
 use crate::{
     Clock, ConvertConfig, ConvertError, Instrument, Layout, Progress, RecordStream,
-    decode::Located, increments::Increments, inputs::Input, instruments::Instruments,
-    progress::go_on, summary::InputOutcome,
+    decode::Located, increments::Increments, inputs::Input, progress::go_on, summary::InputOutcome,
 };
 
 /// Updates of all instruments together that may wait for a price step: 32 MiB of records.
@@ -127,39 +128,6 @@ fn read_input<'a>(
     };
     pipeline.read(progress)?;
     Ok(pipeline)
-}
-
-/// What becomes of an instrument.
-#[derive(Debug)]
-enum Lane {
-    /// None of its updates was seen.
-    Unseen,
-    /// The filters leave it out.
-    Filtered,
-    Open(Box<Track>),
-}
-
-impl Lane {
-    fn track(&self) -> Option<&Track> {
-        match self {
-            Self::Open(track) => Some(track),
-            Self::Unseen | Self::Filtered => None,
-        }
-    }
-
-    fn into_track(self) -> Option<Box<Track>> {
-        match self {
-            Self::Open(track) => Some(track),
-            Self::Unseen | Self::Filtered => None,
-        }
-    }
-
-    fn track_mut(&mut self) -> Option<&mut Track> {
-        match self {
-            Self::Open(track) => Some(track),
-            Self::Unseen | Self::Filtered => None,
-        }
-    }
 }
 
 struct Pipeline<'a> {
@@ -332,32 +300,6 @@ impl Reporter<'_> {
         (self.bytes, self.records, self.left) = (bytes, records, PROGRESS_UPDATES);
         go_on(self.progress)
     }
-}
-
-/// Decides what becomes of an instrument at its first update, at `ts`.
-#[cold]
-fn open_lane(
-    lanes: &mut Vec<Lane>,
-    index: usize,
-    ts: u64,
-    config: &ConvertConfig,
-    instruments: &Instruments,
-    more: &Increments,
-) -> Result<(), DepthError> {
-    while lanes.len() <= index {
-        lanes.push(Lane::Unseen);
-    }
-    let instrument = &instruments.seen()[index];
-    lanes[index] = if config.wants(instrument) {
-        let (publisher_id, id) = (instrument.publisher_id, instrument.instrument_id);
-        let own = instruments.increments.get(publisher_id, id, ts);
-        let increment = own.or_else(|| more.get(publisher_id, id, ts));
-        let given = config.given_step(instrument.symbol.as_deref(), id);
-        Lane::Open(Box::new(Track::new(instrument.clone(), config, given, increment)?))
-    } else {
-        Lane::Filtered
-    };
-    Ok(())
 }
 
 /// Adds counts that are not 0.

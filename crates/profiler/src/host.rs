@@ -1,7 +1,6 @@
 //! Which machine this is.
 
 use lob_metrics::Host;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use lob_scope::{cores, procfs};
 
@@ -13,15 +12,12 @@ use lob_scope::{cores, procfs};
 /// is the same.
 #[must_use]
 pub fn host(compiler: Option<&str>) -> Host {
-    let wanted = RefreshKind::nothing()
-        .with_cpu(CpuRefreshKind::nothing())
-        .with_memory(MemoryRefreshKind::nothing().with_ram());
-    let system = System::new_with_specifics(wanted).ok();
+    let Machine { cpu, memory_bytes, kernel } = machine();
     let mut host = Host {
-        cpu: system.as_ref().and_then(cpu_model),
+        cpu,
         cores: cores().ok(),
-        memory_bytes: system.map(|s| s.total_memory()).filter(|bytes| *bytes > 0),
-        kernel: kernel(),
+        memory_bytes: memory_bytes.filter(|bytes| *bytes > 0),
+        kernel,
         governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         compiler: compiler.map(str::to_owned),
         gpu: gpus(),
@@ -54,17 +50,55 @@ fn fnv1a_64(bytes: &[u8]) -> u64 {
     })
 }
 
-fn cpu_model(system: &System) -> Option<String> {
-    let brand = system.cpus().first()?.brand().trim();
-    (!brand.is_empty()).then(|| brand.to_owned())
+/// What the operating system knows of the machine.
+struct Machine {
+    cpu: Option<String>,
+    memory_bytes: Option<u64>,
+    kernel: Option<String>,
 }
 
-fn kernel() -> Option<String> {
-    let name = line("/proc/sys/kernel/ostype").unwrap_or_else(|| std::env::consts::OS.to_owned());
-    Some(match System::kernel_version() {
-        Ok(release) => format!("{name} {release}"),
-        Err(_) => name,
-    })
+#[cfg(target_os = "linux")]
+fn machine() -> Machine {
+    let release = line("/proc/sys/kernel/osrelease");
+    let name = line("/proc/sys/kernel/ostype").unwrap_or_else(|| "Linux".to_owned());
+    Machine {
+        cpu: procfs::read("/proc/cpuinfo").ok().and_then(|text| cpu_model(&text)),
+        memory_bytes: procfs::read("/proc/meminfo")
+            .ok()
+            .and_then(|text| procfs::kib_field(&text, "MemTotal")),
+        kernel: Some(release.map_or(name.clone(), |release| format!("{name} {release}"))),
+    }
+}
+
+/// The model of a `/proc/cpuinfo`. The kernel gives no name on AArch64, but numbers of the maker and
+/// the part.
+#[cfg(target_os = "linux")]
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    let field = |key| procfs::field(cpuinfo, key).filter(|text| !text.is_empty());
+    let numbers = || {
+        let (maker, part) = (field("CPU implementer")?, field("CPU part")?);
+        Some(format!("CPU implementer {maker}, part {part}"))
+    };
+    field("model name").map(str::to_owned).or_else(numbers)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn machine() -> Machine {
+    use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+    let wanted = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(wanted).ok();
+    let brand = |system: &System| Some(system.cpus().first()?.brand().trim().to_owned());
+    let name = std::env::consts::OS.to_owned();
+    Machine {
+        cpu: system.as_ref().and_then(brand).filter(|brand| !brand.is_empty()),
+        memory_bytes: system.map(|system| system.total_memory()),
+        kernel: Some(match System::kernel_version() {
+            Ok(release) => format!("{name} {release}"),
+            Err(_) => name,
+        }),
+    }
 }
 
 /// GPUs the NVIDIA kernel driver lists; empty without the driver.
@@ -94,6 +128,16 @@ mod tests {
         assert_eq!(fnv1a_64(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a_64(b"a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(fnv1a_64(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_cpu_is_known_by_name_or_by_number() {
+        let x86 = "processor\t: 0\nmodel name\t: AMD EPYC 9R14\nprocessor\t: 1\n";
+        assert_eq!(cpu_model(x86).as_deref(), Some("AMD EPYC 9R14"));
+        let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n";
+        assert_eq!(cpu_model(arm).as_deref(), Some("CPU implementer 0x41, part 0xd0c"));
+        assert_eq!(cpu_model("model name\t:\n"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!   [`lob_scope::Unavailable`] with its reason, never a made-up zero; a [`Sampler`] turns the cheap
 //!   ones into series, and [`leak_report`] judges the growth of memory. [`MemoryScope`] gives a
 //!   stretch of work its own memory peak.
-//! - [`measure_roof`] measures what the machine can do at best, so that a figure can be given as a
+//! - [`measure_roof_within`] measures what the machine can do at best, so that a figure can be given as a
 //!   share of a limit; [`host`] says which machine it was.
 //! - [`LineProfiler`] samples which lines the CPU time goes to, [`track_alloc_sites`] which lines
 //!   allocate, and [`HardwareCounters`] reads what the CPU counts, where the kernel allows it.
@@ -48,13 +48,9 @@ mod trace_format;
 pub use lob_scope;
 
 pub use analysis::{
-    ACCELERATOR_UTILISATION_PASS, BatchChoice, BatchPoint, CostEstimate, Diagnosis, FeatureCost,
-    Observed, Readiness, ReadinessCheck, Requirements, Roofline, RooflineBound, RooflineReport,
-    RunFigures, ServiceFigures, Work, accelerator_utilisation, activation_flops,
-    batch_norm_inference_flops, best_batch, comparison_table, conv1d_flops, conv2d_flops,
-    cost_estimate, count_flops, dense_flops, diagnose, expensive_features, flops_counted,
-    flops_per_param, infonce_flops, layer_norm_flops, optimiser_flops, rank_by_throughput,
-    readiness, sweep_batches, train_step_flops,
+    BatchChoice, BatchPoint, CostEstimate, Diagnosis, FeatureCost, Observed, Readiness,
+    ReadinessCheck, Requirements, ServiceFigures, best_batch, cost_estimate, count_flops, diagnose,
+    expensive_features, flops_counted, readiness, sweep_batches,
 };
 pub use command::{Bound, CommandProfile, profile_command};
 pub use error::ProfilerError;
@@ -63,7 +59,7 @@ pub use host::host;
 pub use leak::{
     LeakConfig, LeakReport, LeakVerdict, SimpleRule, epoch_growth_rule, first_run_rule, leak_report,
 };
-pub use machine::{RoofBudget, RoofOutcome, measure_roof, measure_roof_within};
+pub use machine::{RoofBudget, RoofOutcome, measure_roof_within};
 pub use memory_scope::{MemoryScope, ScopeMemory};
 pub use nvml::{Gpu, GpuProcess, GpuReading, gpus};
 pub use otlp::otlp_json;

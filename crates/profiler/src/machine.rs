@@ -69,14 +69,9 @@ pub struct RoofOutcome {
     pub others_cpu: Result<f64, Unavailable>,
 }
 
-/// Measures the machine's limits with the full budget. `scratch_dir` must exist and be writable
-/// for the fsync probe; a small file is made there and removed.
-#[must_use]
-pub fn measure_roof(scratch_dir: &Path) -> Roof {
-    measure_roof_within(scratch_dir, RoofBudget::Full).roof
-}
-
 /// Measures the machine's limits within a budget and says what could not be measured.
+/// `scratch_dir` must exist and be writable for the fsync probe; a small file is made there and
+/// removed.
 #[must_use]
 pub fn measure_roof_within(scratch_dir: &Path, budget: RoofBudget) -> RoofOutcome {
     let plan = match budget {

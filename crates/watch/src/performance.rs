@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lob_metrics::{Direction, Finding, Measurement, Provenance, Severity, Unit};
 use lob_profiler::{
-    Diagnosis, LineProfile, LineProfiler, Observed, Profile, RunFigures, ServiceFigures, co2_g,
-    diagnose, flops_counted, measurement,
+    Diagnosis, LineProfile, LineProfiler, Observed, Profile, ServiceFigures, co2_g, diagnose,
+    flops_counted, measurement,
 };
 use lob_scope::{ScopeStat, Unavailable, take_scope_allocs, track_scope_allocs};
 
@@ -229,19 +229,6 @@ impl PerformanceProfiler {
             gpu_utilisation: value_of(&profile, "gpu.utilisation"),
             gpu_memory_share: value_of(&profile, "gpu.memory_share"),
             ..Observed::default()
-        })
-    }
-
-    /// The figures of a profile for a comparison; the caller knows samples and accuracy.
-    #[must_use]
-    pub fn figures(&self, name: &str) -> Option<RunFigures> {
-        let Done { profile, .. } = self.latest(Some(name))?;
-        Some(RunFigures {
-            name: name.to_owned(),
-            time_s: Some(profile.wall_s),
-            memory_bytes: value_of(&profile, "peak_rss"),
-            flops: value_of(&profile, "flops"),
-            ..RunFigures::default()
         })
     }
 

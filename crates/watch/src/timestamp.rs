@@ -1,92 +1,46 @@
 //! Moments on the wall clock as text.
-//!
-//! Days are turned into dates and back by the algorithms of Howard Hinnant, "chrono-compatible
-//! low-level date algorithms" (2013), in the proleptic Gregorian calendar.
 
 use std::time::{Duration, SystemTime};
 
-const DAY_S: u64 = 86_400;
-/// Days from 0000-03-01 to 1970-01-01.
-const EPOCH_SHIFT: u64 = 719_468;
-/// Days in 400 years.
-const ERA: u64 = 146_097;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// Time since 1970 on the wall clock; zero on a clock set before that.
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// `2026-11-21T06:53:08.250Z`.
-pub(crate) fn rfc3339(since_1970: Duration) -> String {
-    let s = since_1970.as_secs();
-    let (year, month, day) = date(s / DAY_S);
-    let (hour, minute, second) = (s / 3600 % 24, s / 60 % 60, s % 60);
-    let ms = since_1970.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+/// The moment in UTC; those after the year 9999 are its end.
+fn utc(since_1970: Duration) -> OffsetDateTime {
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .and_then(|at| at.replace_nanosecond(since_1970.subsec_nanos()))
+        .unwrap_or_else(|_| PrimitiveDateTime::MAX.assume_utc())
 }
 
-/// `Sat, 21 Nov 2026 06:53:08 GMT`, as HTTP wants it (RFC 9110, section 5.6.7).
+/// `2026-11-21T06:53:08.250Z`.
+pub(crate) fn rfc3339(since_1970: Duration) -> String {
+    let at = utc(since_1970);
+    let (hour, minute, second) = at.to_hms();
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", at.date(), at.millisecond())
+}
+
+/// `Sat, 21 Nov 2026 06:53:08 GMT`, the date format of HTTP (RFC 9110, section 5.6.7).
 pub(crate) fn http_date(since_1970: Duration) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let s = since_1970.as_secs();
-    let (year, month, day) = date(s / DAY_S);
-    let pick = |table: &[&'static str], index: u64| {
-        usize::try_from(index).ok().and_then(|i| table.get(i).copied()).unwrap_or("")
-    };
-    let (weekday, month) = (pick(&DAYS, s / DAY_S % 7), pick(&MONTHS, month - 1));
-    let (hour, minute, second) = (s / 3600 % 24, s / 60 % 60, s % 60);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    let at = utc(since_1970);
+    let (weekday, month) = (at.weekday().to_string(), at.month().to_string());
+    let (hour, minute, second) = at.to_hms();
+    format!(
+        "{weekday:.3}, {:02} {month:.3} {:04} {hour:02}:{minute:02}:{second:02} GMT",
+        at.day(),
+        at.year()
+    )
 }
 
 /// Reads what [`rfc3339`] writes, with any number of decimals and in UTC only.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<Duration> {
-    let text = text.strip_suffix('Z')?;
-    let (day, time) = text.split_once('T')?;
-    let (time, decimals) = time.split_once('.').unwrap_or((time, ""));
-    let three = |text: &str, mark: char| -> Option<[u64; 3]> {
-        let mut parts = text.split(mark).map(|part| {
-            part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u64>().ok()).flatten()
-        });
-        let found = [parts.next()??, parts.next()??, parts.next()??];
-        parts.next().is_none().then_some(found)
-    };
-    let [year, month, day] = three(day, '-')?;
-    let [hour, minute, second] = three(time, ':')?;
-    let sane = (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !sane || decimals.len() > 9 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos: u32 = format!("{decimals:0<9}").parse().ok()?;
-    let s = days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
-    Some(Duration::new(s, nanos))
-}
-
-/// Year, month and day of a day since 1970-01-01.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + EPOCH_SHIFT;
-    let (era, of_era) = (days / ERA, days % ERA);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
-
-/// Days from 1970-01-01 to a date not before it.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let (era, of_era) = (year / 400, year % 400);
-    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    (era * ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year).saturating_sub(EPOCH_SHIFT)
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|at| at.offset().is_utc())?;
+    Some(Duration::new(u64::try_from(at.unix_timestamp()).ok()?, at.nanosecond()))
 }
 
 #[cfg(test)]

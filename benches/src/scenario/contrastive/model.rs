@@ -76,8 +76,7 @@ fn report(bench: &mut Bench<'_>, shape: &Shape, outcome: &TrainOutcome) {
     bench.rec.latency(&metric("optimiser"), &warm(&outcome.optimiser_s));
     let flops = shape.encoder.forward_flops(shape.n_inputs);
     let median = Summary::of(&step_s).map_or(f64::NAN, |s| s.median);
-    // Two views forward, and twice that backward.
-    let per_s = 6.0 * shape.batch_size as f64 * flops as f64 / median;
+    let per_s = shape.encoder.step_flops(shape.batch_size, shape.n_inputs) as f64 / median;
     let rates: Vec<f64> = step_s.iter().map(|s| shape.batch_size as f64 / s).collect();
     let limit = gemm_limit(bench, per_s);
     bench.rec.rate(&metric("pairs_per_s"), Unit::SamplesPerSecond, &rates, limit);

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
-use lob_bench::{Device, Options, Selection};
+use lob_bench::{Options, Selection};
+use lob_contrastive::Device;
 use lob_metrics::shown;
 
 use crate::trace::{self, TraceArgs};
@@ -66,9 +66,9 @@ pub(crate) struct Args {
     /// Loader threads and conversion workers
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Where models run
-    #[arg(long, value_enum, default_value = "auto")]
-    device: DeviceArg,
+    /// Where models run: auto, cpu or cuda
+    #[arg(long, default_value_t)]
+    device: Device,
     /// Seed of everything random in the scenarios
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -103,13 +103,6 @@ pub(crate) struct Args {
     /// Comparisons of each slow-down in the self-test
     #[arg(long, requires = "self_test", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     trials: Option<u32>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DeviceArg {
-    Auto,
-    Cpu,
-    Cuda,
 }
 
 /// One scenario in a process of its own; started by `lob bench`.
@@ -164,11 +157,7 @@ fn options(args: &Args) -> Options {
         quick: args.quick,
         inputs: args.input.clone(),
         messy: args.messy,
-        device: match args.device {
-            DeviceArg::Auto => Device::Auto,
-            DeviceArg::Cpu => Device::Cpu,
-            DeviceArg::Cuda => Device::Cuda,
-        },
+        device: args.device,
         seed: args.seed,
         order_seed: args.order_seed.unwrap_or_else(drawn_seed),
         time_cap_s: args.time_cap_s,

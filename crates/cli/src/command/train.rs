@@ -35,6 +35,7 @@ Examples:
   lob train store --input images --encoder simple --epochs 3 --out model.safetensors
   lob train generated:medium --window 128 --encoder tcn --loss ntxent --json
   lob train store --config train.toml --seed 2 --checkpoint runs/b
+  lob train store --input images --workers 4 --prefetch-bytes 67108864
 
 Two processes train one model (the same command for both but for the rank):
   lob train store --checkpoint runs/c --rank 1 --world-size 2 &
@@ -250,6 +251,11 @@ fn document(
     let model = &outcome.model;
     let n_pairs = (config.batch_size * config.accumulate * outcome.step_s.len()) as f64;
     let trained_s: f64 = outcome.step_s.iter().sum();
+    // An interrupted run has no last evaluation to tell.
+    let is_evaluated = match outcome.ended {
+        Ended::Interrupted => outcome.validation.iter().all(|(_, loss)| loss.abs() > 0.0),
+        _ => !outcome.metrics.loss.is_nan(),
+    };
     serde_json::json!({
         "steps": outcome.losses.len(),
         "first_step": outcome.first_step,
@@ -257,11 +263,12 @@ fn document(
         "best_step": outcome.best_step,
         "loss_first": tail(&outcome.losses, true),
         "loss_last": tail(&outcome.losses, false),
-        // Without validation pairs it is the training pairs that were evaluated.
+        // Without validation pairs it is the training pairs that were evaluated; without a
+        // negative a loss is 0 and says nothing.
         "validation": prepared
             .validation
             .as_ref()
-            .filter(|_| !outcome.metrics.loss.is_nan())
+            .filter(|_| is_evaluated)
             .map(|_| &outcome.validation),
         "evaluated_on": if prepared.validation.is_some() { "validation" } else { "training" },
         "metrics": outcome.metrics,

@@ -167,6 +167,36 @@ fn after_the_end_of_an_epoch_comes_the_next_one() {
     assert!(refused.contains("there is no epoch after 18446744073709551615"), "{refused}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_the_state_to_go_on_with() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    for (signal, workers) in [("-TERM", "2"), ("-INT", "0"), ("-HUP", "1")] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lob"))
+            .args(["load", shown(&store), "--bins", "8", "--shuffle", "--workers", workers])
+            .args(["--batches", "1000000000", "--batch-size", "4", "--monitor-every", "1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().starts_with("batch 10:"), "it serves");
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{said:?}");
+        let [.., error, hint] = &said[..] else { panic!("{said:?}") };
+        assert!(error.starts_with("error: interrupted after "), "{error}");
+        let state = hint.split_once("--resume-state ").unwrap().1;
+        let rest = load(&store, &["--shuffle", "--resume-state", state]);
+        assert!(taken(&rest) <= rest["windows"].as_u64().unwrap(), "{state}: {rest}");
+    }
+}
+
 #[test]
 fn formats_features_and_presets_are_served() {
     let folder = tempfile::tempdir().unwrap();

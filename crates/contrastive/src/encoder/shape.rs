@@ -1,6 +1,6 @@
 //! Sizes: arrays, parameters and operations of an encoder, known before there is one.
 
-use crate::{ContrastiveError, DeepLob, EncoderConfig, NamedTensor, Rng, Tcn, Trunk};
+use crate::{ContrastiveError, DeepLob, EncoderConfig, NamedTensor, Rng, Tcn, Trunk, flops};
 
 /// Rows that each of the first two convolutions over rows merges into one.
 const ROW_POOL: usize = 4;
@@ -50,9 +50,9 @@ impl Conv {
         }
     }
 
-    /// Multiply-adds for one window.
-    fn products(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.from * self.to * self.positions
+    /// Operations for one window, without the bias.
+    fn flops(&self) -> u64 {
+        flops::convolution(1, [self.from, self.to], self.kernel, self.positions, false)
     }
 }
 
@@ -167,10 +167,17 @@ impl EncoderConfig {
     /// position. Biases, normalisation and activations (below 1 % of a perceptron) are left out.
     #[must_use]
     pub fn forward_flops(&self, n_inputs: usize) -> u64 {
-        let dims = self.layer_dims(n_inputs);
-        let linear: usize = dims.iter().chain(&self.projection_dims()).map(|(i, o)| i * o).sum();
-        let convs: usize = self.trunk.convs(n_inputs).iter().map(Conv::products).sum();
-        2 * (linear + convs) as u64
+        let dims = [self.layer_dims(n_inputs), self.projection_dims()].concat();
+        let linear: u64 = dims.iter().map(|(i, o)| flops::dense(1, *i, *o, false)).sum();
+        let convs: u64 = self.trunk.convs(n_inputs).iter().map(Conv::flops).sum();
+        linear + convs
+    }
+
+    /// Floating-point operations of a training step over `batch_size` pairs of windows: both forward,
+    /// and twice that backward. The loss and the optimiser are left out.
+    #[must_use]
+    pub fn step_flops(&self, batch_size: usize, n_inputs: usize) -> u64 {
+        flops::train_step(2 * batch_size as u64 * self.forward_flops(n_inputs))
     }
 
     /// Values that all convolutions of the trunk give for one window.
@@ -247,6 +254,7 @@ mod tests {
         // 1024·256 + 256 + 256·128 + 128
         assert_eq!(simple.n_params(1024), 295_296);
         assert_eq!(simple.forward_flops(1024), 2 * (262_144 + 32_768));
+        assert_eq!(simple.step_flops(32, 1024), 6 * 32 * 2 * (262_144 + 32_768));
 
         let medium = EncoderConfig::medium();
         assert_eq!(medium.layer_dims(1024).len(), 4);

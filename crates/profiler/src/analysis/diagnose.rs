@@ -2,8 +2,6 @@
 
 use lob_metrics::{Finding, Recommendation, Severity, Unit};
 
-use super::ACCELERATOR_UTILISATION_PASS;
-
 /// More resident memory than this is a finding: 16,000 MB.
 const HIGH_MEMORY_BYTES: f64 = 16e9;
 /// More of all cores in use than this.
@@ -14,6 +12,9 @@ const IDLE_GPU: f64 = 0.70;
 const HIGH_IO_WAIT: f64 = 0.20;
 /// More of a GPU's memory in use than this.
 const FULL_GPU: f64 = 0.90;
+/// Accelerator utilisation, as MLPerf Storage defines it (the share of a step in which the model
+/// computes), at which a loader is fast enough.
+const ACCELERATOR_UTILISATION_PASS: f64 = 0.9;
 /// More of the run's CPU time spent measuring than this.
 const DEAR_PROFILER: f64 = 0.01;
 /// Hardly any core in use, though nothing is waited for.

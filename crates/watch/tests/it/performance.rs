@@ -88,7 +88,7 @@ fn samples_are_timed_and_judged() {
     let breakdown = profiler.timing_breakdown(Some("work"));
     let shares: f64 = breakdown.iter().map(|part| part.share).sum();
     assert!(breakdown.iter().any(|part| part.path == "work/inner") && (shares - 1.0).abs() < 1e-9);
-    assert_eq!(profiler.figures("predict").unwrap().flops, None);
+    assert_eq!(profiler.value("predict", "flops"), None);
     assert!(profiler.metrics(Some("nobody")).is_none());
     assert!(!profiler.current_system_stats().is_empty());
     assert!(profiler.current_memory().map_or(!cfg!(target_os = "linux"), |bytes| bytes > 1 << 16));

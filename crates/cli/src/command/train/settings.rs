@@ -253,7 +253,7 @@ impl Settings {
     }
 
     pub(super) fn device(&self) -> Result<Device> {
-        Ok(self.device.as_deref().unwrap_or("auto").parse()?)
+        Ok(self.device.as_deref().map_or(Ok(Device::default()), str::parse)?)
     }
 
     fn window(&self) -> usize {
