@@ -5,14 +5,14 @@
 use std::error::Error;
 
 use lob_bench::{default_targets, scenarios};
-use lob_metrics::{Run, judge_all};
+use lob_metrics::judge_all;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for scenario in scenarios() {
         println!("{:<24} {}", scenario.id, scenario.title);
     }
     let targets = default_targets()?;
-    let results = judge_all(&targets, &Run::sample());
+    let results = judge_all(&targets, &lob_fixtures::sample_run());
     for result in results.iter().filter(|result| result.value.is_some()) {
         println!("{}: {:?}", result.target.metric, result.verdict);
     }

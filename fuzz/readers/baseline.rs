@@ -13,7 +13,7 @@ pub(crate) fn check(text: &str) {
     }
     let (base, current) = text.split_once(BETWEEN).unwrap_or((text, ""));
     let Ok(base) = Run::from_json(base) else { return };
-    let current = Run::from_json(current).unwrap_or_else(|_| Run::sample());
+    let current = Run::from_json(current).unwrap_or_else(|_| lob_fixtures::sample_run());
     drop(compare(&base, &current, &CompareConfig::default()));
     let config = CompareConfig { force: true, ..CompareConfig::default() };
     let changes = compare(&base, &current, &config).expect("force compares whatever can be read");

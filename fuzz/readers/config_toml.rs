@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use lob_metrics::{Run, Target, judge_all};
+use lob_metrics::{Target, judge_all};
 use lob_watch::ProfilerConfig;
 
 /// The caller brings the command and the reader of targets: as crates they would bring all of
@@ -32,7 +32,7 @@ pub(crate) fn check(
         }
         _ => {
             let Some(targets) = read_targets(&path) else { return };
-            assert_eq!(judge_all(&targets, &Run::sample()).len(), targets.len());
+            assert_eq!(judge_all(&targets, &lob_fixtures::sample_run()).len(), targets.len());
         }
     }
 }

@@ -31,8 +31,3 @@ pub use crate::{
     },
     split::{SplitSpec, Splits},
 };
-
-#[cfg(test)]
-#[path = "../tests/it/made.rs"]
-#[allow(dead_code, reason = "the integration tests use the rest")]
-mod made;

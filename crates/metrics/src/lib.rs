@@ -24,7 +24,6 @@ mod nan;
 mod reading;
 mod role;
 mod run;
-mod sample;
 mod schema;
 mod settings;
 mod shown;

@@ -8,7 +8,7 @@ use lob_report::{Format, render_all};
 
 /// The sample run with 1,000 more measurements and 10,000 more scopes.
 fn large_run() -> Run {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     let template = run.scenarios[0].scopes[1].clone();
     for i in 0..1000_u32 {
         let scenario = &mut run.scenarios[(i % 5) as usize];

@@ -4,11 +4,10 @@
 
 use std::error::Error;
 
-use lob_metrics::Run;
 use lob_report::{Format, render_all};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let files = render_all(&run, &Format::ALL)?;
     for file in &files {
         println!("{:<44} {:>8} bytes", file.file_name, file.bytes.len());

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_slowest_stage_is_no_wait_and_no_limit_of_the_machine() {
-        let mut run = Run::sample();
+        let mut run = lob_fixtures::sample_run();
         run.scenarios[0].suite = "machine".to_owned();
         let train = run.scenarios.iter_mut().find(|s| s.id == "train.infonce").unwrap();
         let backward = train.scopes.iter_mut().find(|s| s.path == "train/step/backward").unwrap();

@@ -16,7 +16,7 @@ const MAX_UNCHANGED: usize = 100;
 ///
 /// ```
 /// use lob_metrics::{CompareConfig, Run, compare};
-/// let run = Run::sample();
+/// let run = lob_fixtures::sample_run();
 /// let changes = compare(&run, &run, &CompareConfig::default())?;
 /// let file = lob_report::render_comparison(&run, &run, &changes);
 /// assert_eq!(file.file_name, "comparison.md");
@@ -101,7 +101,7 @@ pub(crate) const fn is_rate(unit: Unit) -> bool {
 ///
 /// ```
 /// use lob_metrics::Run;
-/// let (a, b, c) = (Run::sample(), Run::sample(), Run::sample());
+/// let (a, b, c) = (lob_fixtures::sample_run(), lob_fixtures::sample_run(), lob_fixtures::sample_run());
 /// let file = lob_report::render_runs(&[&a, &b, &c]);
 /// assert!(String::from_utf8_lossy(&file.bytes).contains("+0.0 %"));
 /// ```
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_got_worse_stands_first_with_its_sign() {
-        let base = Run::sample();
+        let base = lob_fixtures::sample_run();
         let mut current = base.clone();
         let throughput = &mut current.scenarios[2].measurements[0];
         throughput.reading =

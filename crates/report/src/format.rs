@@ -107,7 +107,7 @@ pub fn render_all(run: &Run, formats: &[Format]) -> Result<Vec<Rendered>, Report
 /// ```
 /// use lob_metrics::Run;
 /// use lob_report::{Format, render_all_with_baseline};
-/// let (base, run) = (Run::sample(), Run::sample());
+/// let (base, run) = (lob_fixtures::sample_run(), lob_fixtures::sample_run());
 /// let files = render_all_with_baseline(&run, Some(&base), &[Format::Txt])?;
 /// assert_eq!(files[1].file_name, "regression_test_results.log");
 /// assert!(files[1].bytes.windows(12).any(|w| w == b"result: PASS"));

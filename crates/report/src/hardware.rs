@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn figures_that_differ_in_their_means_are_a_pair() {
-        let mut run = Run::sample();
+        let mut run = lob_fixtures::sample_run();
         let step = |metric: &str, value, means| {
             let (unit, lower) = (Unit::Seconds, Direction::LowerIsBetter);
             Measurement::measured(metric, unit, lower, &[value]).by("step", means)

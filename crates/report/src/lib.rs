@@ -22,7 +22,7 @@
 //! ```
 //! use lob_metrics::Run;
 //! use lob_report::{Format, render_all};
-//! let files = render_all(&Run::sample(), &[Format::Html, Format::Md])?;
+//! let files = render_all(&lob_fixtures::sample_run(), &[Format::Html, Format::Md])?;
 //! assert_eq!(files[0].file_name, "report.html");
 //! assert!(files[0].bytes.starts_with(b"<!doctype html>"));
 //! # Ok::<(), lob_report::ReportError>(())

@@ -24,7 +24,7 @@ const MAX_CHANGES: usize = 30;
 ///
 /// ```
 /// use lob_metrics::Run;
-/// let text = lob_report::pull_request_summary(&Run::sample(), Some(&Run::sample()))?;
+/// let text = lob_report::pull_request_summary(&lob_fixtures::sample_run(), Some(&lob_fixtures::sample_run()))?;
 /// assert!(text.starts_with("# Performance summary"));
 /// # Ok::<(), lob_metrics::MetricsError>(())
 /// ```

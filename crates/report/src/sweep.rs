@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_ideal_of_workers_is_proportional_and_of_batches_level() {
-        let mut run = Run::sample();
+        let mut run = lob_fixtures::sample_run();
         let sweep = sweeps(&run);
         assert_eq!((sweep.len(), sweep[0].over), (1, Axis::Batch));
         let sizes: Vec<u32> = sweep[0].points.iter().map(|p| p.0).collect();

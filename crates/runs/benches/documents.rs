@@ -1,12 +1,11 @@
 //! Cost of a document on its way from and to the disk: read, and drawn in every format.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lob_metrics::Run;
 use lob_report::Beside;
 
 fn documents(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let mut group = c.benchmark_group("documents");
     group.sample_size(10);
     group.bench_function("write_reports", |b| {

@@ -28,7 +28,6 @@ pub fn append_history(path: &Path, entry: &HistoryEntry) -> Result<(), RunsError
 
 #[cfg(test)]
 mod tests {
-    use lob_metrics::Run;
 
     use super::*;
 
@@ -37,7 +36,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/history.jsonl");
         assert_eq!(read_history_file(&path).unwrap(), []);
-        let entry = HistoryEntry::of(&Run::sample());
+        let entry = HistoryEntry::of(&lob_fixtures::sample_run());
         append_history(&path, &entry).unwrap();
         append_history(&path, &entry).unwrap();
         assert_eq!(read_history_file(&path).unwrap(), [entry.clone(), entry]);

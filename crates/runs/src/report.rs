@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn the_document_among_the_reports_reads_back() {
         let folder = tempfile::tempdir().unwrap();
-        let run = Run::sample();
+        let run = lob_fixtures::sample_run();
         let files = write_reports(&run, &Beside::default(), folder.path()).unwrap();
         assert!(files.iter().all(|file| file.is_file()));
         assert_eq!(crate::read_run(&folder.path().join("run.json")).unwrap(), run);

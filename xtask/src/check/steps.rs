@@ -29,7 +29,7 @@ pub(super) const STEPS: [Step; 13] = [
     Step { name: "cluster tests", run: cluster_tests, guess_s: 1800.0, is_extra: true },
 ];
 
-/// Set for the tests: `fixtures/evidence.rs` adds a line for each test that was skipped.
+/// Set for the tests: `lob_fixtures::evidence` adds a line for each test that was skipped.
 const SKIPPED_LOG: &str = "LOB_SKIPPED_LOG";
 static SKIPPED: OnceLock<PathBuf> = OnceLock::new();
 
@@ -59,6 +59,9 @@ fn clippy() -> Result<Ran> {
     passed(clippy.args(["--", "-D", "warnings"]))
 }
 
+/// Modules of tests that need the machine to themselves; .config/nextest.toml has it too.
+const ALONE: &str = "alone::";
+
 /// nextest where it is installed (one process a test, in parallel), `cargo test` elsewhere.
 fn tests() -> Result<Ran> {
     let mut command = with_skipped_log(process::cargo());
@@ -67,7 +70,11 @@ fn tests() -> Result<Ran> {
         command.args(["--status-level", "slow", "--final-status-level", "fail"]);
     } else {
         command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--examples"]);
-        command.arg("--no-fail-fast");
+        command.args(["--no-fail-fast", "--", "--skip", ALONE]);
+        process::must(&mut command)?;
+        command = with_skipped_log(process::cargo());
+        command.args(["test", "--workspace", "--tests", "--no-fail-fast"]);
+        command.args(["--", ALONE, "--test-threads=1"]);
     }
     passed(&mut command)
 }

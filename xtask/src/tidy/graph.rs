@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Every workspace package and the internal packages it may depend on: the map of
 /// docs/ARCHITECTURE.md. A new edge is a decision; write it down there when you add it here.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("lob-metrics", &[]),
     ("lob-depth", &[]),
     ("lob-book", &[]),
@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("lob-synth", &["lob-book", "lob-metrics"]),
     ("lob-store", &["lob-depth", "lob-metrics"]),
     ("lob-convert", &["lob-book", "lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
+    ("lob-fixtures", &["lob-depth", "lob-metrics", "lob-store"]),
     ("lob-simulate", &["lob-convert", "lob-depth", "lob-metrics", "lob-store", "lob-synth"]),
     ("lob-dataloader", &["lob-depth", "lob-metrics", "lob-scope", "lob-store"]),
     (
@@ -40,11 +41,14 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("lob-cli", &["*"]),
 ];
 
+/// Crates for tests alone: nothing that is shipped contains them.
+const FOR_TESTS: [&str; 2] = ["lob-fixtures", "lob-simulate"];
+
 /// Outside libraries with one home each.
 const HOMES: [(&str, &[&str]); 4] = [
     ("burn", &["lob-contrastive", "lob-signals"]),
     ("parquet", &["lob-store"]),
-    ("dbn", &["lob-book", "lob-synth", "lob-convert"]),
+    ("dbn", &["lob-book", "lob-synth", "lob-convert", "lob-fixtures"]),
     ("plotters", &["lob-report"]),
 ];
 
@@ -102,6 +106,9 @@ impl Graph {
                 if name == "lob-depth" && !internal {
                     found
                         .push(format!("`lob-depth` names no outside library, found `{}`", edge.to));
+                }
+                if FOR_TESTS.contains(&edge.to.as_str()) {
+                    found.push(format!("`{name}` must not depend on `{}` but in tests", edge.to));
                 }
                 let home = HOMES.iter().find(|(library, _)| *library == family(&edge.to));
                 if home.is_some_and(|(_, homes)| !homes.contains(&name.as_str())) {

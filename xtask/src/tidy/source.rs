@@ -70,8 +70,9 @@ fn rust(name: &str, text: &str) -> Vec<String> {
 /// Every library shows its main use and has a bench. (`lob-bench` is the suite; nothing there is
 /// worth timing alone.)
 fn bench_and_example(name: &str, text: &str) -> Vec<String> {
-    // A tool of the tests is run by `cargo xtask simulate`.
-    if !text.contains("[lib]") || name.starts_with("crates/simulate/") {
+    // What serves tests alone is used there.
+    let for_tests = ["crates/simulate/", "crates/fixtures/"];
+    if !text.contains("[lib]") || for_tests.iter().any(|folder| name.starts_with(folder)) {
         return Vec::new();
     }
     let has_bench = text.contains("[[bench]]") || name.starts_with("benches/");

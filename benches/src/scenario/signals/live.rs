@@ -273,7 +273,7 @@ fn histogram(kind: &str, seconds: &[f64]) -> Artifact {
 mod tests {
     use super::*;
 
-    fn event(ts_event: u64) -> Event {
+    pub(super) fn event(ts_event: u64) -> Event {
         Event { ts_event, bid_px: 1_000_000_000, ask_px: UNDEF_PRICE, bid_sz: 3, ask_sz: 4 }
     }
 
@@ -286,6 +286,33 @@ mod tests {
         assert_eq!(as_recorded(&[event(3), event(3)], 4.0).len(), 2);
         assert!(event(0).quote().ask_px.is_nan() && (event(0).quote().bid_px - 1.0).abs() < 1e-12);
     }
+
+    /// A last event that bears an old time once stretched the schedule without end.
+    #[test]
+    fn arrivals_never_step_back_and_keep_the_rate() {
+        let at = |ts_event| Event { ts_event, bid_px: 1, ask_px: 2, bid_sz: 1, ask_sz: 1 };
+        let events = [1_000, 3_000, 2_000, 9_000, 1_001].map(at);
+        let arrivals = as_recorded(&events, 10.0);
+        assert_eq!(arrivals.len(), 5);
+        assert!(arrivals.is_sorted(), "{arrivals:?}");
+        assert!((arrivals[4] - 0.5).abs() < 1e-12, "{arrivals:?}");
+        assert!((arrivals[1] - 0.125).abs() < 1e-12, "{arrivals:?}");
+    }
+
+    #[test]
+    fn a_histogram_adds_up() {
+        let Artifact::Line { x, y, .. } = histogram("even", &[1e-6, 1.01e-6, 1e-3, 0.5]) else {
+            panic!("no line")
+        };
+        assert_eq!(x.len(), y.len());
+        assert!((y.iter().step_by(2).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}
+
+#[cfg(test)]
+mod alone {
+    use super::tests::event;
+    use super::*;
 
     /// A stall must be seen by every event that was due meanwhile, not by one.
     #[test]
@@ -311,26 +338,5 @@ mod tests {
         assert!(late(&stalled) >= 1);
         // 16 ms of the stall at 10,000 events a second: about 160 were due and had to wait.
         assert!(late(&found.response) >= 100, "{}", late(&found.response));
-    }
-
-    /// A last event that bears an old time once stretched the schedule without end.
-    #[test]
-    fn arrivals_never_step_back_and_keep_the_rate() {
-        let at = |ts_event| Event { ts_event, bid_px: 1, ask_px: 2, bid_sz: 1, ask_sz: 1 };
-        let events = [1_000, 3_000, 2_000, 9_000, 1_001].map(at);
-        let arrivals = as_recorded(&events, 10.0);
-        assert_eq!(arrivals.len(), 5);
-        assert!(arrivals.is_sorted(), "{arrivals:?}");
-        assert!((arrivals[4] - 0.5).abs() < 1e-12, "{arrivals:?}");
-        assert!((arrivals[1] - 0.125).abs() < 1e-12, "{arrivals:?}");
-    }
-
-    #[test]
-    fn a_histogram_adds_up() {
-        let Artifact::Line { x, y, .. } = histogram("even", &[1e-6, 1.01e-6, 1e-3, 0.5]) else {
-            panic!("no line")
-        };
-        assert_eq!(x.len(), y.len());
-        assert!((y.iter().step_by(2).sum::<f64>() - 1.0).abs() < 1e-12);
     }
 }

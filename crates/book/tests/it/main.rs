@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod cases;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod model;
 mod real;
 mod seeds;
 mod support;
+
+use lob_fixtures::evidence;

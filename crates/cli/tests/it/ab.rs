@@ -1,6 +1,6 @@
 //! `lob ab`: commands whose difference no noise can hide.
 
-use lob_metrics::{Direction, Measurement, Run, Unit};
+use lob_metrics::{Direction, Measurement, Unit};
 
 use super::{evidence, json, lob, lob_fails, lob_ok, shown};
 
@@ -26,7 +26,7 @@ fn a_slower_candidate_is_a_regression_and_a_failing_one_an_error() {
 fn the_metrics_of_a_run_are_judged_each_in_its_own_direction() {
     let folder = tempfile::tempdir().unwrap();
     let document = |name: &str, allocations: f64, rate: f64| {
-        let mut run = Run::sample();
+        let mut run = lob_fixtures::sample_run();
         run.scenarios.truncate(1);
         let (lower, higher) = (Direction::LowerIsBetter, Direction::HigherIsBetter);
         run.scenarios[0].measurements = vec![

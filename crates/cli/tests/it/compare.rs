@@ -6,7 +6,7 @@ use super::{json, lob, lob_fails, lob_ok, shown};
 
 /// A document of one scenario on a machine `speed` times as fast.
 fn document(folder: &std::path::Path, name: &str, speed: f64) -> String {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     run.id = name.to_owned();
     run.scenarios.truncate(1);
     let (lower, higher) = (Direction::LowerIsBetter, Direction::HigherIsBetter);

@@ -9,14 +9,12 @@
 )]
 
 mod ab;
-mod bench;
+mod alone;
 mod cases;
 mod compare;
 mod convert;
 mod ending;
 mod everyday;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod faults;
 mod forged;
 mod formats;
@@ -25,14 +23,14 @@ mod kill;
 mod load;
 mod messy;
 mod names;
-mod profile;
 mod ranks;
 mod seeds;
-mod serve;
 mod signals;
 mod trace;
 mod train;
 mod upgrade;
+
+use lob_fixtures::evidence;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -12,13 +12,13 @@
 mod closed_form;
 mod damage;
 mod evaluate;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod golden;
 mod loading;
 mod ranks;
 mod resume;
 mod train;
+
+use lob_fixtures::evidence;
 
 /// For the tests that count what reading costs.
 #[global_allocator]

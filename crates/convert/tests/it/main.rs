@@ -15,8 +15,6 @@ mod corruption;
 mod duplicates;
 mod durability;
 mod edges;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod faults;
 mod formats;
 mod golden;
@@ -25,7 +23,6 @@ mod hashes;
 mod horizons;
 mod hostile;
 mod identity;
-mod made;
 mod mappings;
 mod messy;
 mod names;
@@ -43,6 +40,8 @@ mod steps;
 mod stream;
 mod ticks;
 mod times;
+
+use lob_fixtures::{evidence, records as made};
 
 use std::path::{Path, PathBuf};
 

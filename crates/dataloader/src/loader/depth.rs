@@ -262,9 +262,10 @@ impl Iterator for Epoch {
 #[cfg(test)]
 mod tests {
     use lob_depth::RenderSpec;
+    use lob_fixtures::stores as made;
 
     use super::*;
-    use crate::{WindowSpec, made};
+    use crate::WindowSpec;
 
     #[test]
     fn a_panic_in_a_worker_reaches_the_consumer_with_file_and_row() {

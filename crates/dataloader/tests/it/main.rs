@@ -4,7 +4,8 @@
 
 mod dataset;
 mod loader;
-mod made;
 mod maker;
 mod split;
 mod stop;
+
+use lob_fixtures::stores as made;

@@ -10,8 +10,6 @@
 
 mod bins;
 mod dtype;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod flow;
 mod golden;
 mod label;
@@ -20,3 +18,5 @@ mod price;
 mod reference;
 mod render;
 mod source;
+
+use lob_fixtures::evidence;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 #[test]
 fn a_run_survives_the_round_trip() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let text = run.to_json().unwrap();
     assert!(text.starts_with("{\"schema_version\":2,"), "{}", &text[..60]);
     assert_eq!(text.lines().count(), 1, "a series must not take a line a number");
@@ -17,7 +17,7 @@ fn a_run_survives_the_round_trip() {
 
 #[test]
 fn a_number_that_is_none_does_not_make_a_run_unreadable() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     run.elapsed_s = f64::NAN;
     run.scenarios[1].timeline[0].values[0] = f64::INFINITY;
     run.scenarios[1].scopes[0].p99_s = f64::NAN;
@@ -29,7 +29,8 @@ fn a_number_that_is_none_does_not_make_a_run_unreadable() {
 
 /// The message for `sample` with one change made to its JSON.
 fn refusal(change: impl Fn(&mut Value)) -> (MetricsError, String) {
-    let mut document: Value = serde_json::from_str(&Run::sample().to_json().unwrap()).unwrap();
+    let mut document: Value =
+        serde_json::from_str(&lob_fixtures::sample_run().to_json().unwrap()).unwrap();
     change(&mut document);
     let error = Run::from_json(&document.to_string()).unwrap_err();
     let text = error.to_string();
@@ -54,7 +55,7 @@ fn broken_documents_are_refused_with_the_reason() {
 
 #[test]
 fn the_sample_holds_every_kind_of_measurement() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let has = |test: fn(&Measurement) -> bool| run.measurements().any(|(_, m)| test(m));
     assert!(
         has(|m| m.ci95.is_some())

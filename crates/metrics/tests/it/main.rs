@@ -1,7 +1,11 @@
-//! The Run document as a file format.
+//! The Run document as a file format, and runs judged and compared.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod compare;
 mod document;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
+mod history;
 mod schema;
 mod seeds;
+mod target;
+
+use lob_fixtures::evidence;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test is what a failed unwrap should be")]
 
-use lob_metrics::{Run, run_schema};
+use lob_metrics::run_schema;
 use serde_json::{Value, json};
 
 fn is_of(kind: &str, value: &Value) -> bool {
@@ -68,7 +68,7 @@ fn check(value: &Value, closed: bool) -> Vec<String> {
 }
 
 fn sample() -> Value {
-    serde_json::from_str(&Run::sample().to_json().unwrap()).unwrap()
+    serde_json::from_str(&lob_fixtures::sample_run().to_json().unwrap()).unwrap()
 }
 
 #[test]

@@ -4,9 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![allow(clippy::float_cmp, reason = "whole numbers are compared")]
 
-mod command;
-mod lines;
-mod profile;
+mod alone;
 mod sensors;
 
 /// An example's binary, which `cargo test` has built; with a filter that leaves the examples out

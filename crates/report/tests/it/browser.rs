@@ -49,7 +49,7 @@ fn run(browser: &Path, profile: &Path, arguments: &[&str], page: &Path) -> Strin
 
 /// The sample with figures of a process, which the page folds away.
 fn with_process_figures() -> Run {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     let (unit, lower) = (Unit::Bytes, Direction::LowerIsBetter);
     let peak = Measurement::measured("convert.bins.peak_rss", unit, lower, &[9.2e7]);
     run.scenarios[0].measurements.push(peak);

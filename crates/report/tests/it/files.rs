@@ -14,7 +14,7 @@ fn names(files: &[Rendered]) -> Vec<&str> {
 
 #[test]
 fn every_format_has_its_file() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     let heatmap = run.scenarios[1].artifacts[0].clone();
     run.scenarios[0].artifacts.push(heatmap);
     let files = render_all(&run, &Format::ALL).expect("the sample renders");
@@ -87,7 +87,7 @@ fn formats_are_known_by_name() {
 
 #[test]
 fn a_run_without_content_says_so_in_words() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     run.scenarios.clear();
     run.targets.clear();
     run.recommendations.clear();
@@ -114,7 +114,7 @@ fn a_run_without_content_says_so_in_words() {
 
 #[test]
 fn every_face_says_what_changed_since_the_baseline() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let mut base = run.clone();
     let throughput = &mut base.scenarios[2].measurements[0];
     throughput.reading =
@@ -139,7 +139,7 @@ fn every_face_says_what_changed_since_the_baseline() {
 
 #[test]
 fn a_history_is_drawn_and_its_change_of_level_named() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let mut history = Vec::new();
     for i in 0..24_u32 {
         let mut earlier = run.clone();
@@ -171,7 +171,7 @@ fn a_history_is_drawn_and_its_change_of_level_named() {
 
 #[test]
 fn a_pull_request_holds_the_summary_of_any_run() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let mut base = run.clone();
     let throughput = &mut base.scenarios[2].measurements[0];
     throughput.reading =
@@ -188,7 +188,7 @@ fn a_pull_request_holds_the_summary_of_any_run() {
 
 #[test]
 fn a_heat_map_that_does_not_fit_is_an_error_with_its_name() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     run.scenarios.truncate(2);
     if let Artifact::Heatmap { rows, .. } = &mut run.scenarios[1].artifacts[0] {
         *rows += 1;
@@ -204,7 +204,7 @@ fn a_heat_map_that_does_not_fit_is_an_error_with_its_name() {
 /// Rows in order, a whisker where there is an interval, a line where there is a reference.
 #[test]
 fn estimates_are_a_table_with_their_intervals() {
-    let run = Run::sample();
+    let run = lob_fixtures::sample_run();
     let html = text(&run, Format::Html);
     let table = html.split("Accuracy of a linear probe").nth(1).expect("the table is there");
     let table = table.split("</figure>").next().expect("it ends");
@@ -219,7 +219,7 @@ fn estimates_are_a_table_with_their_intervals() {
 
 #[test]
 fn a_huge_run_stays_below_two_megabytes() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     let scope = run.scenarios[0].scopes[1].clone();
     let measurement = run.scenarios[0].measurements[0].clone();
     for i in 0..10_000 {
@@ -244,7 +244,7 @@ fn a_huge_run_stays_below_two_megabytes() {
 
 #[test]
 fn no_file_prints_a_number_that_is_none() {
-    let mut run = Run::sample();
+    let mut run = lob_fixtures::sample_run();
     run.elapsed_s = f64::NAN;
     // A picture's base 64 may spell anything.
     run.scenarios[1].artifacts.clear();

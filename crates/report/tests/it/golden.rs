@@ -4,11 +4,10 @@
 
 use std::path::Path;
 
-use lob_metrics::Run;
 use lob_report::{Format, render_all};
 
 fn check(format: Format, name: &str) {
-    let files = render_all(&Run::sample(), &[format]).expect("the sample renders");
+    let files = render_all(&lob_fixtures::sample_run(), &[format]).expect("the sample renders");
     let file = files.into_iter().find(|f| f.file_name == name).expect("a file of this name");
     let found = String::from_utf8(file.bytes).expect("texts are UTF-8");
     let name = name.rsplit('/').next().expect("a split has a last part");

@@ -42,7 +42,7 @@ fn poison(value: &mut Value, key: &str) {
 
 /// The sample with the attack in every free string.
 fn hostile_run() -> Run {
-    let json = Run::sample().to_json().expect("the sample is writable");
+    let json = lob_fixtures::sample_run().to_json().expect("the sample is writable");
     let mut document: Value = serde_json::from_str(&json).expect("JSON reads back");
     poison(&mut document, "");
     Run::from_json(&document.to_string()).expect("only strings were changed")
@@ -99,7 +99,7 @@ fn every_file_of_a_hostile_run_stays_harmless() {
 
 #[test]
 fn the_page_asks_the_network_for_nothing() {
-    let page = text(&Run::sample(), Format::Html).to_lowercase();
+    let page = text(&lob_fixtures::sample_run(), Format::Html).to_lowercase();
     for forbidden in [
         "http://",
         "https://",

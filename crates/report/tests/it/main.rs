@@ -1,12 +1,12 @@
 //! The report as files: golden texts, hostile strings, pictures, and a real browser.
 
 mod browser;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod files;
 mod golden;
 mod hostile;
 mod seeds;
+
+use lob_fixtures::evidence;
 
 use lob_metrics::Run;
 use lob_report::{Format, render_all};

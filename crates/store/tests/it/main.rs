@@ -8,13 +8,12 @@
 static ALLOCATOR: lob_scope::CountingAllocator = lob_scope::CountingAllocator;
 
 mod damage;
-#[path = "../../../../fixtures/evidence.rs"]
-mod evidence;
 mod fingerprint;
 mod formats;
-mod made;
 mod round_trip;
 mod seeds;
 mod table;
 mod ticks;
 mod walk;
+
+use lob_fixtures::{bins as made, evidence};

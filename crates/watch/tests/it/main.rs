@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![allow(clippy::float_cmp, reason = "whole numbers are compared")]
 
+mod alone;
 mod monitor;
 mod page;
 mod performance;
-mod serve;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tour;
 

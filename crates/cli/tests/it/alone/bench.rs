@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lob_metrics::{Run, Status};
 
-use super::{fixture, json, lob, lob_ok, shown};
+use crate::{fixture, json, lob, lob_ok, shown};
 
 #[test]
 fn the_list_names_every_scenario() {
@@ -51,7 +51,7 @@ fn a_suite_on_a_file_leaves_its_run_and_reports() {
     let ids: Vec<&str> = scenarios.iter().map(|s| s["id"].as_str().unwrap()).collect();
     let place = |id: &str| ids.iter().position(|i| *i == id).unwrap();
     assert!(place("convert.bins") < place("depth.render"), "not in the order of the list: {ids:?}");
-    let traced = super::trace::check(&trace);
+    let traced = crate::trace::check(&trace);
     let processes: BTreeSet<&str> = traced.processes.iter().map(String::as_str).collect();
     assert_eq!(processes, ids.iter().copied().collect(), "a process for each scenario");
     assert!(traced.scopes["render"] > 0 && traced.scopes["depth.render"] == 1);

@@ -9,7 +9,7 @@ use lob_watch::{
     JsonLinesLog, LogLimits, ProductionMonitor, PrometheusFamily, parse_prometheus_text, scrape,
 };
 
-use super::{json, lob, lob_fails, lob_ok, shown};
+use crate::{json, lob, lob_fails, lob_ok, shown};
 
 /// A server that is killed when the test ends, however it ends.
 struct Server {

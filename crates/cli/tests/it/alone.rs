@@ -1,0 +1,5 @@
+//! Tests that need the machine to themselves: they run last and one at a time.
+
+mod bench;
+mod profile;
+mod serve;

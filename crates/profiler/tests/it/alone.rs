@@ -1,0 +1,5 @@
+//! Tests that need the machine to themselves: they run last and one at a time.
+
+mod command;
+mod lines;
+mod profile;

@@ -1,0 +1,3 @@
+//! Tests that need the machine to themselves: they run last and one at a time.
+
+mod serve;
