@@ -1,45 +1,41 @@
 //! One input on its way into the store.
 
+mod bins;
+mod edges;
 mod finish;
-mod forward;
 mod lane;
 mod moved;
+mod notes;
+mod output;
 mod segment;
 mod spool;
 mod ticks;
 mod touch;
 mod track;
-mod write;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use lob_depth::DepthError;
-use lob_store::{
-    TickEncoder,
-    fs::{SharedFs, make_folders},
-};
+use lob_store::fs::{SharedFs, make_folders};
 
 pub use self::segment::Breaks;
 use self::{
+    bins::Bins,
     lane::{Lane, open_lane},
+    notes::{Notes, count},
+    output::depth_error,
     spool::Spool,
-    ticks::{Encoding, FIT_ALL_MAX, Ticking},
-    track::Track,
+    ticks::Ticks,
+    track::{Placed, RowLayout, Unrelieved},
 };
 pub(crate) use self::{
+    edges::standard_deviation,
     moved::{MovedPart, movements_of},
-    write::standard_deviation,
 };
 use crate::{
-    Clock, ConvertConfig, ConvertError, Instrument, Layout, Progress, RecordStream,
-    decode::Located, increments::Increments, inputs::Input, progress::go_on, summary::InputOutcome,
+    Clock, ConvertConfig, ConvertError, Layout, Progress, RecordStream, decode::Located,
+    increments::Increments, inputs::Input, progress::go_on, summary::InputOutcome,
 };
 
-/// Updates of all instruments together that may wait for a price step: 32 MiB of records.
-const HELD_UPDATES_MAX: usize = 90_000;
 /// Updates between two reports of progress.
 const PROGRESS_UPDATES: u32 = 1 << 14;
 /// Size of a file from which on a thread that reads ahead pays.
@@ -64,8 +60,23 @@ pub(crate) fn convert_input(
     folder: &Path,
     shared: &Shared<'_>,
 ) -> Result<InputOutcome, ConvertError> {
+    match shared.config.layout {
+        Layout::Bins => convert_rows(input, folder, shared, |_| Ok(Bins::default())),
+        Layout::Ticks => convert_rows(input, folder, shared, |is_helped| {
+            Ticks::new(&input.path, shared.config, is_helped)
+        }),
+    }
+}
+
+/// Converts one input into rows of a layout; `begin` is told whether threads may help.
+fn convert_rows<L: RowLayout>(
+    input: &Input,
+    folder: &Path,
+    shared: &Shared<'_>,
+    begin: impl FnOnce(bool) -> Result<L, ConvertError>,
+) -> Result<InputOutcome, ConvertError> {
     let _scope = lob_scope::scope("convert_input");
-    let pipeline = read_input(input, folder, shared)?;
+    let pipeline = read_input(input, folder, shared, begin)?;
     let spool_path = pipeline.spool.path().to_owned();
     let bytes = pipeline.stream.input_bytes();
     let outcome = pipeline.write(folder, bytes, shared.progress)?;
@@ -81,12 +92,13 @@ fn remove_spool(path: &Path, shared: &Shared<'_>) -> Result<(), ConvertError> {
     }
 }
 
-/// Reads one input to its end: all of its bins or ticks wait for their labels.
-fn read_input<'a>(
+/// Reads one input to its end: all of its rows wait for their labels.
+fn read_input<'a, L: RowLayout>(
     input: &'a Input,
     folder: &Path,
     shared: &Shared<'a>,
-) -> Result<Pipeline<'a>, ConvertError> {
+    begin: impl FnOnce(bool) -> Result<L, ConvertError>,
+) -> Result<Pipeline<'a, L>, ConvertError> {
     let Shared { config, progress, .. } = *shared;
     let path = &*input.path;
     progress.input_started(path, input.bytes);
@@ -104,14 +116,6 @@ fn read_input<'a>(
     }
     make_folders(&**shared.fs, folder, |_| ())
         .map_err(|(folder, source)| ConvertError::io(&folder, "make")(source))?;
-    let encoding = match config.layout {
-        Layout::Bins => None,
-        Layout::Ticks => {
-            let encoder = TickEncoder::new(path, config.tick_writer)?;
-            let encoding = Encoding::new(encoder, is_helped);
-            Some(encoding.map_err(ConvertError::io(path, "start a thread that encodes"))?)
-        }
-    };
     let mut pipeline = Pipeline {
         config,
         increments: shared.increments,
@@ -119,39 +123,30 @@ fn read_input<'a>(
         stream,
         lanes: Vec::new(),
         spool: Spool::new(SharedFs::clone(shared.fs), folder.join("spool")),
-        encoding,
-        skipped: BTreeMap::new(),
-        oddities: BTreeMap::new(),
-        warnings: Vec::new(),
-        n_held: 0,
+        layout: begin(is_helped)?,
+        notes: Notes::default(),
         span: None,
     };
     pipeline.read(progress)?;
     Ok(pipeline)
 }
 
-struct Pipeline<'a> {
+struct Pipeline<'a, L: RowLayout> {
     config: &'a ConvertConfig,
     increments: &'a Increments,
     path: &'a Path,
     stream: RecordStream,
     /// What becomes of each instrument, in the order in which the stream numbers them.
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<L>>,
     spool: Spool,
-    /// For the layout of ticks only.
-    encoding: Option<Encoding>,
-    skipped: BTreeMap<String, u64>,
-    /// Updates kept although something about them was odd, by reason.
-    oddities: BTreeMap<String, u64>,
-    warnings: Vec<String>,
-    /// Updates of all tracks that wait for a price step.
-    n_held: usize,
+    layout: L,
+    notes: Notes,
     /// Times of the first and last update that was placed.
     span: Option<(u64, u64)>,
 }
 
-impl Pipeline<'_> {
-    /// Reads all updates and bins them.
+impl<L: RowLayout> Pipeline<'_, L> {
+    /// Reads all updates and makes rows of them.
     fn read(&mut self, progress: &dyn Progress) -> Result<(), ConvertError> {
         let _scope = lob_scope::scope("decode_and_bin");
         let config = self.config;
@@ -173,11 +168,13 @@ impl Pipeline<'_> {
             }
             if let Lane::Open(track) = &mut self.lanes[index] {
                 snapshots += u64::from(record.flags.is_snapshot());
-                let n_held = track.n_held();
                 track
-                    .push((record, quiet), ts, at.stretch, config, &mut self.spool)
+                    .push(
+                        Placed { record, quiet, ts, stretch: at.stretch },
+                        config,
+                        &mut self.layout,
+                    )
                     .map_err(|source| depth_error(self.path, &track.instrument, source))?;
-                self.n_held = self.n_held + track.n_held() - n_held;
             } else {
                 filtered += 1;
             }
@@ -189,8 +186,8 @@ impl Pipeline<'_> {
         }
         reporter.report(&self.stream)?;
         self.span = (first <= last).then_some((first, last));
-        self.skipped.clone_from(&self.stream.counts().skipped);
-        count(&mut self.skipped, [("filtered", filtered), ("snapshot", snapshots)]);
+        self.notes.skipped.clone_from(&self.stream.counts().skipped);
+        count(&mut self.notes.skipped, [("filtered", filtered), ("snapshot", snapshots)]);
         self.note_times(clock);
         self.finish_tracks()
     }
@@ -202,81 +199,33 @@ impl Pipeline<'_> {
             let more: Vec<_> = clock.places[1..].iter().map(|place| place.0.to_string()).collect();
             let more =
                 if more.is_empty() { more.concat() } else { format!(", {}", more.join(", ")) };
-            self.warnings.push(format!(
+            self.notes.warnings.push(format!(
                 "{n} updates have no usable time and are left out: record {index} (byte {byte} \
                  of the decoded stream){more}"
             ));
         }
-        count(&mut self.skipped, clock.unplaced);
-        count(&mut self.oddities, clock.oddities);
+        count(&mut self.notes.skipped, clock.unplaced);
+        count(&mut self.notes.oddities, clock.oddities);
     }
 
     /// Keeps what waits in memory within its limits.
     fn relieve_memory(&mut self) -> Result<(), ConvertError> {
-        if self.n_held > HELD_UPDATES_MAX {
-            self.n_held = 0;
-            self.settle_steps()?;
-        }
-        self.flush_ticks()?;
-        self.thin_fits();
-        if self.spool.is_full() {
-            for part in self.lanes.iter_mut().filter_map(Lane::track_mut).flat_map(|t| &mut t.parts)
-            {
-                self.spool.flush(&mut part.bins)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Encodes rows of the layout of ticks where there are enough of them.
-    fn flush_ticks(&mut self) -> Result<(), ConvertError> {
-        let Some(encoding) = &mut self.encoding else { return Ok(()) };
-        let parts = self.lanes.iter().filter_map(Lane::track).flat_map(|track| &track.parts);
-        let held = parts.map(|part| part.ticks.held_bytes());
-        let (all, n_parts) =
-            held.filter(|n| *n > 0).fold((0, 0), |(sum, parts), n| (sum + n, parts + 1));
-        for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
-            for part in &mut track.parts {
-                if part.ticks.is_due(all, n_parts) {
-                    let symbol = || track.instrument.name();
-                    part.ticks.flush(encoding, symbol, &mut self.spool, false)?;
+        let mut tracks: Vec<_> = self.lanes.iter_mut().filter_map(Lane::track_mut).collect();
+        self.layout.relieve(&mut tracks, self.config, &mut self.spool).map_err(
+            |error| match error {
+                Unrelieved::Depth(instrument, source) => {
+                    depth_error(self.path, &instrument, source)
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps the movements that classes of ticks are fitted on within their limit.
-    fn thin_fits(&mut self) {
-        let n_fit = |track: &Track| track.ticking().map_or(0, Ticking::n_fit);
-        let mut n_all: usize = self.lanes.iter().filter_map(Lane::track).map(n_fit).sum();
-        while n_all > FIT_ALL_MAX {
-            let tracks = self.lanes.iter_mut().filter_map(Lane::track_mut);
-            let Some(largest) = tracks.max_by_key(|track| n_fit(track)) else {
-                return;
-            };
-            let before = n_fit(largest);
-            if let Some(ticking) = largest.ticking_mut() {
-                ticking.thin_fit();
-            }
-            n_all -= before - n_fit(largest);
-        }
+                Unrelieved::Other(error) => error,
+            },
+        )
     }
 
     /// Ends all segments.
     fn finish_tracks(&mut self) -> Result<(), ConvertError> {
-        self.settle_steps()?;
-        for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
-            track.finish(&mut self.spool);
-        }
-        Ok(())
-    }
-
-    /// Gives every instrument a price step, if need be a guess.
-    fn settle_steps(&mut self) -> Result<(), ConvertError> {
         for track in self.lanes.iter_mut().filter_map(Lane::track_mut) {
             track
-                .start(self.config, &mut self.spool)
+                .finish(self.config, &mut self.layout)
                 .map_err(|source| depth_error(self.path, &track.instrument, source))?;
         }
         Ok(())
@@ -300,16 +249,4 @@ impl Reporter<'_> {
         (self.bytes, self.records, self.left) = (bytes, records, PROGRESS_UPDATES);
         go_on(self.progress)
     }
-}
-
-/// Adds counts that are not 0.
-fn count(to: &mut BTreeMap<String, u64>, counts: impl IntoIterator<Item = (&'static str, u64)>) {
-    for (reason, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
-        *to.entry(reason.to_owned()).or_default() += n;
-    }
-}
-
-fn depth_error(path: &Path, instrument: &Instrument, source: DepthError) -> ConvertError {
-    let (path, instrument) = (PathBuf::from(path), instrument.to_string());
-    ConvertError::Depth { path, instrument, source }
 }

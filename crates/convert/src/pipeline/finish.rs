@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use lob_depth::PriceStep;
 use lob_store::SourceMeta;
 
 use super::{
-    Lane, Pipeline, count, depth_error, go_on,
-    ticks::write_ticks,
-    track::{LeftOut, Track},
-    write::{Edges, InputMeta, Stepped, write_part},
+    Lane, Pipeline, go_on,
+    output::{InputMeta, Output},
+    track::{RowLayout, Track},
 };
 use crate::{
-    ConvertError, InputSummary, Instrument, OutputSummary, PriceStepSource, Progress,
+    ConvertError, InputSummary, Progress,
     hash::Fingerprint,
     summary::{InputOutcome, file_name, source_of},
 };
@@ -20,8 +18,8 @@ use crate::{
 /// Most warnings of an input about what the replay of its books met.
 const REPLAY_WARNINGS: usize = 16;
 
-impl Pipeline<'_> {
-    /// Labels the bins and writes one file for each instrument and day.
+impl<L: RowLayout> Pipeline<'_, L> {
+    /// Labels the rows and writes one file for each instrument and day.
     pub(super) fn write(
         mut self,
         folder: &Path,
@@ -49,13 +47,24 @@ impl Pipeline<'_> {
                 span: self.span,
                 ..SourceMeta::default()
             },
-            skipped: self.skipped.clone(),
+            skipped: self.notes.skipped.clone(),
         };
         let mut outputs = Vec::new();
         for track in tracks {
             // An input may have as many files as a market has instruments, each of them synced.
             go_on(progress)?;
-            self.write_track(*track, folder, &meta, &mut outputs)?;
+            let Track { instrument, maker, mut parts, .. } = *track;
+            parts.sort_by_key(|part| part.day);
+            let mut out = Output {
+                path: self.path,
+                folder,
+                config: self.config,
+                meta: &meta,
+                spool: &mut self.spool,
+                files: &mut outputs,
+                notes: &mut self.notes,
+            };
+            self.layout.write(&instrument, maker, parts, &mut out)?;
         }
         self.warn_of_replay();
         self.warn_of_mappings();
@@ -78,81 +87,18 @@ impl Pipeline<'_> {
                 replaces: Vec::new(),
             },
             outputs,
-            skipped: self.skipped,
-            oddities: self.oddities,
-            warnings: self.warnings,
+            skipped: self.notes.skipped,
+            oddities: self.notes.oddities,
+            warnings: self.notes.warnings,
             fingerprint_s,
         })
-    }
-
-    fn write_track(
-        &mut self,
-        track: Track,
-        folder: &Path,
-        meta: &InputMeta,
-        outputs: &mut Vec<OutputSummary>,
-    ) -> Result<(), ConvertError> {
-        let instrument = track.instrument.clone();
-        let symbol = instrument.name();
-        if let Some(LeftOut { reason, updates, .. }) = track.left_out() {
-            self.warnings.push(format!(
-                "{instrument} is left out, with {updates} updates: {reason}; give its price \
-                 step, such as --price-step {symbol}=0.25",
-            ));
-            count(&mut self.skipped, [("no_price_step", *updates)]);
-            return Ok(());
-        }
-        count(&mut self.oddities, track.oddities());
-        let depth = |source| depth_error(self.path, &instrument, source);
-        let of = (&*meta.dataset, &instrument);
-        let edges = match track.ticking() {
-            Some(ticking) => ticking.edges(self.config, of),
-            None => Edges::of(&track.parts, self.config, of),
-        };
-        let edges = edges.map_err(depth)?;
-        let is_binned = track.step();
-        let step_from = track.step_from;
-        let mut parts = track.parts;
-        let has_parts = !parts.is_empty();
-        parts.sort_by_key(|part| part.day);
-        if edges.is_missing() && !parts.is_empty() {
-            self.warnings.push(format!("no class edges are given for {instrument}"));
-        }
-        let Some((step, off_step)) = is_binned else {
-            for mut part in parts {
-                let (config, spool) = (self.config, &mut self.spool);
-                // One part after the other: what waits for its file takes memory.
-                let Some(encoding) = &mut self.encoding else { continue };
-                part.ticks.flush(encoding, || symbol.clone(), spool, true)?;
-                outputs.push(write_ticks(
-                    folder,
-                    meta,
-                    config,
-                    &instrument,
-                    part,
-                    &edges,
-                    (encoding, spool),
-                )?);
-            }
-            return Ok(());
-        };
-        for part in parts {
-            let stepped = Stepped { instrument: instrument.clone(), step, step_from };
-            let output =
-                write_part(folder, meta, self.config, stepped, part, &edges, &mut self.spool)?;
-            outputs.push(output);
-        }
-        if has_parts {
-            self.warn_of_step(&instrument, step, step_from, off_step);
-        }
-        Ok(())
     }
 
     /// Why there is not a single row.
     fn warn_of_nothing(&mut self) {
         let updates = self.stream.counts().updates;
-        let only_snapshots = updates > 0 && self.skipped.get("snapshot") == Some(&updates);
-        self.warnings.push(if only_snapshots {
+        let only_snapshots = updates > 0 && self.notes.skipped.get("snapshot") == Some(&updates);
+        self.notes.warnings.push(if only_snapshots {
             format!(
                 "holds only a snapshot of the book ({updates} updates), and no event of the market \
                  after it: nothing to make rows of"
@@ -162,31 +108,10 @@ impl Pipeline<'_> {
         });
     }
 
-    fn warn_of_step(
-        &mut self,
-        instrument: &Instrument,
-        step: PriceStep,
-        from: PriceStepSource,
-        off_step: u64,
-    ) {
-        if from == PriceStepSource::Guessed {
-            self.warnings.push(format!(
-                "{instrument} shows too few prices to be sure of its price step; `{step}` \
-                 was taken; give it with --price-step SYMBOL=X"
-            ));
-        }
-        if off_step > 0 {
-            self.warnings.push(format!(
-                "{instrument}: {off_step} best prices are no multiple of the price step \
-                 `{step}` and were rounded; give a finer one with --price-step SYMBOL=X"
-            ));
-        }
-    }
-
     /// Mappings of symbols in the input that cannot be used.
     fn warn_of_mappings(&mut self) {
         let lines = self.stream.mapping_faults(|symbol| self.config.may_want(symbol));
-        self.warnings.extend(lines);
+        self.notes.warnings.extend(lines);
     }
 
     /// A sound feed replays without any of these.
@@ -212,6 +137,6 @@ impl Pipeline<'_> {
         if n_more > 0 {
             lines.push(format!("and {n_more} more of these; `lob verify` counts them"));
         }
-        self.warnings.extend(lines);
+        self.notes.warnings.extend(lines);
     }
 }

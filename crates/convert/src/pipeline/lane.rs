@@ -2,35 +2,27 @@
 
 use lob_depth::DepthError;
 
-use super::track::Track;
+use super::track::{RowLayout, Track};
 use crate::{ConvertConfig, increments::Increments, instruments::Instruments};
 
 /// What becomes of an instrument.
-#[derive(Debug)]
-pub(super) enum Lane {
+pub(super) enum Lane<L: RowLayout> {
     /// None of its updates was seen.
     Unseen,
     /// The filters leave it out.
     Filtered,
-    Open(Box<Track>),
+    Open(Box<Track<L>>),
 }
 
-impl Lane {
-    pub(super) fn track(&self) -> Option<&Track> {
+impl<L: RowLayout> Lane<L> {
+    pub(super) fn into_track(self) -> Option<Box<Track<L>>> {
         match self {
             Self::Open(track) => Some(track),
             Self::Unseen | Self::Filtered => None,
         }
     }
 
-    pub(super) fn into_track(self) -> Option<Box<Track>> {
-        match self {
-            Self::Open(track) => Some(track),
-            Self::Unseen | Self::Filtered => None,
-        }
-    }
-
-    pub(super) fn track_mut(&mut self) -> Option<&mut Track> {
+    pub(super) fn track_mut(&mut self) -> Option<&mut Track<L>> {
         match self {
             Self::Open(track) => Some(track),
             Self::Unseen | Self::Filtered => None,
@@ -40,8 +32,8 @@ impl Lane {
 
 /// Decides what becomes of an instrument at its first update, at `ts`.
 #[cold]
-pub(super) fn open_lane(
-    lanes: &mut Vec<Lane>,
+pub(super) fn open_lane<L: RowLayout>(
+    lanes: &mut Vec<Lane<L>>,
     index: usize,
     ts: u64,
     config: &ConvertConfig,

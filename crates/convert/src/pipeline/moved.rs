@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Lane, Shared, read_input, remove_spool, track::Track};
+use super::{Lane, Shared, bins::Bins, read_input, remove_spool, track::Track};
 use crate::{ConvertError, inputs::Input};
 
 /// The movements of an input's instruments at the ends of their bins.
@@ -29,12 +29,12 @@ pub(crate) fn movements_of(
     folder: &Path,
     shared: &Shared<'_>,
 ) -> Result<Moved, ConvertError> {
-    let mut pipeline = read_input(input, folder, shared)?;
+    let mut pipeline = read_input(input, folder, shared, |_| Ok(Bins::default()))?;
     let mut parts = Vec::new();
     for track in std::mem::take(&mut pipeline.lanes).into_iter().filter_map(Lane::into_track) {
         let Track { instrument, parts: of_track, .. } = *track;
         for part in of_track {
-            let mut movements = part.movements;
+            let mut movements = part.rows.movements;
             movements.retain(|movement| movement.is_finite());
             parts.push(MovedPart {
                 publisher_id: instrument.publisher_id,
@@ -49,6 +49,6 @@ pub(crate) fn movements_of(
         dataset: pipeline.stream.metadata().dataset.clone(),
         fingerprint: pipeline.stream.fingerprint().unwrap_or_default(),
         parts,
-        warnings: pipeline.warnings,
+        warnings: pipeline.notes.warnings,
     })
 }

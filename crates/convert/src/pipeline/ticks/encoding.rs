@@ -8,7 +8,10 @@ use std::{
 
 use lob_store::{StoreError, TickEncoder, TickGroup, TickLog};
 
-use super::super::spool::{Block, Spool};
+use super::{
+    super::spool::{Block, Spool},
+    rows::LogPool,
+};
 use crate::ConvertError;
 
 /// Row groups that wait for the thread beside the one it encodes.
@@ -17,11 +20,13 @@ const WAITING_MAX: usize = 1;
 /// Encodes row groups in the order in which they are given. What they become does not depend on
 /// where that is done.
 #[derive(Debug)]
-pub(in crate::pipeline) struct Encoding {
+pub(super) struct Encoding {
     place: Place,
     n_given: usize,
     /// Row groups that are encoded, by the order in which they were given; taken ones are `None`.
     done: Vec<Option<(TickGroup, Block)>>,
+    /// Memory of rows that are encoded, for new ones.
+    pub(super) logs: LogPool,
 }
 
 #[derive(Debug)]
@@ -52,13 +57,13 @@ struct Encoded {
 
 impl Encoding {
     /// Encodes where it is asked to, or on a thread of its own.
-    pub(in crate::pipeline) fn new(encoder: TickEncoder, on_thread: bool) -> io::Result<Self> {
+    pub(super) fn new(encoder: TickEncoder, on_thread: bool) -> io::Result<Self> {
         let place = if on_thread {
             Place::Thread(Helper::start(encoder)?)
         } else {
             Place::Here(Box::new(encoder))
         };
-        Ok(Self { place, n_given: 0, done: Vec::new() })
+        Ok(Self { place, n_given: 0, done: Vec::new(), logs: LogPool::default() })
     }
 
     /// Takes the rows of a row group.
@@ -104,7 +109,7 @@ impl Encoding {
 
     fn keep(&mut self, encoded: Encoded, spool: &mut Spool) -> Result<(), ConvertError> {
         let Encoded { group, bytes, logs } = encoded;
-        spool.logs.give(logs);
+        self.logs.give(logs);
         self.done.push(Some((group?, spool.put(&bytes)?)));
         Ok(())
     }

@@ -15,7 +15,7 @@ const LOG_KEPT_BYTES_MIN: usize = 1 << 20;
 
 /// Empty logs for reuse.
 #[derive(Debug, Default)]
-pub(in crate::pipeline) struct LogPool {
+pub(super) struct LogPool {
     logs: Vec<TickLog>,
 }
 
@@ -67,7 +67,11 @@ impl Rows {
     }
 
     /// All rows; none is left. Give the logs back when done.
-    pub(super) fn take(&mut self, spool: &mut Spool) -> Result<Vec<TickLog>, ConvertError> {
+    pub(super) fn take(
+        &mut self,
+        spool: &mut Spool,
+        empty: &mut LogPool,
+    ) -> Result<Vec<TickLog>, ConvertError> {
         let mut logs = Vec::with_capacity(self.spilled.len() + 1);
         for (block, n) in std::mem::take(&mut self.spilled) {
             let packed = spool.get(block)?;
@@ -77,7 +81,7 @@ impl Rows {
         }
         self.n_spilled = 0;
         // Who had many rows will have more.
-        let next = spool.logs.logs.pop_if(|_| self.held.capacity_bytes() >= LOG_KEPT_BYTES_MIN);
+        let next = empty.logs.pop_if(|_| self.held.capacity_bytes() >= LOG_KEPT_BYTES_MIN);
         logs.push(std::mem::replace(&mut self.held, next.unwrap_or_default()));
         Ok(logs)
     }
@@ -123,7 +127,8 @@ mod tests {
                 assert_eq!((rows.held_bytes(), rows.n()), (0, n as usize + 1));
             }
         }
-        let logs = rows.take(&mut spool).unwrap();
+        let mut empty = LogPool::default();
+        let logs = rows.take(&mut spool, &mut empty).unwrap();
         let found: Vec<_> = logs.iter().map(|log| (log.rows(), log.to_bytes())).collect();
         let expected = [0..11, 11..501, 501..1_000].map(|part| {
             let mut log = TickLog::default();
@@ -132,7 +137,7 @@ mod tests {
         });
         assert_eq!(found, expected);
         assert_eq!((rows.n(), rows.held_bytes()), (0, 0));
-        spool.logs.give(logs);
-        assert!(spool.logs.logs.is_empty(), "small logs are not worth it");
+        empty.give(logs);
+        assert!(empty.logs.is_empty(), "small logs are not worth it");
     }
 }

@@ -1,53 +1,9 @@
-//! From spooled bins to the files of a store.
+//! The classes of an instrument's movements.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use lob_depth::{DepthError, class_edges, classify, train_prefix};
+use lob_store::LabelMeta;
 
-use lob_depth::{DepthError, PriceStep, class_edges, classify, train_prefix};
-use lob_store::{
-    BinWriter, LabelMeta, NamedLabel, SourceMeta, StoreMeta, StoredBin, partition_path,
-};
-
-use super::{spool::Spool, track::Part};
-use crate::{
-    ClassEdges, ConvertConfig, ConvertError, Instrument, OutputSummary, PriceStepSource,
-    edges::edges_id,
-};
-
-/// What all files of an input have in common.
-pub(super) struct InputMeta {
-    pub(super) dataset: String,
-    pub(super) schema: &'static str,
-    pub(super) source: SourceMeta,
-    pub(super) skipped: BTreeMap<String, u64>,
-}
-
-impl InputMeta {
-    /// Path of the file of one instrument and day in the store: two publishers, two inputs of one
-    /// day and two instruments of one id never collide, and the same records give the same path
-    /// again.
-    pub(super) fn file_path(&self, layout: &str, day: &str, instrument: &Instrument) -> PathBuf {
-        let hash = &self.source.fingerprint;
-        let stem = hash.get(..12).unwrap_or(hash);
-        // No stem holds a dot.
-        let nth = match instrument.nth {
-            0 => String::new(),
-            n => format!(".{}", u64::from(n) + 1),
-        };
-        let name = format!("{layout}-{}-{stem}{nth}.parquet", instrument.publisher_id);
-        partition_path(day, instrument.instrument_id).with_file_name(name)
-    }
-}
-
-/// Counts a row's class, if it has one.
-pub(super) fn count_class(counts: &mut [u64], label: Option<i32>) {
-    let class = label.and_then(|label| usize::try_from(label).ok());
-    if let Some(count) = class.and_then(|class| counts.get_mut(class)) {
-        *count += 1;
-    }
-}
+use crate::{ClassEdges, ConvertConfig, Instrument, edges::edges_id};
 
 /// Inner edges with the outermost ones.
 fn outermost(inner: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -92,22 +48,6 @@ pub(super) struct Edges {
 }
 
 impl Edges {
-    /// The edges for the movements of an instrument's bins.
-    pub(super) fn of(
-        parts: &[Part],
-        config: &ConvertConfig,
-        of: (&str, &Instrument),
-    ) -> Result<Self, DepthError> {
-        let mut by_day: Vec<&Part> = parts.iter().collect();
-        by_day.sort_by_key(|part| part.day);
-        let movements: Vec<f64> = by_day
-            .iter()
-            .flat_map(|part| part.movements.iter().copied())
-            .filter(|movement| movement.is_finite())
-            .collect();
-        Self::fit(&movements, 1, config, of)
-    }
-
     /// The edges for finite movements in time order, of which every `stride`th is given, of an
     /// instrument in a dataset.
     pub(super) fn fit(
@@ -221,77 +161,6 @@ impl Edges {
             fitted_on: self.fitted_on.clone(),
         }
     }
-}
-
-/// What a file of bins is about.
-pub(super) struct Stepped {
-    pub(super) instrument: Instrument,
-    pub(super) step: PriceStep,
-    pub(super) step_from: PriceStepSource,
-}
-
-/// Writes the file of one instrument and day below `folder`; the summary's path is relative to it.
-pub(super) fn write_part(
-    folder: &Path,
-    input: &InputMeta,
-    config: &ConvertConfig,
-    stepped: Stepped,
-    part: Part,
-    edges: &Edges,
-    spool: &mut Spool,
-) -> Result<OutputSummary, ConvertError> {
-    let _scope = lob_scope::scope("write");
-    let Stepped { instrument, step, step_from } = stepped;
-    let symbol = instrument.name();
-    let day = part.day.to_string();
-    let relative = input.file_path("bins", &day, &instrument);
-    let mut writer = BinWriter::create_staged(
-        spool.fs(),
-        folder.join(&relative),
-        step.get(),
-        config.writer,
-        config.horizons.iter().map(|horizon| NamedLabel::forward(*horizon)).collect(),
-    )?;
-    let mut class_counts = edges.counters(config);
-    let mut movements = part.movements.into_iter();
-    let mut forward = part.mids.labels(&config.horizons);
-    spool.drain(part.bins, |bin, segment| {
-        let movement = movements.next().unwrap_or(f64::NAN);
-        let label = edges.class(movement);
-        count_class(&mut class_counts, label);
-        let movement = movement.is_finite().then_some(movement);
-        Ok(writer.push(&StoredBin { bin, segment, movement, label, forward: forward() })?)
-    })?;
-    let file = writer.finish(StoreMeta {
-        dataset: input.dataset.clone(),
-        source_schema: input.schema.to_owned(),
-        publisher_id: Some(instrument.publisher_id),
-        instrument_id: instrument.instrument_id,
-        symbol: symbol.clone(),
-        day: day.clone(),
-        price_step: step.get(),
-        bin_rule: config.bin_rule,
-        size_aggregate: config.size_aggregate,
-        label: edges.meta(config),
-        sources: vec![input.source.clone()],
-        updates: part.updates,
-        skipped: input.skipped.clone(),
-        ..StoreMeta::default()
-    })?;
-    Ok(OutputSummary {
-        path: relative,
-        instrument_id: instrument.instrument_id,
-        symbol,
-        day,
-        price_step: step.get(),
-        price_step_from: Some(step_from),
-        rows: file.rows,
-        samples: class_counts.iter().sum(),
-        bytes: file.bytes,
-        sha256: file.sha256,
-        edges: edges.id(),
-        class_counts,
-    })
 }
 
 #[cfg(test)]

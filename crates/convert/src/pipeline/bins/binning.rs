@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 
-use dbn::Mbp10Msg;
-use lob_depth::{Bin, BinBuilder, DepthError, EventCounts, MovementStream, PriceStep};
+use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep};
 
 use super::{
-    super::{segment::Segment, spool::Spool, touch::Touch},
-    Part, part_of,
+    super::{
+        segment::Segment,
+        touch::Touch,
+        track::{Part, Placed, part_of},
+    },
+    BinRows, Bins,
 };
 use crate::{
     ConvertConfig,
@@ -62,19 +65,18 @@ impl Binning {
     #[inline]
     pub(super) fn push(
         &mut self,
-        (record, quiet): (&Mbp10Msg, Option<&EventCounts>),
-        ts: u64,
+        Placed { record, quiet, ts, .. }: Placed<'_>,
         config: &ConvertConfig,
-        parts: &mut Vec<Part>,
-        spool: &mut Spool,
+        parts: &mut Vec<Part<BinRows>>,
+        bins: &mut Bins,
     ) -> Result<(), DepthError> {
         if record.flags.is_snapshot() {
             // The book is put together: a state without a history, and no event.
-            self.end_segment(parts, spool);
+            self.end_segment(parts, bins);
             return Ok(());
         }
         if let Some(day) = self.open.advance(record, ts, config) {
-            self.begin_segment(day, config, parts, spool)?;
+            self.begin_segment(day, config, parts, bins)?;
         }
         let touch = &record.levels[0];
         if self.touch.take(touch.bid_px, touch.ask_px) {
@@ -93,7 +95,7 @@ impl Binning {
             self.builder.note(quiet);
         }
         if let Some(bin) = self.builder.push(meta, &Mbp10Levels(record))? {
-            self.store(&bin, parts, spool);
+            self.store(&bin, parts, bins);
         }
         self.n_updates += 1;
         parts[self.part].updates += 1;
@@ -101,7 +103,7 @@ impl Binning {
             && self.pending.front() == Some(&(row + self.segment_first))
         {
             self.pending.pop_front();
-            parts[self.part].movements.push(self.movements.value().unwrap_or(f64::NAN));
+            parts[self.part].rows.movements.push(self.movements.value().unwrap_or(f64::NAN));
         }
         Ok(())
     }
@@ -112,12 +114,12 @@ impl Binning {
     }
 
     #[cold]
-    fn store(&mut self, bin: &Bin, parts: &mut [Part], spool: &mut Spool) {
+    fn store(&mut self, bin: &Bin, parts: &mut [Part<BinRows>], bins: &mut Bins) {
         self.pending.push_back(bin.last_update);
         if self.is_forward {
-            parts[self.part].mids.push(bin);
+            parts[self.part].rows.mids.push(bin);
         }
-        spool.push(&mut parts[self.part].bins, bin, self.segment);
+        bins.push_bin(&mut parts[self.part].rows, bin, self.segment);
     }
 
     /// Ends the open segment, if it has any update, and begins another.
@@ -126,30 +128,30 @@ impl Binning {
         &mut self,
         day: Day,
         config: &ConvertConfig,
-        parts: &mut Vec<Part>,
-        spool: &mut Spool,
+        parts: &mut Vec<Part<BinRows>>,
+        bins: &mut Bins,
     ) -> Result<(), DepthError> {
-        self.end_segment(parts, spool);
+        self.end_segment(parts, bins);
         self.part = part_of(day, parts);
-        self.segment = parts[self.part].next_segment;
-        parts[self.part].next_segment += 1;
+        self.segment = parts[self.part].rows.next_segment;
+        parts[self.part].rows.next_segment += 1;
         self.open.begin(day);
         self.movements = MovementStream::new(config.label)?;
         self.segment_first = self.n_updates;
         Ok(())
     }
 
-    pub(super) fn end_segment(&mut self, parts: &mut [Part], spool: &mut Spool) {
+    pub(super) fn end_segment(&mut self, parts: &mut [Part<BinRows>], bins: &mut Bins) {
         if !self.open.is_open() {
             return;
         }
         if let Some(bin) = self.builder.finish() {
-            self.store(&bin, parts, spool);
+            self.store(&bin, parts, bins);
         }
         // Nothing after the segment may complete them.
-        let movements = &mut parts[self.part].movements;
+        let movements = &mut parts[self.part].rows.movements;
         movements.extend(self.pending.drain(..).map(|_| f64::NAN));
-        parts[self.part].mids.end_segment();
+        parts[self.part].rows.mids.end_segment();
         self.open.end();
     }
 }
