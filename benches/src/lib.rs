@@ -13,6 +13,7 @@
 mod advice;
 mod child;
 mod fit;
+mod injection;
 mod options;
 mod reference;
 mod scenario;

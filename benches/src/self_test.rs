@@ -15,6 +15,7 @@ use lob_metrics::stats::{NoiseModel, PairedConfig, PairedVerdict, SplitMix64, bi
 use lob_metrics::{AbConfig, SimulatedSitting, run_ab};
 use serde::{Deserialize, Serialize};
 
+use crate::injection::Injection;
 use crate::options::Options;
 use crate::state::State;
 use sitting::Launches;
@@ -39,28 +40,6 @@ const QUOTES: usize = 4000;
 const USED_SHARE: (usize, usize) = (4, 5);
 /// Pairs before the first look, and at most.
 const PAIRS: (usize, usize) = (50, 100);
-
-/// What one launch is asked for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Injection {
-    pub(crate) instrument_id: u32,
-    pub(crate) quotes: usize,
-    pub(crate) slow_down: f64,
-    pub(crate) pairs: usize,
-    pub(crate) seed: u64,
-}
-
-impl Injection {
-    pub(crate) fn quotes_with_slow_down(&self) -> usize {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "thousands of quotes times a share of at most one"
-        )]
-        let more = (self.quotes as f64 * self.slow_down).round() as usize;
-        self.quotes + more
-    }
-}
 
 /// Settings of [`self_test`].
 #[derive(Debug, Clone)]

@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub notes: Vec<String>,
     /// What the self-test asks of its launches.
     #[serde(default)]
-    pub self_test: Option<crate::self_test::Injection>,
+    pub self_test: Option<crate::injection::Injection>,
 }
 
 /// What the parent hands to a scenario process.

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use lob_convert::{RecordStream, verify};
+use lob_convert::{ConvertError, RecordStream, verify};
 
 fn read(path: &std::path::Path) -> Option<u64> {
     let mut stream = RecordStream::open(path).ok()?;
@@ -15,7 +15,11 @@ pub(crate) fn check(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for the input");
     let records = read(file.path());
-    let report = verify(file.path()).expect("the file can be read");
+    let report = match verify(file.path()) {
+        // It would take more memory than is given: nobody reads it.
+        Err(ConvertError::Window { .. }) => return assert_eq!(records, None),
+        report => report.expect("the file can be read"),
+    };
     if let Some(records) = records {
         assert!(report.is_sound(), "{:?}", report.defects);
         assert_eq!(report.records, records);

@@ -2,6 +2,7 @@
 //!
 //! Dev-dependencies are free: a test may decode a golden file. Everything that ships is not.
 
+mod circles;
 mod face;
 mod graph;
 mod reliability;
@@ -27,6 +28,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let graph = Graph::from_metadata(&serde_json::from_slice(&output.stdout)?)?;
     let mut violations = graph.violations();
     violations.extend(source::violations(&process::root())?);
+    violations.extend(circles::violations(&process::root())?);
     violations.extend(face::violations(&process::root())?);
     violations.extend(weight::violations()?);
     violations.extend(reliability::violations(&process::root())?);

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use lob_metrics::stats::SplitMix64;
 use lob_metrics::{AbMetric, AbSamples, Direction, Scenario, Sitting, Status, Unit};
 
-use super::{CPU_METRICS, Injection, WALL_METRICS};
+use super::{CPU_METRICS, WALL_METRICS};
+use crate::injection::Injection;
 use crate::options::Options;
 use crate::scenario::self_test_launch;
 use crate::state::State;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use lob_store::StoreFingerprint;
 
 use crate::precision::LossScale;
+use crate::queue_state::QueueState;
 use crate::run::CheckpointPlan;
 use crate::safetensors_file;
-use crate::trainer::QueueState;
 use crate::{ContrastiveError, NamedTensor, Schedule, TrainConfig};
 
 /// A run between two steps, as plain numbers.

@@ -35,6 +35,7 @@ mod optim;
 mod outcome;
 mod pca;
 mod precision;
+mod queue_state;
 mod rng;
 mod run;
 mod safetensors_file;
@@ -61,11 +62,11 @@ pub use crate::{
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
     model::{NamedTensor, TrainedModel},
     model_file::{InputSpec, ModelFile},
-    outcome::{Metrics, TrainOutcome},
+    outcome::{Ended, Metrics, TrainOutcome},
     pca::{Pca, pca_2d},
     precision::Precision,
     rng::Rng,
-    run::{CheckpointPlan, Ended, RunOptions, StepReport},
+    run::{CheckpointPlan, RunOptions, StepReport},
     signal_model::{SignalModelConfig, fit_signal_model},
     source::{
         BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, NoisePairs, PairKey, Place,

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{Ended, ResolvedDevice, TrainedModel};
+use crate::{ResolvedDevice, TrainedModel};
 
 /// What the embeddings look like, over a few fixed batches of pairs without augmentation.
 ///
@@ -33,6 +33,18 @@ pub struct Metrics {
     /// Whether any pair had a negative.
     #[serde(skip)]
     pub(crate) has_negatives: bool,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All steps were taken.
+    Finished,
+    /// The validation loss no longer fell.
+    Early,
+    /// It was asked to stop; a checkpoint can go on from there.
+    Interrupted,
 }
 
 /// A finished training run. The `*_s` vectors have one entry per step of this process, in

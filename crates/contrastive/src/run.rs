@@ -81,15 +81,3 @@ pub struct StepReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
 }
-
-/// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// All steps were taken.
-    Finished,
-    /// The validation loss no longer fell.
-    Early,
-    /// It was asked to stop; a checkpoint can go on from there.
-    Interrupted,
-}

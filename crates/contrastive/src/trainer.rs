@@ -16,7 +16,8 @@ use lob_dataloader::{Batches, Loader, Stop};
 
 use crate::encoder::{Weight, initial_tensors};
 use crate::optim::AdamW;
-use crate::run::{Ended, RunOptions, StepReport};
+use crate::outcome::Ended;
+use crate::run::{RunOptions, StepReport};
 use crate::safetensors_file::check_finite;
 use crate::team::Team;
 use crate::{
@@ -27,7 +28,6 @@ use batch::PairBatches;
 use folder::RunFolder;
 use objective::LossWeights;
 use queue::Queue;
-pub(crate) use queue::{QueueKey, QueueState};
 use step::StepTimes;
 
 /// Purposes of the random streams of one seed.

@@ -1,6 +1,5 @@
 //! One source of book updates for every DBN file.
 
-mod ahead;
 mod damage;
 mod foreign;
 mod frames;

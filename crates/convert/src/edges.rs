@@ -3,6 +3,7 @@
 
 mod file;
 mod fit;
+pub(crate) mod id;
 mod seen;
 mod temp;
 
@@ -12,7 +13,7 @@ pub use self::{
 };
 pub(crate) use self::{
     file::{is_edges_folder, read},
-    seen::{SeenEdges, differing_edges, edges_id},
+    seen::{SeenEdges, differing_edges},
 };
 
 /// What movements are measured in, and so their edges.

@@ -207,7 +207,7 @@ fn inspect_ticks(
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<StoreInspection>, ConvertError> {
-    let paths = store_files(path)?;
+    let paths = crate::store_files::store_files(path)?;
     let Some(Ok(Some(_))) = paths.first().map(read_tick_meta) else { return Ok(None) };
     let mut all = StoreInspection { path: path.to_owned(), ..StoreInspection::default() };
     let mut edges = EdgesOfFiles::default();
@@ -273,36 +273,6 @@ impl StoreInspection {
             unknown: Vec::new(),
         });
     }
-}
-
-/// The Parquet files of a store in path order, or the one file given.
-pub(crate) fn store_files(path: &Path) -> Result<Vec<PathBuf>, ConvertError> {
-    let mut paths = Vec::new();
-    if path.is_dir() {
-        parquet_files(path, 0, &mut paths)?;
-    } else {
-        paths.push(path.to_owned());
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Parquet files below a folder, hidden ones left out.
-fn parquet_files(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), ConvertError> {
-    const DEPTH_MAX: u32 = 8;
-    for entry in std::fs::read_dir(folder).map_err(ConvertError::io(folder, "list"))? {
-        let entry = entry.map_err(ConvertError::io(folder, "list"))?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if path.is_dir() && depth < DEPTH_MAX {
-            parquet_files(&path, depth + 1, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "parquet") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 #[derive(Default)]

@@ -21,6 +21,7 @@ mod config;
 mod convert;
 mod day;
 mod decode;
+mod duplicate;
 mod edges;
 mod error;
 mod hash;
@@ -35,6 +36,7 @@ mod out_dir;
 mod overlap;
 mod pipeline;
 mod progress;
+mod store_files;
 mod summary;
 mod symbols;
 mod upgrade;
@@ -46,6 +48,7 @@ pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStep
 pub use convert::{convert, convert_on};
 pub use day::DayStart;
 pub use decode::{BookSchema, RecordStream, StreamCounts, Update};
+pub use duplicate::{DuplicateKind, DuplicateSummary};
 pub use edges::{
     EdgesInput, EdgesSummary, FittedEdges, FittedOn, InstrumentEdges, MOVEMENT_UNIT, fit_edges,
 };
@@ -56,7 +59,6 @@ pub use inspect::{
 };
 pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};
-pub use overlap::{DuplicateKind, DuplicateSummary};
 pub use pipeline::Breaks;
 pub use progress::Progress;
 pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};

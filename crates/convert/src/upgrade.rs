@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     ConvertError, Progress,
-    inspect::store_files,
     journal::{self, JournalLine},
     out_dir::journals,
     progress::go_on,
+    store_files::store_files,
 };
 
 /// Rows that are in memory at once: 16 MiB.

@@ -14,6 +14,7 @@
 //! ```
 
 mod cache;
+mod check;
 mod config;
 mod dataset;
 mod error;

@@ -6,7 +6,7 @@ mod rule;
 mod stats;
 
 pub use builder::BinBuilder;
-pub use flow::{Action, Event, EventCounts, OrderFlow, Side};
+pub use flow::{EventCounts, OrderFlow};
 pub use rule::{BinRule, CompatBins, SizeAggregate, compat_row_bins};
 
 use crate::{NO_PRICE, SLOTS};

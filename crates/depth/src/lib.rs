@@ -34,6 +34,7 @@ mod bins;
 mod columns;
 mod dtype;
 mod error;
+mod event;
 mod feature;
 mod geometry;
 mod label;
@@ -45,12 +46,12 @@ mod render;
 mod spec;
 
 pub use bins::{
-    Action, Bin, BinBuilder, BinRule, CompatBins, Event, EventCounts, OrderFlow, Side,
-    SizeAggregate, compat_row_bins,
+    Bin, BinBuilder, BinRule, CompatBins, EventCounts, OrderFlow, SizeAggregate, compat_row_bins,
 };
 pub use columns::{BinColumns, BinSlice};
 pub use dtype::{Bf16, Cell, Dtype, F16, bf16_bits, f16_bits, quantise};
 pub use error::DepthError;
+pub use event::{Action, Event, Side};
 pub use feature::Feature;
 pub use geometry::{Geometry, PriceAxis};
 pub use label::{

@@ -80,7 +80,7 @@ pub struct Change {
 /// [`MetricsError::Threshold`] for a threshold that is not positive and finite.
 ///
 /// ```
-/// use lob_metrics::{ChangeVerdict, CompareConfig, Run, compare};
+/// use lob_metrics::{ChangeVerdict, CompareConfig, compare};
 /// let base = lob_fixtures::sample_run();
 /// let changes = compare(&base, &base, &CompareConfig::default())?;
 /// assert!(changes.iter().all(|c| c.verdict != ChangeVerdict::Regression));

@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reference::in_reference;
 use crate::stats::{ChangePoint, change_point};
-use crate::{Direction, MetricsError, Run, Scenario, Unit};
+use crate::{Direction, MetricsError, Run, Unit};
 
 /// Version of a line; raised when a reader of the old one would misread the new.
 pub const HISTORY_VERSION: u32 = 1;
-
-/// Last part of the metric every scenario carries: seconds of a fixed piece of work, measured just
-/// before and after it in the same process.
-pub const REFERENCE: &str = "reference";
 
 /// One run, as a line of a history file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +52,7 @@ impl HistoryEntry {
     pub fn of(run: &Run) -> Self {
         let mut metrics = BTreeMap::new();
         for scenario in &run.scenarios {
-            let reference_s = reference_s(scenario);
+            let reference_s = scenario.reference_s();
             for m in &scenario.measurements {
                 let Some(value) = m.value().filter(|v| v.is_finite()) else { continue };
                 if m.direction == Direction::Neutral {
@@ -87,25 +84,6 @@ impl HistoryEntry {
         line.push('\n');
         Ok(line)
     }
-}
-
-pub(crate) fn in_reference(unit: Unit, value: f64, reference_s: f64) -> Option<f64> {
-    match unit {
-        Unit::Seconds => Some(value / reference_s),
-        Unit::SamplesPerSecond
-        | Unit::RecordsPerSecond
-        | Unit::ValuesPerSecond
-        | Unit::BytesPerSecond
-        | Unit::FlopPerSecond => Some(value * reference_s),
-        _ => None,
-    }
-}
-
-/// Seconds of the reference workload that ran beside a scenario.
-pub(crate) fn reference_s(scenario: &Scenario) -> Option<f64> {
-    let name = format!("{}.{REFERENCE}", scenario.id);
-    let found = scenario.measurements.iter().find(|m| m.metric == name);
-    found.and_then(|m| m.value()).filter(|s| s.is_finite() && *s > 0.0)
 }
 
 /// Reads a history file: one entry a line, oldest first; empty lines are passed over.

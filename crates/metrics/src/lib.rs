@@ -19,9 +19,11 @@ mod exact;
 mod finding;
 mod floor;
 mod history;
+mod judge;
 mod measurement;
 mod nan;
 mod reading;
+mod reference;
 mod role;
 mod run;
 mod schema;
@@ -42,11 +44,11 @@ pub use error::MetricsError;
 pub use exact::exact_tolerance;
 pub use finding::{Finding, Recommendation, Severity};
 pub use floor::Floor;
-pub use history::{
-    HISTORY_VERSION, HistoryEntry, HistoryValue, REFERENCE, TrendLine, read_history, trends,
-};
+pub use history::{HISTORY_VERSION, HistoryEntry, HistoryValue, TrendLine, read_history, trends};
+pub use judge::judge_all;
 pub use measurement::{Direction, Measurement};
 pub use reading::{Provenance, Reading};
+pub use reference::REFERENCE;
 pub use role::{Axis, Bound, By, Demand, Means, Over, Role};
 pub use run::{
     Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,
@@ -55,5 +57,5 @@ pub use schema::run_schema;
 pub use settings::{SETTINGS_VERSION, SettingsVersion};
 pub use shown::{Shown, is_hidden, shown};
 pub use summary::{OUTLIER_Z, Summary};
-pub use target::{Target, TargetResult, Verdict, judge_all};
+pub use target::{Target, TargetResult, Verdict};
 pub use unit::{Scale, Unit};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Artifact, Finding, Measurement, MetricsError, Recommendation, TargetResult, Unit, nan,
+    Artifact, Finding, Measurement, MetricsError, REFERENCE, Recommendation, TargetResult, Unit,
+    nan,
 };
 
 /// Version of the JSON layout; raised when a reader of the old one would misread the new.
@@ -247,6 +248,15 @@ pub struct Overhead {
     pub profiler_share: Option<f64>,
     /// Calibrated cost of one enter and leave, in seconds.
     pub scope_cost_s: Option<f64>,
+}
+
+impl Scenario {
+    /// Seconds of the reference workload that ran beside it.
+    pub(crate) fn reference_s(&self) -> Option<f64> {
+        let name = format!("{}.{REFERENCE}", self.id);
+        let found = self.measurements.iter().find(|m| m.metric == name);
+        found.and_then(|m| m.value()).filter(|s| s.is_finite() && *s > 0.0)
+    }
 }
 
 impl Run {

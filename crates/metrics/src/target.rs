@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, Floor, Measurement, Provenance, Run, Scenario, Unit};
+use crate::{Direction, Floor, Measurement, Unit};
 
 /// What a metric must reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub struct TargetResult {
 impl Target {
     /// Judges a measurement, or its absence, against this target. A value in another unit counts
     /// as absent: seconds are never held against bytes. Floors need the scenario of the
-    /// measurement and are judged by [`judge_all`].
+    /// measurement and are judged by [`judge_all`](crate::judge_all).
     #[must_use]
     pub fn judge(&self, measurement: Option<&Measurement>) -> TargetResult {
         let comparable = measurement.filter(|m| m.unit == self.unit);
@@ -95,44 +95,11 @@ impl Target {
         TargetResult { target, value, verdict, goal_reached, floor_at, floor_held, reason }
     }
 
-    fn judge_in(&self, deciding: Option<(&Scenario, &Measurement)>) -> TargetResult {
-        let mut result = self.judge(deciding.map(|(_, measurement)| measurement));
-        if let (Some((scenario, measurement)), Some(value)) = (deciding, result.value) {
-            result.floor_at = self.floor.and_then(|floor| floor.at(scenario, measurement));
-            result.floor_held = result.floor_at.map(|floor| self.reaches(floor, value));
-        }
-        result
-    }
-
-    fn reaches(&self, figure: f64, value: f64) -> bool {
+    pub(crate) fn reaches(&self, figure: f64, value: f64) -> bool {
         match self.direction {
             Direction::HigherIsBetter => value >= figure,
             Direction::LowerIsBetter => value <= figure,
             Direction::Neutral => true,
         }
     }
-
-    /// Of several measurements of the metric, the one that decides: the worst value in the
-    /// target's unit, so that a target that holds, holds everywhere.
-    fn deciding<'a>(&self, run: &'a Run) -> Option<(&'a Scenario, &'a Measurement)> {
-        let badness = |m: &Measurement| {
-            match m.value() {
-                _ if m.unit != self.unit => f64::NEG_INFINITY,
-                None if m.provenance() == Provenance::Unavailable => f64::NEG_INFINITY,
-                // Measured and no number: nothing can be worse.
-                None => f64::INFINITY,
-                Some(v) if self.direction == Direction::HigherIsBetter => -v,
-                Some(v) => v,
-            }
-        };
-        run.measurements()
-            .filter(|(_, m)| m.metric == self.metric)
-            .max_by(|(_, a), (_, b)| badness(a).total_cmp(&badness(b)))
-    }
-}
-
-/// Judges every target against the worst value the run holds for its metric, in the given order.
-#[must_use]
-pub fn judge_all(targets: &[Target], run: &Run) -> Vec<TargetResult> {
-    targets.iter().map(|target| target.judge_in(target.deciding(run))).collect()
 }

@@ -10,6 +10,7 @@ mod machine;
 mod performance;
 mod scenario;
 mod table;
+mod ticked;
 
 use lob_metrics::{Run, TrendLine, Unit};
 

@@ -20,7 +20,6 @@
 //! baseline was given.
 //!
 //! ```
-//! use lob_metrics::Run;
 //! use lob_report::{Format, render_all};
 //! let files = render_all(&lob_fixtures::sample_run(), &[Format::Html, Format::Md])?;
 //! assert_eq!(files[0].file_name, "report.html");
@@ -41,12 +40,12 @@ mod html;
 mod junit;
 mod markdown;
 mod regression;
+mod render;
 mod summary;
 mod sweep;
 mod text;
 
 pub use comparison::{render_comparison, render_runs};
-pub use format::{
-    Beside, Format, Rendered, ReportError, render_all, render_all_beside, render_all_with_baseline,
-};
+pub use format::{Format, Rendered, ReportError};
+pub use render::{Beside, render_all, render_all_beside, render_all_with_baseline};
 pub use summary::pull_request_summary;

@@ -11,6 +11,7 @@ mod disk;
 mod machine;
 mod market;
 mod process;
+mod run;
 mod scenario;
 mod verdict;
 

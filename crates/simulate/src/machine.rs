@@ -8,12 +8,10 @@ use std::{
 };
 
 use lob_metrics::stats::SplitMix64;
-use lob_store::fs::SharedFs;
 
 use crate::{
     counts::Counts,
     disk::Disk,
-    process::Process,
     verdict::{self, Known},
 };
 
@@ -161,8 +159,8 @@ impl Machine {
         }
     }
 
-    /// Starts processes that take turns, in an order that follows from the seed.
-    pub(crate) fn start(self: &Arc<Self>, n: usize) -> Vec<(u64, SharedFs)> {
+    /// Takes in processes that take turns, in an order that follows from the seed; their ids.
+    pub(crate) fn admit(&self, n: usize) -> Vec<u64> {
         let mut state = self.lock();
         state.counts.runs += n as u64;
         (0..n)
@@ -170,7 +168,7 @@ impl Machine {
                 state.n_processes += 1;
                 let id = state.n_processes;
                 state.running.insert(id);
-                (id, Arc::new(Process::new(Arc::clone(self), id)) as SharedFs)
+                id
             })
             .collect()
     }

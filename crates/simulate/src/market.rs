@@ -14,7 +14,7 @@ use lob_synth::{Schema, SynthConfig};
 
 use crate::{
     machine::{Ignored, Machine, Trouble},
-    scenario::{Manner, run},
+    run::{Manner, run},
     verdict::{self, Known, Tree},
 };
 
@@ -132,9 +132,9 @@ impl Market {
         self.deliver(delivery)?;
         let machine = Machine::new(0, Self::root(), Ignored::Nothing, Arc::clone(&self.known));
         machine.prepare(false);
-        let manner = Manner { layout, n_writers: 1, resume: false, keep_going: false };
+        let manner = Manner { n_writers: 1, resume: false, keep_going: false };
         machine.begin(Trouble::default());
-        for result in run(&machine, self, manner) {
+        for result in run(&machine, &self.inputs(), &Self::config(layout), manner) {
             result?;
         }
         let state = machine.lock();

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use lob_store::fs::{Entry, FileSystem, OpenFile, OpenMode};
+use lob_store::fs::{Entry, FileSystem, OpenFile, OpenMode, SharedFs};
 
 use crate::{
     disk::Node,
@@ -18,15 +18,15 @@ use crate::{
 const SHORT_ONE_OF: usize = 16;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+struct Process {
     machine: Arc<Machine>,
     id: u64,
 }
 
-impl Process {
-    pub(crate) fn new(machine: Arc<Machine>, id: u64) -> Self {
-        Self { machine, id }
-    }
+/// Starts processes on a machine: their ids, and what each sees of the disk.
+pub(crate) fn start(machine: &Arc<Machine>, n: usize) -> Vec<(u64, SharedFs)> {
+    let process = |id| (id, Arc::new(Process { machine: Arc::clone(machine), id }) as SharedFs);
+    machine.admit(n).into_iter().map(process).collect()
 }
 
 impl FileSystem for Process {

@@ -1,14 +1,15 @@
 //! Deliveries that are converted, disturbed, and converted again.
 
-use std::{fmt, sync::Arc, thread};
+use std::{fmt, sync::Arc};
 
-use lob_convert::{ConvertConfig, ConvertError, ConvertSummary, Layout, Shard, convert_on};
+use lob_convert::{ConvertSummary, Layout};
 use lob_metrics::stats::SplitMix64;
 
 use crate::{
     counts::Counts,
     machine::{Ignored, Machine, Trouble},
     market::{Delivery, Market, deliveries},
+    run::{Manner, run},
     verdict,
 };
 
@@ -30,52 +31,6 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
-
-/// How a conversion is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Manner {
-    pub(crate) layout: Layout,
-    pub(crate) n_writers: usize,
-    pub(crate) resume: bool,
-    pub(crate) keep_going: bool,
-}
-
-type Outcome = Result<ConvertSummary, ConvertError>;
-
-/// Converts what is delivered: one writer alone, or shards that take turns.
-pub(crate) fn run(machine: &Arc<Machine>, market: &Market, manner: Manner) -> Vec<Outcome> {
-    let Manner { layout, n_writers, resume, keep_going } = manner;
-    let inputs = market.inputs();
-    let processes = machine.start(n_writers);
-    thread::scope(|scope| {
-        let threads: Vec<_> = processes
-            .into_iter()
-            .zip(0..)
-            .map(|((id, fs), index)| {
-                let shard = (n_writers > 1).then_some(Shard { index, count: n_writers });
-                let config = ConvertConfig { shard, resume, keep_going, ..Market::config(layout) };
-                let inputs = &inputs;
-                scope.spawn(move || {
-                    // Also after a panic: others wait for their turn.
-                    let _end = End(machine, id);
-                    convert_on(&fs, inputs, &config, &())
-                })
-            })
-            .collect();
-        let joined = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.collect()
-    })
-}
-
-struct End<'a>(&'a Machine, u64);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.end(self.1);
-    }
-}
 
 /// Runs what follows from a seed. With `is_traced` a violation tells all operations before it.
 ///
@@ -163,7 +118,7 @@ impl Scenario<'_> {
 
     fn manner(&mut self, resume: bool) -> Manner {
         let keep_going = self.rng.below(3) == 0;
-        Manner { layout: self.layout, n_writers: self.n_writers, resume, keep_going }
+        Manner { n_writers: self.n_writers, resume, keep_going }
     }
 
     /// Converts without trouble, which must succeed.
@@ -175,7 +130,8 @@ impl Scenario<'_> {
         let manner = self.manner(resume);
         self.note(format!("undisturbed {manner:?}"));
         self.machine.begin(Trouble::default());
-        let outcomes = run(&self.machine, self.market, manner);
+        let outcomes =
+            run(&self.machine, &self.market.inputs(), &Market::config(self.layout), manner);
         let summaries = outcomes
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
@@ -201,7 +157,8 @@ impl Scenario<'_> {
         let before = self.visible();
         let had_left_over = verdict::left_over(&self.machine.lock().files()).is_some();
         self.machine.begin(trouble);
-        let outcomes = run(&self.machine, self.market, manner);
+        let outcomes =
+            run(&self.machine, &self.market.inputs(), &Market::config(self.layout), manner);
         let (n_ops, failed) = {
             let mut state = self.machine.lock();
             state.read();

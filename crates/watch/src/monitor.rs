@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use lob_scope::{process_cpu_time_s, rss_bytes};
 use serde_json::{Value, json};
 
-use crate::prometheus::Page;
+use crate::prometheus::page::Page;
 use crate::{Alert, AlertEvent, AlertRule, timestamp};
 use window::{Label, SLICE_S, SLICES, Slice};
 

@@ -10,7 +10,7 @@ use lob_scope::Unavailable;
 use serde_json::Value;
 
 use crate::monitor::JsonLinesTail;
-use crate::prometheus::Page;
+use crate::prometheus::page::Page;
 
 /// Fields told apart; a line with more is no line of metrics.
 const MAX_FIELDS: usize = 256;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{BestState, Snapshot};
 use crate::precision::LossScale;
+use crate::queue_state::{QueueKey, QueueState};
 use crate::safetensors_file::{self, Contents};
-use crate::trainer::{QueueKey, QueueState};
 use crate::{ContrastiveError, NamedTensor, TrainConfig};
 
 /// Key of the description in the file's metadata.

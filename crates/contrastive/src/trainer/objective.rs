@@ -1,8 +1,8 @@
 use burn_tensor::{Bool, Tensor, TensorData, backend::Backend};
 
-use super::QueueKey;
 use crate::encoder::{Weight, to_vec};
 use crate::loss::{self, MASKED, Scale, normalise};
+use crate::queue_state::QueueKey;
 use crate::{Objective, PairKey, Place, Temperature, TrainConfig};
 
 /// Largest `ln(1 / tau)` of a learned temperature (Radford et al., 2021).

@@ -1,17 +1,9 @@
 use burn_tensor::{Tensor, TensorData, backend::Backend};
-use serde::{Deserialize, Serialize};
 
+use crate::PairKey;
 use crate::encoder::to_vec;
 use crate::loss::normalise;
-use crate::{PairKey, Place};
-
-/// Where a row of the queue comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct QueueKey {
-    pub(crate) instrument: u64,
-    pub(crate) group: u64,
-    pub(crate) place: Place,
-}
+use crate::queue_state::{QueueKey, QueueState};
 
 /// Earlier positives as further negatives (He et al., 2020): normalised, without gradient, newest
 /// first. It starts empty and is never filled by evaluation.
@@ -21,14 +13,6 @@ pub(super) struct Queue<B: Backend> {
     rows: Option<Tensor<B, 2>>,
     /// Origin of each row.
     keys: Vec<QueueKey>,
-}
-
-/// A queue as plain numbers.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct QueueState {
-    pub(crate) dim: usize,
-    pub(crate) rows: Vec<f32>,
-    pub(crate) keys: Vec<QueueKey>,
 }
 
 impl<B: Backend> Queue<B> {

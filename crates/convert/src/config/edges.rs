@@ -197,7 +197,7 @@ fn of_ticks(
     error: StoreError,
 ) -> Result<Vec<(String, String, LabelMeta)>, ConvertError> {
     let mut labels = Vec::new();
-    for path in crate::inspect::store_files(path)? {
+    for path in crate::store_files::store_files(path)? {
         if let Some(meta) = read_tick_meta(&path)? {
             labels.push((meta.day, meta.symbol, meta.label));
         }

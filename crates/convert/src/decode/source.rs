@@ -1,6 +1,9 @@
 //! The bytes of an input: hashed as they leave the file, decompressed where they are compressed,
 //! and fingerprinted behind the header.
 
+mod ahead;
+
+use self::ahead::Ahead;
 use std::{
     fs::File,
     io::{self, BufReader, Read},
@@ -9,7 +12,6 @@ use std::{
 };
 
 use super::{
-    ahead::Ahead,
     foreign::{foreign_format, start_of},
     frames::{Frames, FramesEnd, ZSTD_MAGIC, walk_frames},
 };

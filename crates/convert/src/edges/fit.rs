@@ -24,10 +24,10 @@ use crate::{
     day::{DAY_NS, Day},
     increments::Increments,
     inputs::{Found, Input, find_inputs},
-    inspect::store_files,
     overlap::{self, Parted, Promise},
     pipeline::{MovedPart, Shared, movements_of, standard_deviation},
     progress::go_on,
+    store_files::store_files,
     summary::file_name,
 };
 

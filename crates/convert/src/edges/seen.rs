@@ -5,18 +5,10 @@ use std::{
     path::Path,
 };
 
-use twox_hash::XxHash3_128;
-
 use crate::{
     ConvertConfig, ConvertSummary, OutputSummary,
     summary::{InputOutcome, file_name},
 };
-
-/// A short name of inner class edges; `None` without any.
-pub(crate) fn edges_id(edges: &[f64]) -> Option<String> {
-    let bytes: Vec<u8> = edges.iter().flat_map(|edge| edge.to_le_bytes()).collect();
-    (!edges.is_empty()).then(|| format!("{:032x}", XxHash3_128::oneshot(&bytes))[..16].to_owned())
-}
 
 /// The edges that files of instruments have.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     MOVEMENT_UNIT,
-    edges::{SeenEdges, edges_id},
+    edges::{SeenEdges, id::edges_id},
 };
 
 /// Class edges that files of an instrument have in common.

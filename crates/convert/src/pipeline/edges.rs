@@ -3,7 +3,7 @@
 use lob_depth::{DepthError, class_edges, classify, train_prefix};
 use lob_store::LabelMeta;
 
-use crate::{ClassEdges, ConvertConfig, Instrument, edges::edges_id};
+use crate::{ClassEdges, ConvertConfig, Instrument, edges::id::edges_id};
 
 /// Inner edges with the outermost ones.
 fn outermost(inner: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -1,6 +1,6 @@
 //! Order flow: what happened inside a bin, in numbers that add up over updates.
 
-use crate::{LEVELS, Level, NO_PRICE};
+use crate::{Action, Event, LEVELS, Level, NO_PRICE};
 
 /// Updates of a bin up to which its order flow is proven to fit: an update adds less than 2^33 to a
 /// level's imbalance.
@@ -8,47 +8,6 @@ const UPDATES_MAX: u32 = 1 << 29;
 /// Number of [`Action`]s and [`Side`]s.
 const ACTIONS: usize = 6;
 const SIDES: usize = 3;
-
-/// The side an event is about; of a trade, the side that took liquidity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Side {
-    /// A bid; of a trade, a buyer took an ask.
-    Bid,
-    /// An ask; of a trade, a seller took a bid.
-    Ask,
-    /// The feed does not say.
-    #[default]
-    None,
-}
-
-/// What an update's record says happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Action {
-    /// An order came.
-    Add,
-    /// An order went, or a part of it; also what is left of it after a fill.
-    Cancel,
-    /// An order changed its price or size.
-    Modify,
-    /// Orders met; the book changes by the events that follow.
-    Trade,
-    /// Something that is none of these: a clear, a fill, a change of flags.
-    #[default]
-    Other,
-    /// The feed does not say.
-    Unknown,
-}
-
-/// Action and side of an update's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Event {
-    /// What happened.
-    pub action: Action,
-    /// To which side.
-    pub side: Side,
-}
 
 /// Numbers of events by action (add, cancel, modify) and by side (bid, ask, not said).
 pub type EventCounts = [[u32; SIDES]; 3];

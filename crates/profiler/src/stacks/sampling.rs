@@ -2,6 +2,7 @@
 
 mod capture;
 mod child;
+mod countdown;
 mod image;
 mod reader;
 mod records;

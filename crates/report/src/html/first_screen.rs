@@ -9,6 +9,8 @@ use crate::analysis::{
 use crate::baseline::{Baseline, signed};
 use crate::escape::html as e;
 
+use super::ticked::ticked;
+
 /// Bars and pieces of advice shown before the rest moves to the tables.
 const MAX_BARS: usize = 8;
 /// Scopes shown in the card of the bottleneck.
@@ -204,18 +206,4 @@ fn advice_card(run: &Run) -> String {
         format!("<ol>{items}</ol>{more}")
     };
     format!("<div class=\"card\"><h2>What to do next</h2>{list}</div>")
-}
-
-/// Escaped text whose parts between backticks are set as code.
-pub(super) fn ticked(text: &str) -> String {
-    let parts: Vec<&str> = text.split('`').collect();
-    let balanced = parts.len() % 2 == 1;
-    if !balanced {
-        return e(text);
-    }
-    let marked = parts.iter().enumerate().map(|(i, part)| match i % 2 {
-        0 => e(part),
-        _ => format!("<code>{}</code>", e(part)),
-    });
-    marked.collect()
 }

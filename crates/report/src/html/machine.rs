@@ -46,7 +46,7 @@ fn notes(notes: &[String]) -> String {
         return String::new();
     }
     let items: String =
-        notes.iter().map(|n| format!("<li>{}</li>", super::first_screen::ticked(n))).collect();
+        notes.iter().map(|n| format!("<li>{}</li>", super::ticked::ticked(n))).collect();
     format!("<section id=\"notes\"><h2>Notes</h2><ul>{items}</ul></section>")
 }
 

@@ -2,7 +2,7 @@
 
 use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 
-use super::first_screen::ticked;
+use super::ticked::ticked;
 use super::{Detail, base64, flame, heading, intervals, link_to};
 use crate::analysis::{percent, status_word, value};
 use crate::chart::{Curve, Plot, heatmap_png, line_chart, scatter, to_svg};

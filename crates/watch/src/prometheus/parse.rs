@@ -235,7 +235,7 @@ fn number(word: &str) -> Result<f64, String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Page;
+    use super::super::page::Page;
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use lob_profiler::co2_g;
 use lob_scope::Unavailable;
 
 use super::{SensorValue, SystemReading, sensor};
-use crate::prometheus::Page;
+use crate::prometheus::page::Page;
 use crate::{Alert, AlertEvent, ProfilerConfig};
 
 /// Points kept per series; at this many every second one is dropped, as in [`lob_profiler::Sampler`].

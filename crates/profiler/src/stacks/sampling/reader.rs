@@ -32,7 +32,7 @@ impl Reader {
         let (stop, stopped) = mpsc::channel();
         let (tell, told) = mpsc::channel();
         let body = move || {
-            super::sites::exempt_this_thread();
+            super::countdown::exempt_this_thread();
             // SAFETY: the call has no preconditions.
             let _ = tell.send(unsafe { libc::gettid() });
             let mut reading = Reading::new();

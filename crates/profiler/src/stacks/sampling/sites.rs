@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use lob_scope::Unavailable;
 
 use super::capture::{Captures, Registers};
+use super::countdown;
 use super::reader::{Reader, resolved};
 use super::table::{Seen, Table};
 use crate::stacks::report::{AllocProfile, AllocSite};
@@ -21,7 +22,6 @@ static CAPTURES: OnceLock<Captures> = OnceLock::new();
 
 thread_local! {
     // Const-initialised and without a destructor, like the allocator's own.
-    static LEFT_BYTES: Cell<i64> = const { Cell::new(0) };
     static DICE: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) };
 }
 
@@ -85,18 +85,10 @@ fn end<R>(reader: Reader, with: impl FnOnce(Table) -> R) -> (R, u64) {
     (with(table), lost)
 }
 
-/// Takes the calling thread, which works for the profiler, out of the tracking.
-pub(super) fn exempt_this_thread() {
-    LEFT_BYTES.set(i64::MAX);
-}
-
 /// Counts down to the next sample. Called from the allocator: no allocation, no panic.
 extern "C" fn note_alloc(bytes: usize) {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-    let Ok(left) = LEFT_BYTES.try_with(Cell::get) else { return };
-    let left = left.saturating_sub(bytes);
-    let _ = LEFT_BYTES.try_with(|cell| cell.set(left));
-    if left <= 0 {
+    if let Some(left) = countdown::take(bytes).filter(|left| *left <= 0) {
         sample(bytes, left);
     }
 }
@@ -110,7 +102,7 @@ fn sample(bytes: i64, left: i64) {
     // A block larger than the distance stands for as many samples as fit into it.
     let passed = 1 + left.saturating_neg() / period;
     let next = passed.saturating_mul(period).saturating_add(left).max(1);
-    let _ = LEFT_BYTES.try_with(|cell| cell.set(jittered(next, period)));
+    countdown::set(jittered(next, period));
     if let Some(captures) = CAPTURES.get() {
         let weight = passed.saturating_mul(period).cast_unsigned();
         captures.capture(Registers::here(), weight, bytes.max(1).cast_unsigned());
