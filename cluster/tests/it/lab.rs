@@ -41,6 +41,8 @@ pub(crate) struct Lab {
     processes: BTreeMap<String, Child>,
     /// Where inputs and store are instead of in the folder.
     bucket: Option<Bucket>,
+    /// Flags of conversions beside [`FLAGS`].
+    more: Vec<String>,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -54,6 +56,7 @@ impl Lab {
             folder,
             processes: BTreeMap::new(),
             bucket: None,
+            more: Vec::new(),
             _alone: alone,
         };
         fs::create_dir(lab.path("in")).unwrap();
@@ -71,6 +74,20 @@ impl Lab {
         let made = Command::new("chmod").arg("+x").arg(slow).status().unwrap();
         assert!(made.success());
         lab
+    }
+
+    /// Fits class edges to the first input; all conversions from here on read them.
+    pub(crate) fn fit_edges(&mut self) {
+        let edges = self.path("edges.json").display().to_string();
+        let fitted = Command::new(lob())
+            .args(["--quiet", "convert", "--fit-edges"])
+            .arg(self.path("in/000.mbp-10.dbn.zst"))
+            .args(["--out", &edges])
+            .args(FLAGS)
+            .output()
+            .unwrap();
+        assert!(fitted.status.success(), "{}", String::from_utf8_lossy(&fitted.stderr));
+        self.more = vec!["--label-edges".to_owned(), edges];
     }
 
     /// A lab whose scheduler and executors run and whose job is submitted.
@@ -195,6 +212,7 @@ impl Lab {
             .args(["--out", &self.place("store"), "--input", &self.place("in")])
             .arg("--")
             .args(FLAGS)
+            .args(&self.more)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command.spawn().unwrap()
@@ -243,6 +261,7 @@ impl Lab {
                 .args(["--quiet", "convert", "--keep-going", "--keep-duplicates", "--out"])
                 .arg(&alone)
                 .args(FLAGS)
+                .args(&self.more)
                 .args(inputs)
                 .output()
                 .unwrap();

@@ -25,6 +25,16 @@ fn without_faults_each_file_is_started_once() {
 }
 
 #[test]
+fn with_one_file_of_edges_no_byte_differs() {
+    let mut lab = Lab::new(6, 0.1);
+    lab.fit_edges();
+    lab.start(&["a", "b"]);
+    let (code, found) = summary(&lab.submit().wait_with_output().unwrap());
+    assert_eq!((code, &found["converted"]), (0, &6.into()), "{found}");
+    lab.assert_same_as_one_machine();
+}
+
+#[test]
 fn one_without_a_cluster() {
     let lab = Lab::new(1, 0.0);
     let output = Command::new(env!("CARGO_BIN_EXE_lob-cluster"))
