@@ -270,8 +270,8 @@ pub enum ConvertError {
     },
     /// The folder holds bins made with other settings.
     #[error(
-        "`{path}` holds a store made with other settings: {found}\nhint: choose another folder, or remove this one first",
-        path = shown(.path.display()), found = shown(.found)
+        "`{path}` holds a store made with other settings: {found}\nhint: {hint}",
+        path = shown(.path.display()), found = shown(.found), hint = settings_hint(.found)
     )]
     OtherSettings {
         /// The output folder.
@@ -337,6 +337,19 @@ fn list(failures: &[ConvertError]) -> String {
 
 fn after(records: Option<u64>) -> String {
     records.map_or_else(String::new, |records| format!(", after {records} whole records"))
+}
+
+/// What to do about a store of other settings, which are named before those of the run.
+fn settings_hint(found: &str) -> &'static str {
+    let version = |text: &str| Some(text.split_once("(store ")?.1.split(' ').next()?.to_owned());
+    let mut sides = found.split("this run has").map(version);
+    match (sides.next().flatten(), sides.next().flatten()) {
+        (Some(before), Some(now)) if before != now => {
+            "its rows are of an earlier version, which lacks what rows have now, also after `lob store \
+             upgrade`: convert its inputs anew, with the new ones, into another folder"
+        }
+        _ => "choose another folder, or remove this one first",
+    }
 }
 
 impl ConvertError {

@@ -145,6 +145,28 @@ fn what_cannot_be_upgraded_is_named_and_leaves_nothing() {
     assert_eq!(fs::read(newer.join("b/b.parquet")).unwrap(), fs::read(new.join(name)).unwrap());
 }
 
+/// Rows with order flow and rows without are not mixed, and nothing is lost by trying.
+#[test]
+fn nothing_is_converted_into_a_store_of_version_1_or_its_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("new");
+    lob_ok(&["store", "upgrade", shown(&formats("store-v1/bins")), "--out", shown(&new)]);
+    let before = fs::read(new.join(OF_FILE)).unwrap();
+    let source = formats("source.mbp-10.dbn.zst");
+    let flags = "--ticks-per-bin 10 --lookback 40 --lookforward 30 --offset 5 --label-classes 5";
+    let flags: Vec<&str> = flags.split(' ').collect();
+    for more in [&[][..], &["--resume"]] {
+        let convert = ["convert", shown(&source), "--out", shown(&new)];
+        let said = lob_fails(&[&convert[..], &flags, more].concat());
+        assert!(
+            said.contains("of an earlier version") && said.contains("another folder"),
+            "{said}"
+        );
+    }
+    assert_eq!(all(&new), [".loblab-journal.jsonl", "day=2024-04-01"]);
+    assert_eq!(fs::read(new.join(OF_FILE)).unwrap(), before);
+}
+
 #[test]
 fn labels_are_asked_for_by_name() {
     let folder = tempfile::tempdir().unwrap();
