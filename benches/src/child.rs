@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use lob_metrics::{Direction, Measurement, REFERENCE, Role, Scenario, Status, Unit};
+use lob_metrics::{
+    Direction, Measurement, PEAK_RSS_REPEATS, REFERENCE, Role, Scenario, Status, Unit,
+};
 
 use crate::reference;
 use crate::scenario::{self, Bench, Recorder};
@@ -61,7 +63,7 @@ pub fn run_child(job_path: &Path, result_path: &Path) -> Result<()> {
         rec.add(burst.with_role(Role::Reference));
         let peak_rss = lob_scope::peak_rss_bytes().map(|bytes| bytes as f64);
         let peak = process_metric(spec.id, "peak_rss", Unit::Bytes, peak_rss);
-        rec.add(peak.with_role(Role::PeakRss));
+        rec.add(peak.with_role(Role::PeakRss).repeating_within(PEAK_RSS_REPEATS));
         let cpu_time = process_metric(spec.id, "cpu_time", Unit::Seconds, cpu.clone());
         rec.add(cpu_time.with_role(Role::CpuTime));
         let elapsed = process_metric(spec.id, "elapsed", Unit::Seconds, Ok(elapsed_s));

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use lob_convert::RecordStream;
 use lob_depth::{BinColumns, Feature, RenderSpec, Renderer};
-use lob_metrics::{Direction, Measurement, Unit};
+use lob_metrics::{COUNTS_REPEAT, Direction, Measurement, Unit};
 use lob_scope::thread_alloc_stats;
 use lob_signals::{
     FeatureConfig, FeatureMatrix, GateConfig, LogisticModel, Quotes, SignalPipeline,
@@ -96,6 +96,7 @@ fn counted<R>(bench: &mut Bench<'_>, name: &str, work: impl FnOnce() -> Result<R
         let lower = Direction::LowerIsBetter;
         bench.rec.add(if is_counting {
             Measurement::measured(&metric, unit, lower, &[value as f64])
+                .repeating_within(COUNTS_REPEAT)
         } else {
             let why = "this program was built without the counting allocator";
             Measurement::unavailable(&metric, unit, lower, why)

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{benjamini_hochberg, mann_whitney_u};
-use crate::{Direction, Measurement, MetricsError, Role, Run, Unit, exact_tolerance};
+use crate::{Direction, Measurement, MetricsError, Role, Run, Unit};
 
 /// Fewer samples than this on either side and no rank test is made.
 const MIN_TESTED: usize = 4;
@@ -13,7 +13,7 @@ const MIN_TESTED: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CompareConfig {
     /// Relative change that counts; the usual figures are 0.10 and 0.20. Figures that repeat
-    /// exactly are held to their own, see [`exact_tolerance`].
+    /// are held to their own, see [`Measurement::repeats_within`].
     pub threshold: f64,
     /// Compare runs of different machines too.
     pub force: bool,
@@ -145,7 +145,7 @@ fn change(
     q_value: Option<f64>,
 ) -> Option<Change> {
     let shown = after.or(before)?;
-    let threshold = exact_tolerance(&shown.metric).map_or(threshold, |own| own.min(threshold));
+    let threshold = shown.repeats_within.map_or(threshold, |own| own.min(threshold));
     let value = |m: Option<&Measurement>| m.and_then(Measurement::value);
     let (base, current) = (value(before), value(after));
     let same_kind =

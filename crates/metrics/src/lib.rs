@@ -15,7 +15,6 @@ mod ab;
 mod artifact;
 mod compare;
 mod error;
-mod exact;
 mod finding;
 mod floor;
 mod history;
@@ -24,6 +23,7 @@ mod measurement;
 mod nan;
 mod reading;
 mod reference;
+mod repeat;
 mod role;
 mod run;
 mod schema;
@@ -41,7 +41,6 @@ pub use ab::{
 pub use artifact::{Artifact, IntervalGroup, IntervalRow};
 pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
 pub use error::MetricsError;
-pub use exact::exact_tolerance;
 pub use finding::{Finding, Recommendation, Severity};
 pub use floor::Floor;
 pub use history::{HISTORY_VERSION, HistoryEntry, HistoryValue, TrendLine, read_history, trends};
@@ -49,6 +48,7 @@ pub use judge::judge_all;
 pub use measurement::{Direction, Measurement};
 pub use reading::{Provenance, Reading};
 pub use reference::REFERENCE;
+pub use repeat::{COUNTS_REPEAT, INSTRUCTIONS_REPEAT, PEAK_RSS_REPEATS};
 pub use role::{Axis, Bound, By, Demand, Means, Over, Role};
 pub use run::{
     Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,

@@ -40,6 +40,10 @@ pub struct Measurement {
     /// What the value asks of the machine, where that is memory or arithmetic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<Demand>,
+    /// Share by which the value may differ between two runs of the same program before the
+    /// difference counts; `None` for what is timed and needs a statistical test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats_within: Option<f64>,
     /// 95 % confidence interval of the median, when there are enough samples for one.
     #[serde(default)]
     pub ci95: Option<[f64; 2]>,
@@ -142,6 +146,12 @@ impl Measurement {
         Self { demand, ..self }
     }
 
+    /// The same measurement as one that is counted, and repeats from run to run within this share.
+    #[must_use]
+    pub fn repeating_within(self, share: f64) -> Self {
+        Self { repeats_within: share.is_finite().then_some(share), ..self }
+    }
+
     /// The same measurement with its share of a measured machine limit.
     #[must_use]
     pub fn with_limit(mut self, share: f64, limit_name: impl Into<String>) -> Self {
@@ -160,6 +170,7 @@ impl Measurement {
             over: None,
             by: None,
             demand: None,
+            repeats_within: None,
             ci95: None,
             samples: Vec::new(),
             summary: None,

@@ -175,6 +175,7 @@ fn measurement() -> Value {
         ("over", over()),
         ("by", object(&[("figure", string()), ("means", one_of(&MEANS))], &[])),
         ("demand", object(&[("of", one_of(&["arithmetic", "memory"])), ("per_s", number())], &[])),
+        ("repeats_within", number()),
         ("ci95", interval()),
         ("samples", array(number())),
         ("summary", summary()),

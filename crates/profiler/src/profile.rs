@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lob_metrics::{
-    Direction, Finding, Measurement, Reading, Scenario, Severity, Status, Timeline, Unit,
+    Direction, Finding, INSTRUCTIONS_REPEAT, Measurement, PEAK_RSS_REPEATS, Reading, Scenario,
+    Severity, Status, Timeline, Unit,
 };
 use lob_scope::{
     OTHER_NAMES, ScopeAllocs, ScopeStat, Unavailable, dynamic_names_refused, enable, is_enabled,
@@ -68,7 +69,12 @@ pub fn profile<R>(name: &str, interval: Duration, work: impl FnOnce() -> R) -> (
     measurements.push(peak(memory));
     for (name, count) in hardware.by_name() {
         let count = count.map(|count| count as f64);
-        measurements.push(measurement(name, Unit::Count, Direction::LowerIsBetter, count));
+        let figure = measurement(name, Unit::Count, Direction::LowerIsBetter, count);
+        measurements.push(if name == "instructions" {
+            figure.repeating_within(INSTRUCTIONS_REPEAT)
+        } else {
+            figure
+        });
     }
     let findings = findings(&timeline);
     let (scopes, allocs) = (take_scopes(), take_scope_allocs().unwrap_or_default());
@@ -212,5 +218,5 @@ fn peak(memory: ScopeMemory) -> Measurement {
         let note = Some(format!("peak since the process began: {}", why.reason));
         peak.reading = Reading::Measured { value, note };
     }
-    peak
+    peak.repeating_within(PEAK_RSS_REPEATS)
 }

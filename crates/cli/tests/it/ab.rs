@@ -1,6 +1,6 @@
 //! `lob ab`: commands whose difference no noise can hide.
 
-use lob_metrics::{Direction, Measurement, Unit};
+use lob_metrics::{COUNTS_REPEAT, Direction, Measurement, Unit};
 
 use super::{evidence, json, lob, lob_fails, lob_ok, shown};
 
@@ -30,7 +30,8 @@ fn the_metrics_of_a_run_are_judged_each_in_its_own_direction() {
         run.scenarios.truncate(1);
         let (lower, higher) = (Direction::LowerIsBetter, Direction::HigherIsBetter);
         run.scenarios[0].measurements = vec![
-            Measurement::measured("memory.x.allocations", Unit::Count, lower, &[allocations]),
+            Measurement::measured("memory.x.allocations", Unit::Count, lower, &[allocations])
+                .repeating_within(COUNTS_REPEAT),
             Measurement::measured("x.samples_per_s", Unit::SamplesPerSecond, higher, &[rate]),
         ];
         if name == "elsewhere" {

@@ -2,7 +2,10 @@
 //! role and its place in a series since.
 
 use super::Run;
-use crate::{Axis, Bound, By, Demand, Direction, Means, Measurement, Over, Role, Unit};
+use crate::{
+    Axis, Bound, By, COUNTS_REPEAT, Demand, Direction, INSTRUCTIONS_REPEAT, Means, Measurement,
+    Over, PEAK_RSS_REPEATS, Role, Unit,
+};
 
 const AXES: [Axis; 7] = [
     Axis::Batch,
@@ -22,6 +25,7 @@ pub(super) fn upgrade(run: &mut Run) {
             m.role = role_of(m);
             m.by = means_of(&m.metric);
             m.demand = demand_of(m);
+            m.repeats_within = repeats_within(&m.metric);
         }
         // `x_2_features` continued `x`, which had one.
         let continued: Vec<Over> = scenario
@@ -34,6 +38,15 @@ pub(super) fn upgrade(run: &mut Run) {
             let of = continued.iter().find(|over| over.series == m.metric);
             m.over = of.map(|over| Over { n: 1, ..over.clone() });
         }
+    }
+}
+
+fn repeats_within(metric: &str) -> Option<f64> {
+    match metric.rsplit('.').next().unwrap_or("") {
+        "allocations" | "allocated_bytes" => Some(COUNTS_REPEAT),
+        "instructions" => Some(INSTRUCTIONS_REPEAT),
+        "peak_rss" => Some(PEAK_RSS_REPEATS),
+        _ => None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use lob_fixtures::sample_run;
 use lob_metrics::{
-    ChangeVerdict, CompareConfig, Direction, Measurement, MetricsError, Unit, compare,
+    COUNTS_REPEAT, ChangeVerdict, CompareConfig, Direction, Measurement, MetricsError,
+    PEAK_RSS_REPEATS, Unit, compare,
 };
 
 /// The verdict on one metric that goes from `base` to `current`.
@@ -50,24 +51,24 @@ fn each_metric_is_judged_by_its_own_direction() {
 
 #[test]
 fn counts_are_held_to_the_last_one() {
-    for (metric, current, expected) in [
-        ("memory.render.allocations", 101.0, ChangeVerdict::Regression),
-        ("memory.render.allocations", 99.0, ChangeVerdict::Improvement),
-        ("memory.render.allocations", 100.0, ChangeVerdict::Unchanged),
-        ("convert.bins.peak_rss", 104.0, ChangeVerdict::Unchanged),
-        ("convert.bins.peak_rss", 106.0, ChangeVerdict::Regression),
-        ("render.volume", 106.0, ChangeVerdict::Unchanged),
+    for (within, current, expected) in [
+        (Some(COUNTS_REPEAT), 101.0, ChangeVerdict::Regression),
+        (Some(COUNTS_REPEAT), 99.0, ChangeVerdict::Improvement),
+        (Some(COUNTS_REPEAT), 100.0, ChangeVerdict::Unchanged),
+        (Some(PEAK_RSS_REPEATS), 104.0, ChangeVerdict::Unchanged),
+        (Some(PEAK_RSS_REPEATS), 106.0, ChangeVerdict::Regression),
+        (None, 106.0, ChangeVerdict::Unchanged),
     ] {
         let run = |value: f64| {
             let mut run = sample_run();
             run.scenarios.truncate(1);
             let lower = Direction::LowerIsBetter;
-            run.scenarios[0].measurements =
-                vec![Measurement::measured(metric, Unit::Count, lower, &[value])];
+            let figure = Measurement::measured("figure", Unit::Count, lower, &[value]);
+            run.scenarios[0].measurements = vec![Measurement { repeats_within: within, ..figure }];
             run
         };
         let changes = compare(&run(100.0), &run(current), &CompareConfig::default()).unwrap();
-        assert_eq!(changes[0].verdict, expected, "{metric} {current}");
+        assert_eq!(changes[0].verdict, expected, "{within:?} {current}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use lob_metrics::stats::PairedConfig;
 use lob_metrics::{
-    AbMetric, AbResult, AbSamples, Direction, Unit, exact_tolerance, judge_metrics, shown,
+    AbMetric, AbResult, AbSamples, Direction, INSTRUCTIONS_REPEAT, Unit, judge_metrics, shown,
 };
 
 /// Counts both commands once and holds the counts against each other.
@@ -15,7 +15,7 @@ pub(super) fn compare(baseline: &str, candidate: &str) -> Result<AbResult> {
         name: name.to_owned(),
         unit: Unit::Count,
         direction: Direction::LowerIsBetter,
-        exact: exact_tolerance(name),
+        exact: Some(INSTRUCTIONS_REPEAT),
     };
     let pair = (count(baseline)?, count(candidate)?);
     let samples = AbSamples { metric, blocks: vec![vec![pair]], again: Vec::new() };

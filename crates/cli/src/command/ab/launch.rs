@@ -5,18 +5,18 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lob_metrics::{AbMetric, Direction, Unit, exact_tolerance, shown};
+use lob_metrics::{AbMetric, Direction, PEAK_RSS_REPEATS, Unit, shown};
 
 use crate::interrupt;
 
 /// Watching from outside costs time; only the kernel's own accounts are wanted here.
 const NO_SAMPLING: Duration = Duration::from_secs(3600);
 
-/// What the kernel tells of every command, and the name it goes by in a profile.
-const ACCOUNTS: [(&str, &str, Unit); 3] = [
-    ("wall_time", "command.wall_time", Unit::Seconds),
-    ("cpu_time", "command.cpu_time", Unit::Seconds),
-    ("peak_rss", "command.peak_process_rss", Unit::Bytes),
+/// What the kernel tells of every command, the name it goes by in a profile, and how far it repeats.
+const ACCOUNTS: [(&str, &str, Unit, Option<f64>); 3] = [
+    ("wall_time", "command.wall_time", Unit::Seconds, None),
+    ("cpu_time", "command.cpu_time", Unit::Seconds, None),
+    ("peak_rss", "command.peak_process_rss", Unit::Bytes, Some(PEAK_RSS_REPEATS)),
 ];
 
 /// One side of the comparison.
@@ -63,11 +63,10 @@ impl Side {
             );
         }
         let mut launch = Launch::default();
-        for (name, account, unit) in ACCOUNTS {
+        for (name, account, unit, exact) in ACCOUNTS {
             let found = profile.scenario.measurements.iter().find(|m| m.metric == account);
             if let Some(value) = found.and_then(|m| m.value()) {
                 let direction = Direction::LowerIsBetter;
-                let exact = exact_tolerance(name);
                 let metric = AbMetric { name: name.to_owned(), unit, direction, exact };
                 launch.figures.push((metric, value));
             }
@@ -93,7 +92,7 @@ impl Launch {
                 name: m.metric.clone(),
                 unit: m.unit,
                 direction: m.direction,
-                exact: exact_tolerance(&m.metric),
+                exact: m.repeats_within,
             };
             self.figures.push((metric, value));
         }
