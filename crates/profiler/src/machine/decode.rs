@@ -36,7 +36,7 @@ impl Decode {
         let compress = |stretch| zstd::bulk::compress(stretch, LEVEL).map_err(failed);
         Ok(Self {
             frames: records.chunks(STRETCH_BYTES).map(compress).collect::<Result<_, _>>()?,
-            target: vec![0; records.len()],
+            target: vec![1; records.len()],
             decompressor: zstd::bulk::Decompressor::new().map_err(failed)?,
             next: 0,
             outcome: Ok(()),

@@ -198,6 +198,8 @@ fn any_program_is_profiled_and_its_failure_told() {
     let said = lob_ok(&[&args[..], &["sleep 0.1"]].concat());
     assert_eq!(said.trim(), shown(&out.join("report.html")));
     let run = json(&std::fs::read_to_string(out.join("run.json")).unwrap());
+    let settings = r#"{"program": ["sh", "-c", "sleep 0.1"], "interval_ms": 5}"#;
+    assert_eq!(run["settings"], json(settings), "those of a profile, not of a suite");
     let wall = &run["scenarios"][0]["measurements"][0];
     assert_eq!(wall["metric"], "command.wall_time");
     assert!(wall["value"].as_f64().unwrap() >= 0.1);
