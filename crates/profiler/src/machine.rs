@@ -304,7 +304,8 @@ impl Load {
 }
 
 /// Size of the largest cache of the first CPU; 32 MiB where the kernel does not tell.
-fn last_level_cache_bytes() -> usize {
+#[must_use]
+pub fn last_level_cache_bytes() -> usize {
     let size = |index: u32| {
         let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
         parse_cache_size(procfs::read(path).ok()?.trim())

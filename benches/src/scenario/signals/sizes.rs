@@ -12,7 +12,7 @@ use super::bytes;
 /// Bytes read and written for one indicator value: an f64 in, an f64 out.
 const BYTES_PER_VALUE: f64 = 16.0;
 
-/// Series up to here, with their result, stay in a last-level cache.
+/// Series up to here, with their result, stay in a cache of the core.
 const CACHED: usize = 100_000;
 
 type Indicator = fn(&[f64]) -> Result<Vec<f64>, SignalError>;
@@ -108,13 +108,16 @@ fn one(
 }
 
 /// A copy reads and writes each byte it counts, an indicator reads 8 and writes 8: held against a
-/// copy from cache or from memory, wherever the series lies.
+/// copy from cache or from memory, wherever the series lies. Between the two, in a large last-level
+/// cache, no roof is measured.
 fn limit(bench: &Bench<'_>, size: usize, values_per_s: f64) -> Option<Limit> {
     let demand = values_per_s * BYTES_PER_VALUE / 2.0;
     let roof = &bench.state.roof;
     if size <= CACHED {
         let copy = roof.more.get("copy_804kB_bytes_per_s").copied();
         Limit::of(demand, copy, "cached copy", Unit::BytesPerSecond)
+    } else if size as f64 * BYTES_PER_VALUE < 2.0 * lob_profiler::last_level_cache_bytes() as f64 {
+        None
     } else {
         Limit::of(demand, roof.copy_bytes_per_s, "copy bandwidth", Unit::BytesPerSecond)
     }
