@@ -270,14 +270,17 @@ pub enum ConvertError {
     },
     /// The folder holds bins made with other settings.
     #[error(
-        "`{path}` holds a store made with other settings: {found}\nhint: {hint}",
-        path = shown(.path.display()), found = shown(.found), hint = settings_hint(.found)
+        "`{path}` holds a store made with other settings: `{found}`, this run has `{expected}`\nhint: {hint}",
+        path = shown(.path.display()), found = shown(.found), expected = shown(.expected),
+        hint = settings_hint(.found, .expected)
     )]
     OtherSettings {
         /// The output folder.
         path: PathBuf,
-        /// The differing settings.
+        /// The store's settings.
         found: String,
+        /// Those of the run.
+        expected: String,
     },
     /// The file is not the one its batch manifest lists.
     #[error(
@@ -339,11 +342,11 @@ fn after(records: Option<u64>) -> String {
     records.map_or_else(String::new, |records| format!(", after {records} whole records"))
 }
 
-/// What to do about a store of other settings, which are named before those of the run.
-fn settings_hint(found: &str) -> &'static str {
-    let version = |text: &str| Some(text.split_once("(store ")?.1.split(' ').next()?.to_owned());
-    let mut sides = found.split("this run has").map(version);
-    match (sides.next().flatten(), sides.next().flatten()) {
+/// What to do about a store of other settings.
+fn settings_hint(found: &str, expected: &str) -> &'static str {
+    let version =
+        |settings: &str| Some(settings.split_once("(store ")?.1.split(' ').next()?.to_owned());
+    match (version(found), version(expected)) {
         (Some(before), Some(now)) if before != now => {
             "its rows are of an earlier version, which lacks what rows have now, also after `lob store \
              upgrade`: convert its inputs anew, with the new ones, into another folder"

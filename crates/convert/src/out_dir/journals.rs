@@ -184,7 +184,8 @@ impl Journals {
             None => Ok(()),
             Some(line) => Err(ConvertError::OtherSettings {
                 path: root.to_owned(),
-                found: format!("`{}`, this run has `{fingerprint}`", line.settings),
+                found: line.settings.clone(),
+                expected: fingerprint.to_owned(),
             }),
         }
     }
