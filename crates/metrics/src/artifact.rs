@@ -57,6 +57,35 @@ pub enum Artifact {
         /// Name of each class.
         class_names: Vec<String>,
     },
+    /// Named curves over common axes: label budgets, calibration, the path of a price.
+    Curves {
+        /// Caption.
+        title: String,
+        /// Horizontal axis.
+        x_label: String,
+        /// Vertical axis.
+        y_label: String,
+        /// Whether the horizontal axis is logarithmic.
+        log_x: bool,
+        /// The curves in order.
+        curves: Vec<NamedCurve>,
+    },
+    /// Shares by two kinds of classes: a confusion matrix.
+    Matrix {
+        /// Caption.
+        title: String,
+        /// What the rows are.
+        row_label: String,
+        /// What the columns are.
+        column_label: String,
+        /// Name of each row.
+        row_names: Vec<String>,
+        /// Name of each column.
+        column_names: Vec<String>,
+        /// `row_names * column_names` shares in `0..=1`, row-major.
+        #[serde(deserialize_with = "nan::numbers")]
+        values: Vec<f64>,
+    },
     /// Estimates with their intervals, in groups that are read together: an evaluation table.
     Intervals {
         /// Caption.
@@ -66,6 +95,30 @@ pub enum Artifact {
         /// Groups in order.
         groups: Vec<IntervalGroup>,
     },
+}
+
+/// One curve of an [`Artifact::Curves`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedCurve {
+    /// What it is.
+    pub name: String,
+    /// Abscissae.
+    #[serde(deserialize_with = "nan::numbers")]
+    pub x: Vec<f64>,
+    /// Ordinates.
+    #[serde(deserialize_with = "nan::numbers")]
+    pub y: Vec<f64>,
+    /// 95 % interval of each ordinate; empty where there are none.
+    #[serde(default)]
+    pub ci95: Vec<Option<[f64; 2]>>,
+}
+
+impl NamedCurve {
+    /// A curve without intervals.
+    #[must_use]
+    pub fn plain(name: impl Into<String>, x: Vec<f64>, y: Vec<f64>) -> Self {
+        Self { name: name.into(), x, y, ci95: Vec::new() }
+    }
 }
 
 /// Estimates of an [`Artifact::Intervals`] that are compared with each other.

@@ -48,6 +48,10 @@ fn nullable(kind: &str) -> Value {
     json!({"type": [kind, "null"]})
 }
 
+fn boolean() -> Value {
+    json!({"type": "boolean"})
+}
+
 fn whole() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
@@ -250,14 +254,23 @@ fn artifact() -> Value {
         ("class", array(whole())),
         ("class_names", array(string())),
         ("groups", array(interval_group())),
+        ("log_x", boolean()),
+        ("curves", array(named_curve())),
+        ("row_names", array(string())),
+        ("column_names", array(string())),
     ];
-    let kinds = ["heatmap", "line", "scatter", "intervals"];
+    let kinds = ["heatmap", "line", "scatter", "intervals", "curves", "matrix"];
     object(&[("kind", one_of(&kinds)), ("title", string())], &optional)
 }
 
 fn interval_group() -> Value {
     let row = object(&[("name", string()), ("value", number())], &[("ci95", interval())]);
     object(&[("name", string()), ("rows", array(row))], &[("reference", number())])
+}
+
+fn named_curve() -> Value {
+    let required = [("name", string()), ("x", array(number())), ("y", array(number()))];
+    object(&required, &[("ci95", array(interval()))])
 }
 
 fn target_result() -> Value {

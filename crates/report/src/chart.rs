@@ -1,8 +1,11 @@
 //! Charts as lists of shapes. One layout serves the inline SVG of the page and the PNG files.
 
+mod curves;
 mod dots;
 mod font;
+mod forest;
 mod heatmap;
+mod matrix;
 mod panel;
 mod pictures;
 mod png;
@@ -12,8 +15,11 @@ mod series;
 mod svg;
 mod ticks;
 
+pub(crate) use curves::curves_chart;
 pub(crate) use dots::dot_plot;
+pub(crate) use forest::forest_chart;
 pub(crate) use heatmap::heatmap_png;
+pub(crate) use matrix::{Matrix, matrix_chart};
 pub(crate) use pictures::{pictures, vector_pictures};
 pub(crate) use roofline::roofline_chart;
 pub(crate) use scaling::scaling_chart;
@@ -30,6 +36,8 @@ pub(crate) enum Ink {
     /// As [`Ink::TickX`], of the vertical axis.
     TickY,
     Grid,
+    /// The ground of the chart, for text on something filled.
+    Paper,
     Series(usize),
 }
 

@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use lob_metrics::{Artifact, Run};
 
 use super::svg::to_svg_file;
-use super::{Scene, heatmap_png, panel, png::to_png};
+use super::{
+    Matrix, Scene, curves_chart, forest_chart, heatmap_png, matrix_chart, panel, png::to_png,
+};
 use crate::{Rendered, ReportError, escape::slug};
+
+/// Pixels of the picture of an artifact.
+const SIZE: (f64, f64) = (900.0, 420.0);
 
 /// The charts whose copy under `plots/` carries the name a seed document gives it.
 const IN_PLOTS: [&str; 3] =
@@ -47,13 +52,45 @@ pub(crate) fn pictures(
     }
     let mut taken: BTreeSet<String> = files.iter().map(|f| f.file_name.clone()).collect();
     for artifact in run.scenarios.iter().flat_map(|s| &s.artifacts) {
-        if let Artifact::Heatmap { title, rows, columns, values, .. } = artifact {
-            let file_name = free_name(&slug(title), &mut taken);
-            let bytes = drawn(&file_name, heatmap_png(*rows, *columns, values))?;
-            files.push(Rendered { file_name, bytes });
-        }
+        let (title, png) = match artifact {
+            Artifact::Heatmap { title, rows, columns, values, .. } => {
+                (title, heatmap_png(*rows, *columns, values))
+            }
+            _ => match artifact_chart(artifact) {
+                Some((title, scene)) => (title, to_png(&scene)),
+                None => continue,
+            },
+        };
+        let file_name = free_name(&slug(title), &mut taken);
+        let bytes = drawn(&file_name, png)?;
+        files.push(Rendered { file_name, bytes });
     }
     Ok(files)
+}
+
+/// The picture of an artifact that is curves, a matrix or estimates, with its title.
+fn artifact_chart(artifact: &Artifact) -> Option<(&String, Scene)> {
+    let (title, scene) = match artifact {
+        Artifact::Curves { title, x_label, y_label, log_x, curves } => {
+            (title, curves_chart((title, x_label, y_label), *log_x, curves, SIZE))
+        }
+        Artifact::Matrix { title, row_label, column_label, row_names, column_names, values } => (
+            title,
+            matrix_chart(&Matrix {
+                title,
+                row_label,
+                column_label,
+                row_names,
+                column_names,
+                values,
+            }),
+        ),
+        Artifact::Intervals { title, x_label, groups } => {
+            (title, forest_chart(title, x_label, groups, SIZE.0))
+        }
+        _ => return None,
+    };
+    Some((title, scene?))
 }
 
 /// The seven charts as vector graphics.

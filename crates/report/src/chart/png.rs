@@ -26,6 +26,7 @@ fn colour(ink: Ink) -> RGBColor {
         Ink::Text => RGBColor(28, 32, 38),
         Ink::Muted | Ink::TickX | Ink::TickY => RGBColor(84, 92, 104),
         Ink::Grid => RGBColor(224, 228, 233),
+        Ink::Paper => RGBColor(255, 255, 255),
         Ink::Series(i) => SERIES[i % SERIES.len()],
     }
 }

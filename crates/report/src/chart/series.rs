@@ -129,12 +129,13 @@ pub(super) fn frame(plot: &Plot<'_>, x: &Axis, y: &Axis) -> Scene {
 }
 
 /// A title no wider than its chart.
-fn fitted(title: &str, width: f64) -> String {
-    let mut characters = 20;
-    while characters < 200 && 9.3 * (characters + 1) as f64 <= width - 24.0 {
-        characters += 1;
-    }
-    shortened(title, characters)
+pub(super) fn fitted(title: &str, width: f64) -> String {
+    shortened(title, characters(width - 24.0, 9.3).clamp(20, 200))
+}
+
+/// Characters of a width that this many pixels hold, at most 200.
+pub(super) fn characters(pixels: f64, width: f64) -> usize {
+    (1..=200).take_while(|n| width * f64::from(*n) <= pixels).count()
 }
 
 /// Names of the curves in rows, when there is more than one curve; the first row leaves room for

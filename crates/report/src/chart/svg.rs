@@ -12,6 +12,7 @@ fn class(ink: Ink) -> String {
         Ink::TickX => "im xt".to_owned(),
         Ink::TickY => "im yt".to_owned(),
         Ink::Grid => "ig".to_owned(),
+        Ink::Paper => "ip".to_owned(),
         Ink::Series(i) => format!("s{}", i % 6),
     }
 }
@@ -23,7 +24,7 @@ fn fine(value: f64) -> String {
 }
 
 /// Colours of the light theme, for a file that stands alone.
-const STYLE: &str = "<style>text{font-family:system-ui,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;dominant-baseline:central}.it{fill:#1c2026}text.im{fill:#545c68}.l{fill:none;stroke-linejoin:round}.l.it{stroke:#1c2026;fill:none}.l.im{stroke:#545c68}.l.ig{stroke:#e0e4e9}.l.s0,.h.s0{stroke:#0072b2}.l.s1,.h.s1{stroke:#d55e00}.l.s2{stroke:#009e73}.l.s3{stroke:#cc79a7}.l.s4{stroke:#56b4e9}.l.s5{stroke:#e69f00}.h{fill:none}.d.s0{fill:#0072b2}.d.s1{fill:#d55e00}.d.s2{fill:#009e73}.d.s3{fill:#cc79a7}.d.s4{fill:#56b4e9}.d.s5{fill:#e69f00}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>";
+const STYLE: &str = "<style>text{font-family:system-ui,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;dominant-baseline:central}.it{fill:#1c2026}text.im{fill:#545c68}text.ip{fill:#fff}.l{fill:none;stroke-linejoin:round}.l.it{stroke:#1c2026;fill:none}.l.im{stroke:#545c68}.l.ig{stroke:#e0e4e9}.l.s0,.h.s0{stroke:#0072b2}.l.s1,.h.s1{stroke:#d55e00}.l.s2{stroke:#009e73}.l.s3{stroke:#cc79a7}.l.s4{stroke:#56b4e9}.l.s5{stroke:#e69f00}.h{fill:none}.d.s0{fill:#0072b2}.d.s1{fill:#d55e00}.d.s2{fill:#009e73}.d.s3{fill:#cc79a7}.d.s4{fill:#56b4e9}.d.s5{fill:#e69f00}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>";
 
 /// The scene as a file of its own.
 pub(super) fn to_svg_file(scene: &Scene) -> String {

@@ -5,7 +5,9 @@ use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 use super::ticked::ticked;
 use super::{Detail, base64, flame, heading, intervals, link_to};
 use crate::analysis::{percent, status_word, value};
-use crate::chart::{Curve, Plot, heatmap_png, line_chart, scatter, to_svg};
+use crate::chart::{
+    Curve, Matrix, Plot, curves_chart, heatmap_png, line_chart, matrix_chart, scatter, to_svg,
+};
 use crate::escape::{html as e, slug};
 use crate::text::severity_word;
 
@@ -217,6 +219,14 @@ fn artifact(artifact: &Artifact) -> String {
         }
         Artifact::Heatmap { title, rows, columns, values, row_label, column_label } => {
             heatmap(title, (*rows, *columns), values, row_label, column_label)
+        }
+        Artifact::Curves { title, x_label, y_label, log_x, curves } => {
+            let chart = curves_chart((title, x_label, y_label), *log_x, curves, CHART);
+            figure_or_words(title, chart.as_ref().map(to_svg))
+        }
+        Artifact::Matrix { title, row_label, column_label, row_names, column_names, values } => {
+            let matrix = Matrix { title, row_label, column_label, row_names, column_names, values };
+            figure_or_words(title, matrix_chart(&matrix).as_ref().map(to_svg))
         }
         // A table, which stands above the measurements.
         Artifact::Intervals { .. } => String::new(),
