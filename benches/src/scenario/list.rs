@@ -190,7 +190,7 @@ pub(super) static SCENARIOS: [Spec; 21] = [
         title: "What trained features tell against raw windows, PCA, statistics and chance",
         needs: &["convert.bins"],
         time_cap_s: 600,
-        main: &["evaluation.regime.linear_probe.contrastive"],
+        main: &["evaluation.next_volatility_64.logistic.contrastive"],
         run: evaluation::run,
     },
     Spec {

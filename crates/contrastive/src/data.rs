@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lob_store::StoreFingerprint;
 
-use crate::{ContrastiveError, InputSpec, Positives, Task, TimeSplit, WindowSource};
+use crate::{ContrastiveError, Evaluated, InputSpec, Positives, Task, TimeSplit, WindowSource};
 
 /// Shares of the windows for training and validation; the latest ones are for testing.
 const SHARES: [f64; 2] = [0.7, 0.1];
@@ -58,8 +58,24 @@ pub struct Prepared {
     pub scale: Vec<(f32, f32)>,
     /// The store that the windows are of; `None` for generated signals.
     pub data: Option<StoreFingerprint>,
+    /// Rows of a window.
+    pub window: usize,
     /// What there is to know, for people: parts, bins left out, tasks that make no sense here.
     pub notes: Vec<String>,
+}
+
+impl Prepared {
+    /// What [`evaluate`](crate::evaluate) looks at.
+    #[must_use]
+    pub fn evaluated(&self) -> Evaluated<'_> {
+        Evaluated {
+            source: &*self.whole,
+            places: &self.origins,
+            window: self.window,
+            split: &self.split,
+            tasks: &self.tasks,
+        }
+    }
 }
 
 impl std::fmt::Debug for Prepared {

@@ -56,8 +56,9 @@ pub use crate::{
     encoder::{Encoded, Encoder},
     error::ContrastiveError,
     evaluate::{
-        EvaluateConfig, EvaluationRow, EvaluationTable, Features, Method, Task, TimeSplit, Verdict,
-        evaluate,
+        AddedValue, Budget, Calibration, CalibrationBin, Comparison, Difference, EvaluateConfig,
+        Evaluated, EvaluationRow, EvaluationTable, Features, Method, Task, TaskNote, TimeSplit,
+        Verdict, evaluate,
     },
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
     model::{NamedTensor, TrainedModel},

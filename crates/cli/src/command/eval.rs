@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use lob_contrastive::{
-    Device, EvaluateConfig, EvaluationTable, Features, Method, ModelFile, evaluate,
+    Device, EvaluateConfig, Evaluated, EvaluationRow, EvaluationTable, Features, ModelFile, Task,
+    evaluate,
 };
 use lob_metrics::shown;
 
@@ -14,17 +15,24 @@ use crate::output;
 
 /// Hold a model's features against raw windows, PCA, hand statistics and an untrained encoder
 ///
-/// Classes are those of a time after the training windows, with an embargo between. Scores are
-/// balanced accuracies with 95 % intervals over seeds. A model that loses is said to lose, and no
-/// score here is a forecast of prices.
+/// Each is read out by a logistic regression, by a vote of neighbours and, for hand statistics, by a
+/// small network trained on the labels, with all labels and with few. Classes are those of a time
+/// after the training windows, with an embargo between. Scores are balanced accuracies with 95 %
+/// intervals over blocks of time. A model that loses is said to lose, and no score here is a forecast
+/// of prices.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   lob eval runs/a/model.safetensors store
   lob eval a.safetensors store --more b.safetensors --more c.safetensors --json
+  lob eval runs/a store --tasks forward_10,true_regime --labels 50,200,1000 --against raw,hand_statistics
 
-With one model the intervals hold the sampling of windows alone; give --more models trained with
-other seeds for those of training.")]
+Tasks: each label of the store by its name (of a store without labels that look forward forward_3,
+forward_10 and forward_50 from the mids), next_volatility_N of the N bins that follow, and reversal.
+
+An interval holds the test part, drawn anew in blocks of twice a window and the label's reach; give
+--more models trained with other seeds for what training changes. `added` is what the embedding adds
+to the hand-made features that are best on the validation part.")]
 pub(crate) struct Args {
     /// Model written by `lob train`, or the folder of its run
     model: PathBuf,
@@ -33,13 +41,23 @@ pub(crate) struct Args {
     /// A model of the same shape trained with another seed; may be given several times
     #[arg(long, value_name = "MODEL")]
     more: Vec<PathBuf>,
-    /// Samples of windows, each with an untrained encoder of its own, at least 3
-    #[arg(long, default_value_t = 5)]
+    /// Only these tasks, by name [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    tasks: Vec<String>,
+    /// Numbers of labels to fit on, beside all of them
+    #[arg(long, value_delimiter = ',', value_name = "N,...", default_value = "50,200")]
+    labels: Vec<usize>,
+    /// Only these baselines: raw, whitened_pca, hand_statistics, random_encoder, past_value, majority
+    /// [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    against: Vec<Features>,
+    /// Untrained encoders, and drawings of few labels, at least 3
+    #[arg(long, default_value_t = EvaluateConfig::default().seeds)]
     seeds: usize,
-    /// Most training windows of a seed
+    /// Most training windows; of more, every second, third and so on is taken
     #[arg(long, default_value_t = EvaluateConfig::default().max_train)]
     max_train: usize,
-    /// Most test windows of a seed
+    /// Most test windows, and validation windows, likewise
     #[arg(long, default_value_t = EvaluateConfig::default().max_test)]
     max_test: usize,
     /// Neighbours of the kNN vote
@@ -73,15 +91,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             eprintln!("{note}");
         }
     }
+    let defaults = EvaluateConfig::default();
     let config = EvaluateConfig {
         seeds: args.seeds,
+        budgets: args.labels.clone(),
+        baselines: if args.against.is_empty() { defaults.baselines } else { args.against.clone() },
         max_train: args.max_train,
         max_test: args.max_test,
         neighbours: args.neighbours,
+        components: defaults.components,
         device: args.device,
-        ..EvaluateConfig::default()
     };
-    let table = evaluate(&*prepared.whole, &prepared.split, &prepared.tasks, &models, &config)?;
+    let tasks = wanted(&prepared.tasks, &args.tasks)?;
+    let data = Evaluated { tasks: &tasks, ..prepared.evaluated() };
+    let table = evaluate(&data, &models, &config)?;
     if args.json {
         output::print_json(&serde_json::json!({
             "table": table,
@@ -96,24 +119,52 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The tasks of these names; all of them for none.
+fn wanted(tasks: &[Task], names: &[String]) -> Result<Vec<Task>> {
+    ensure!(
+        !tasks.is_empty(),
+        "no task has two classes in every part of the split\nhint: use a longer recording or a \
+         shorter window"
+    );
+    if names.is_empty() {
+        return Ok(tasks.to_vec());
+    }
+    let of = |name: &String| {
+        let found = tasks.iter().find(|task| task.name == *name).cloned();
+        found.with_context(|| {
+            let all: Vec<_> = tasks.iter().map(|task| task.name.as_str()).collect();
+            format!("there is no task `{}`, there are {}", shown(name), all.join(", "))
+        })
+    };
+    names.iter().map(of).collect()
+}
+
 fn print(table: &EvaluationTable) -> Result<()> {
-    for (task, description) in &table.tasks {
-        output::print_line(&format!("\n{task}: {description}"))?;
-        for method in Method::ALL {
-            for features in Features::ALL {
-                let Some(row) = table.row(task, features, method) else { continue };
-                let interval = match row.ci95 {
-                    Some([low, high]) => format!("[{low:.3}, {high:.3}]"),
-                    None => "no interval".to_owned(),
-                };
-                output::print_line(&format!(
-                    "  {:<13} {:<16} {:.3} {interval}  chance {:.3}",
-                    method.name(),
-                    features.name(),
-                    row.mean,
-                    row.chance
-                ))?;
-            }
+    for task in &table.tasks {
+        output::print_line(&format!("\n{}: {}", task.name, task.description))?;
+        let rows: Vec<_> = table.rows.iter().filter(|row| row.task == task.name).collect();
+        if let Some(row) = rows.first() {
+            output::print_line(&format!(
+                "  {} test windows, {} of them independent; intervals over {} blocks of time; a \
+                 guess scores {:.3}",
+                row.n_windows[2], row.n_independent, row.n_blocks, row.chance
+            ))?;
+        }
+        output::print_line(&format!(
+            "  {:<7}{:<17}{:<10}{:<23}{:>6}{:>7}  {}",
+            "labels", "features", "by", "balanced accuracy", "F1", "MCC", "recall by class"
+        ))?;
+        for row in rows {
+            print_row(row)?;
+        }
+        for added in table.added.iter().filter(|added| added.task == task.name) {
+            output::print_line(&format!(
+                "  {:<7}added to {}: {:+.3}{}",
+                added.labels.to_string(),
+                added.over.name(),
+                added.difference.mean,
+                interval(added.difference.ci95)
+            ))?;
         }
     }
     output::print_line("")?;
@@ -121,4 +172,23 @@ fn print(table: &EvaluationTable) -> Result<()> {
         output::print_line(&finding)?;
     }
     Ok(())
+}
+
+fn print_row(row: &EvaluationRow) -> Result<()> {
+    let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"));
+    let recalls: Vec<_> = row.recalls.iter().map(|recall| number(*recall)).collect();
+    output::print_line(&format!(
+        "  {:<7}{:<17}{:<10}{:<23}{:>6.3}{:>7}  {}",
+        row.labels.to_string(),
+        row.features.name(),
+        row.method.name(),
+        format!("{:.3}{}", row.mean, interval(row.ci95)),
+        row.macro_f1,
+        number(row.mcc),
+        recalls.join(" ")
+    ))
+}
+
+fn interval(ci95: Option<[f64; 2]>) -> String {
+    ci95.map_or_else(String::new, |[low, high]| format!(" [{low:.3}, {high:.3}]"))
 }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use lob_store::Store;
 
-use super::{Origin, PrepareOptions, Prepared, SHARES, labels, parts_note};
+use super::labels::{self, Asked};
+use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
 use crate::{BinSeries, ContrastiveError, Positives, SeriesWindows, TimeSplit, WindowSource};
 
 /// Parts of a split in time, as numbers in row order.
@@ -50,7 +51,8 @@ pub(super) fn prepare(
         notes.push(format!("{} one-sided bins left out", series.n_skipped));
     }
     let ends: Vec<Option<usize>> = starts.iter().map(|start| Some(start + window)).collect();
-    let tasks = labels::bin_tasks(&series, &ends, window, &split, &mut notes);
+    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+    let tasks = asked.tasks(&mut notes)?;
 
     let marks = series.rows.iter().map(|row| {
         let instrument = store.files()[row.file].meta().instrument_id;
@@ -62,15 +64,7 @@ pub(super) fn prepare(
         paired = paired.with_labels(volatility_classes(&series, window, &split, &starts))?;
     }
     let part = |wanted: u8| paired.clone().retained(|row| parts[row] == wanted);
-    let origins = starts.iter().map(|&start| {
-        let (first, last) = (&series.rows[start], &series.rows[start + window - 1]);
-        Origin {
-            file: first.file,
-            row: first.row,
-            ts_event: Some(last.ts_event).filter(|&ts| ts != u64::MAX),
-            instrument_id: Some(store.files()[first.file].meta().instrument_id),
-        }
-    });
+    let origins = origins(&store, &series, &starts, window);
     let validation: Option<Arc<dyn WindowSource>> = match part(VALIDATION) {
         Ok(validation) => Some(Arc::new(validation)),
         Err(ContrastiveError::NotEnoughData { reason, .. }) => {
@@ -82,14 +76,29 @@ pub(super) fn prepare(
     Ok(Prepared {
         train: Arc::new(part(TRAIN)?),
         validation,
-        origins: origins.collect(),
+        origins,
         whole: Arc::new(whole),
         split,
         tasks,
         scale,
         data: Some(store.fingerprint()),
+        window,
         notes,
     })
+}
+
+/// Where each window is and when it ends.
+fn origins(store: &Store, series: &BinSeries, starts: &[usize], window: usize) -> Vec<Origin> {
+    let origin = |&start: &usize| {
+        let (first, last) = (&series.rows[start], &series.rows[start + window - 1]);
+        Origin {
+            file: first.file,
+            row: first.row,
+            ts_event: Some(last.ts_event).filter(|&ts| ts != u64::MAX),
+            instrument_id: Some(store.files()[first.file].meta().instrument_id),
+        }
+    };
+    starts.iter().map(origin).collect()
 }
 
 pub(super) fn open(path: &Path) -> Result<Store, ContrastiveError> {

@@ -6,7 +6,8 @@ use lob_dataloader::{Dataset, LoaderError, SplitSpec, WindowSpec};
 use lob_depth::{BinColumns, Feature, RenderSpec};
 
 use super::bins::{embargo_rows, open};
-use super::{Origin, PrepareOptions, Prepared, SHARES, labels, parts_note};
+use super::labels::Asked;
+use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
 use crate::{
     BinSeries, ContrastiveError, ImageSpec, ImageWindows, InputSpec, Layout, PairKey, Rng,
     TimeSplit, WindowScratch, WindowSource,
@@ -67,10 +68,11 @@ pub(super) fn prepare(
         validation: (n_train..n_train + n_validation).collect(),
         test: (n_train + n_validation..n_train + n_validation + n_test).collect(),
     };
-    let mut notes =
-        vec![parts_note(&split, origins.len(), &format!("embargo of about {embargo} bins"))];
+    let embargoed = format!("embargo of about {embargo} bins");
+    let mut notes = vec![parts_note(&split, origins.len(), &embargoed)];
     let ends = ends(&series, &origins, window);
-    let tasks = labels::bin_tasks(&series, &ends, window, &split, &mut notes);
+    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+    let tasks = asked.tasks(&mut notes)?;
     for (origin, end) in origins.iter_mut().zip(&ends) {
         let last = end.and_then(|end| series.rows.get(end - 1));
         origin.ts_event = last.map(|row| row.ts_event).filter(|&ts| ts != u64::MAX);
@@ -84,6 +86,7 @@ pub(super) fn prepare(
         tasks,
         scale,
         data: Some(store.fingerprint()),
+        window,
         notes,
     })
 }

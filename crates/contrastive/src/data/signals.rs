@@ -44,21 +44,9 @@ pub(super) fn prepare(
         .iter()
         .map(|&start| signals.classes.get(segments[start] as usize).copied())
         .collect();
-    let mut tasks = Vec::new();
-    if spec.kind == SignalKind::Simple {
+    let tasks: Vec<Task> = task(spec.kind, labels).into_iter().collect();
+    if tasks.is_empty() {
         notes.push("white noise has one class: nothing to evaluate".into());
-    } else {
-        let what = if spec.kind == SignalKind::Mixed {
-            "kind of the generated signal: noise, one sine, three sines and a trend"
-        } else {
-            "third that the main frequency of the generated signal lies in"
-        };
-        tasks.push(Task {
-            name: "signal_class".into(),
-            description: what.into(),
-            n_classes: 3,
-            labels,
-        });
     }
     let paired = whole.clone().with_positives(options.positives)?;
     let part = |wanted: usize| {
@@ -79,7 +67,28 @@ pub(super) fn prepare(
         tasks,
         scale,
         data: None,
+        window,
         notes,
+    })
+}
+
+/// What there is to tell of generated signals.
+fn task(kind: SignalKind, labels: Vec<Option<u32>>) -> Option<Task> {
+    let what = match kind {
+        SignalKind::Simple => return None,
+        SignalKind::Mixed => {
+            "kind of the generated signal: noise, one sine, three sines and a trend"
+        }
+        _ => "third that the main frequency of the generated signal lies in",
+    };
+    Some(Task {
+        name: "signal_class".into(),
+        description: what.into(),
+        n_classes: 3,
+        labels,
+        reach: 0,
+        past: Vec::new(),
+        past_description: String::new(),
     })
 }
 

@@ -1,4 +1,3 @@
-use super::{Rows, linear};
 use crate::encoder::initial_tensors;
 use crate::{EncoderConfig, Layout, Rng, TrainedModel};
 
@@ -9,135 +8,51 @@ pub(super) fn random_model(encoder: &EncoderConfig, n_inputs: usize, seed: u64) 
     TrainedModel { encoder: encoder.clone(), n_inputs, tensors }
 }
 
+/// How many of the last bins the recent means are of.
+const RECENT: [usize; 4] = [2, 4, 8, 16];
+/// Numbers that [`statistics`] gives for one channel or price row.
+const NUMBERS: usize = 5 + RECENT.len();
+
 /// Numbers that [`statistics`] gives for one window.
 pub(super) fn statistics_dim(layout: &Layout) -> usize {
     match layout {
-        Layout::Series { channels, .. } => 5 * channels.len(),
-        Layout::Image { planes, n_rows, .. } => 5 * planes.len() * n_rows,
+        Layout::Series { channels, .. } => NUMBERS * channels.len(),
+        Layout::Image { planes, n_rows, .. } => NUMBERS * planes.len() * n_rows,
     }
 }
 
 /// What one would write down without learning: of each channel or price row its mean, deviation,
-/// last value, change from first to last, and mean absolute step.
-#[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^24")]
+/// last value, change from first to last, mean absolute step, and the means of its last 2, 4, 8
+/// and 16 values (of all of them where there are fewer).
 pub(super) fn statistics(layout: &Layout, window: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(statistics_dim(layout));
-    let mut track = |values: &mut dyn ExactSizeIterator<Item = f32>| {
-        let n = values.len().max(1) as f32;
-        let (mut sum, mut squares, mut steps) = (0.0, 0.0, 0.0);
-        let (mut first, mut last) = (None, 0.0);
-        for x in values {
-            sum += x;
-            squares += x * x;
-            steps += first.map_or(0.0, |_| (x - last).abs());
-            first = first.or(Some(x));
-            last = x;
-        }
-        let mean = sum / n;
-        let deviation = (squares / n - mean * mean).max(0.0).sqrt();
-        let change = last - first.unwrap_or(0.0);
-        out.extend([mean, deviation, last, change, steps / (n - 1.0).max(1.0)]);
-    };
+    let mut values = Vec::new();
     match layout {
         Layout::Series { channels, .. } => {
-            let n_channels = channels.len();
-            for channel in 0..n_channels {
-                track(&mut window.iter().copied().skip(channel).step_by(n_channels));
+            for channel in 0..channels.len() {
+                values.clear();
+                values.extend(window.iter().copied().skip(channel).step_by(channels.len()));
+                describe(&values, &mut out);
             }
         }
         Layout::Image { n_bins, .. } => {
-            for row in window.chunks_exact(*n_bins) {
-                track(&mut row.iter().copied());
-            }
+            window.chunks_exact(*n_bins).for_each(|row| describe(row, &mut out));
         }
     }
     out
 }
 
-/// Power steps of the subspace iteration.
-const ITERATIONS: usize = 15;
-
-/// The leading principal components, scaled to variance 1.
-#[derive(Debug)]
-pub(super) struct PcaWhitening {
-    mean: Vec<f32>,
-    /// One row for each component, divided by its deviation.
-    axes: Rows,
-}
-
-impl PcaWhitening {
-    /// By subspace iteration on the training rows (Halko et al., 2011).
-    #[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    pub(super) fn fit(train: &Rows, components: usize, seed: u64) -> Self {
-        let (n, dim) = (train.len().max(1), train.dim);
-        let k = components.min(dim).min(n);
-        let mut sums = vec![0.0_f64; dim];
-        for row in train.iter() {
-            sums.iter_mut().zip(row).for_each(|(s, &x)| *s += f64::from(x));
-        }
-        let mean: Vec<f32> = sums.iter().map(|s| (s / n as f64) as f32).collect();
-        let mut centred = train.clone();
-        for row in centred.values.chunks_exact_mut(dim.max(1)) {
-            row.iter_mut().zip(&mean).for_each(|(x, m)| *x -= m);
-        }
-        let mut rng = Rng::at(seed, 29, 0, 0);
-        let values = (0..k * dim).map(|_| rng.normal_f32()).collect();
-        let mut axes = Rows { dim, values };
-        let mut variances = vec![0.0; k];
-        for _ in 0..ITERATIONS {
-            // Cᵀ C v / n, axis by axis, then made orthonormal again.
-            let mut next = vec![0.0_f32; k * dim];
-            for row in centred.iter() {
-                for (axis, out) in axes.iter().zip(next.chunks_exact_mut(dim)) {
-                    let along = (linear::dot(row, axis) / n as f64) as f32;
-                    out.iter_mut().zip(row).for_each(|(o, x)| *o += along * x);
-                }
-            }
-            axes.values = next;
-            variances = orthonormalise(&mut axes);
-        }
-        for (axis, variance) in axes.values.chunks_exact_mut(dim.max(1)).zip(&variances) {
-            let scale = if *variance > 1e-12 { 1.0 / variance.sqrt() } else { 0.0 };
-            axis.iter_mut().for_each(|x| *x *= scale as f32);
-        }
-        Self { mean, axes }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
-    pub(super) fn apply(&self, rows: &Rows) -> Rows {
-        let mut values = Vec::with_capacity(rows.len() * self.axes.len());
-        let mut centred = vec![0.0_f32; rows.dim];
-        for row in rows.iter() {
-            centred.iter_mut().zip(row).zip(&self.mean).for_each(|((c, x), m)| *c = x - m);
-            values.extend(self.axes.iter().map(|axis| linear::dot(&centred, axis) as f32));
-        }
-        Rows { dim: self.axes.len(), values }
-    }
-}
-
-/// Gram and Schmidt's process; gives the lengths the rows had, which are the variances along the
-/// axes once the iteration has settled.
-#[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
-fn orthonormalise(rows: &mut Rows) -> Vec<f64> {
-    let dim = rows.dim;
-    let mut lengths = Vec::with_capacity(rows.len());
-    for i in 0..rows.len() {
-        let (done, rest) = rows.values.split_at_mut(i * dim);
-        let row = &mut rest[..dim];
-        // Twice: once leaves round-off that grows with the number of axes.
-        for _ in 0..2 {
-            for other in done.chunks_exact(dim) {
-                let along = linear::dot(row, other) as f32;
-                row.iter_mut().zip(other).for_each(|(x, o)| *x -= along * o);
-            }
-        }
-        let length = linear::dot(row, row).sqrt();
-        let scale = if length > 1e-20 { 1.0 / length } else { 0.0 };
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) * scale) as f32);
-        lengths.push(length);
-    }
-    lengths
+#[expect(clippy::cast_precision_loss, reason = "a window is far shorter than 2^24")]
+fn describe(values: &[f32], out: &mut Vec<f32>) {
+    let mean_of = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
+    let mean = mean_of(values);
+    let square = mean_of(&values.iter().map(|x| (x - mean).powi(2)).collect::<Vec<_>>());
+    let steps: f32 = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
+    let first = values.first().copied().unwrap_or(0.0);
+    let last = values.last().copied().unwrap_or(0.0);
+    let n_steps = values.len().saturating_sub(1).max(1) as f32;
+    out.extend([mean, square.sqrt(), last, last - first, steps / n_steps]);
+    out.extend(RECENT.map(|n| mean_of(&values[values.len().saturating_sub(n)..])));
 }
 
 #[cfg(test)]
@@ -149,33 +64,13 @@ mod tests {
         let layout = Layout::series(3, 2);
         let found = statistics(&layout, &[1.0, 5.0, 3.0, 5.0, 2.0, 5.0]);
         let deviation = (2.0_f32 / 3.0).sqrt();
-        for (found, expected) in
-            found.iter().zip([2.0, deviation, 2.0, 1.0, 1.5, 5.0, 0.0, 5.0, 0.0, 0.0])
-        {
+        let own = [2.0, deviation, 2.0, 1.0, 1.5, 2.5, 2.0, 2.0, 2.0];
+        let flat = [5.0, 0.0, 5.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0];
+        assert_eq!(found.len(), statistics_dim(&layout));
+        for (found, expected) in found.iter().zip(own.into_iter().chain(flat)) {
             assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
-        assert_eq!(found.len(), statistics_dim(&layout));
-    }
-
-    #[test]
-    fn whitened_components_are_uncorrelated_with_variance_one() {
-        let mut rng = Rng::new(5);
-        let values = (0..500).flat_map(|_| {
-            let (a, b) = (5.0 * rng.normal_f32(), rng.normal_f32());
-            [a + b, a - b, 0.2 * rng.normal_f32(), 3.0]
-        });
-        let rows = Rows { dim: 4, values: values.collect() };
-        let whitened = PcaWhitening::fit(&rows, 3, 1).apply(&rows);
-        let columns = linear::transposed(&whitened);
-        for (i, a) in columns.iter().enumerate() {
-            for (j, b) in columns.iter().enumerate() {
-                let covariance = linear::dot(a, b) / 500.0;
-                let expected = f64::from(u8::from(i == j));
-                assert!((covariance - expected).abs() < 0.02, "{i} {j}: {covariance}");
-            }
-        }
-        // A constant input has no component at all.
-        let flat = Rows { dim: 2, values: vec![1.0; 20] };
-        assert!(PcaWhitening::fit(&flat, 2, 1).apply(&flat).values.iter().all(|&x| x == 0.0));
+        let long: Vec<f32> = (0..20_u8).map(f32::from).collect();
+        assert_eq!(statistics(&Layout::series(20, 1), &long)[5..], [18.5, 17.5, 15.5, 11.5]);
     }
 }

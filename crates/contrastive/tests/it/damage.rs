@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lob_contrastive::{
     CheckpointPlan, ContrastiveError, Device, Embedder, EncoderConfig, Ended, EvaluateConfig,
-    InputSpec, ModelFile, NoisePairs, PairKey, Positives, Rng, RunOptions, Task, TimeSplit,
-    TrainConfig, TrainOutcome, TrainedModel, WindowScratch, WindowSource, evaluate, pca_2d, train,
-    train_with,
+    Evaluated, InputSpec, ModelFile, NoisePairs, Origin, PairKey, Positives, Rng, RunOptions, Task,
+    TimeSplit, TrainConfig, TrainOutcome, TrainedModel, WindowScratch, WindowSource, evaluate,
+    pca_2d, train, train_with,
 };
 use serde_json::Value;
 
@@ -311,9 +311,20 @@ fn an_evaluation_of_what_is_no_number_is_refused() {
     let check = |odd_from: usize, model: TrainedModel| {
         let source = spoilt(odd_from);
         let labels = (0..source.len()).map(|i| Some(u32::from(i % 2 == 0))).collect();
-        let description = "made up".to_owned();
-        let tasks = [Task { name: "parity".into(), description, n_classes: 2, labels }];
-        evaluate(&*source, &split, &tasks, &[model], &config)
+        let tasks = [Task {
+            name: "parity".into(),
+            description: "made up".into(),
+            n_classes: 2,
+            labels,
+            reach: 0,
+            past: vec![],
+            past_description: String::new(),
+        }];
+        let place = |row| Origin { file: 0, row, ts_event: Some(row), instrument_id: None };
+        let places: Vec<Origin> = (0..source.len() as u64).map(place).collect();
+        let (split, tasks) = (&split, &tasks);
+        let data = Evaluated { source: &*source, places: &places, window: 1, split, tasks };
+        evaluate(&data, &[model], &config)
     };
     let table = check(usize::MAX, model()).unwrap();
     assert!(table.rows.iter().all(|row| row.n_unclassed == 0 && row.mean > 0.0));
