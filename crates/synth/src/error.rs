@@ -32,6 +32,9 @@ pub enum SynthError {
     /// The stream given by the caller refused.
     #[error("could not write the compressed stream")]
     Stream(#[source] io::Error),
+    /// The sink of the truth refused.
+    #[error("could not write the truth")]
+    Truth(#[source] io::Error),
     /// The DBN encoder failed, as a rule because its writer did.
     #[error("could not encode DBN")]
     Encode(#[from] dbn::Error),

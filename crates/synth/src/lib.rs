@@ -13,7 +13,8 @@
 //!
 //! Hidden behind the orders are two things that a model can learn: a market-wide regime (calm,
 //! normal, busy, stressed: a Markov chain that sets pace, queue sizes, spread and trade share) and,
-//! in each instrument, a slowly wandering pressure of buyers or sellers.
+//! in each instrument, a slowly wandering pressure of buyers or sellers. [`write_file_with_truth`]
+//! hands them out, record by record; the market is the same with and without it.
 //!
 //! How real it looks (200,000 MBP-10 records of four instruments, seed 11, the future 6AM4), beside
 //! one replayed holiday session of a real index future; `tests/it/realism.rs` measures the first
@@ -53,6 +54,7 @@ mod regime;
 mod rng;
 mod sim;
 mod stream;
+mod truth;
 mod writer;
 
 pub use config::{Schema, SynthConfig};
@@ -62,7 +64,8 @@ pub use messy::{
     write_messy_sessions,
 };
 pub use stream::{SynthSummary, mbo_records, mbp10_records};
+pub use truth::{REGIMES, Truth};
 pub use writer::{
-    SessionFile, write_dbn, write_dbn_zst, write_file, write_file_until, write_sessions,
-    write_sessions_until,
+    SessionFile, write_dbn, write_dbn_zst, write_file, write_file_until, write_file_with_truth,
+    write_sessions, write_sessions_until, write_sessions_with_truth,
 };

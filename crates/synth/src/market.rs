@@ -9,6 +9,7 @@ use crate::{
     regime::RegimeChain,
     rng::Rng,
     sim::Sim,
+    truth::Hidden,
 };
 
 /// Mean time between bursts at normal pace in a market of activity 100.
@@ -46,6 +47,8 @@ pub(crate) struct Market {
     /// Instruments that the current session has opened.
     opened: usize,
     active: usize,
+    /// Instrument of the last event.
+    of_event: usize,
     in_burst: bool,
     doubtful: u32,
     event: Vec<MboMsg>,
@@ -72,6 +75,7 @@ impl Market {
             sequence: 1,
             last_order_id: 6_412_770_000_000,
             active: 0,
+            of_event: 0,
             in_burst: false,
             doubtful: 0,
             event: Vec::new(),
@@ -102,15 +106,32 @@ impl Market {
         let mut draft = Draft { records: &mut self.event, last_order_id: &mut self.last_order_id };
         if let Some(sim) = self.sims.get_mut(self.opened) {
             sim.open(&mut draft);
+            self.of_event = self.opened;
             self.opened += 1;
             self.stamp(FlagSet::empty().set_snapshot().set_bad_ts_recv());
             return &self.event;
         }
         self.advance(wanted);
         let mut draft = Draft { records: &mut self.event, last_order_id: &mut self.last_order_id };
+        self.of_event = self.active;
         self.sims[self.active].step(self.regime.now(), &mut draft);
         self.stamp(FlagSet::empty());
         &self.event
+    }
+
+    /// The records that [`next_event`](Self::next_event) gave last.
+    pub(crate) fn event(&self) -> &[MboMsg] {
+        &self.event
+    }
+
+    /// The hidden state behind them.
+    pub(crate) fn hidden(&self) -> Hidden<'_> {
+        let sim = &self.sims[self.of_event];
+        Hidden {
+            symbol: &sim.instrument.symbol,
+            regime: self.regime.number(),
+            pressure_percent: sim.pressure(),
+        }
     }
 
     /// Moves the clock to the next event and chooses its instrument.

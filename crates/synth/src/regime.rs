@@ -79,6 +79,11 @@ impl RegimeChain {
         &REGIMES[self.state]
     }
 
+    /// Its number.
+    pub(crate) fn number(&self) -> u8 {
+        u8::try_from(self.state).unwrap_or(u8::MAX)
+    }
+
     /// One burst has passed.
     pub(crate) fn step(&mut self, rng: &mut Rng) {
         let regime = self.now();

@@ -41,6 +41,11 @@ impl Sim {
         Self { instrument, rng, bids, asks, base_ticks, pressure: 0, pressure_goal: 0 }
     }
 
+    /// Hidden pressure, in %.
+    pub(crate) fn pressure(&self) -> i32 {
+        self.pressure
+    }
+
     /// Clears the book and seeds it, one order at a time: `R`, then a snapshot.
     pub(crate) fn open(&mut self, draft: &mut Draft<'_>) {
         self.rebase();

@@ -3,7 +3,7 @@
 use dbn::{MboMsg, Mbp10Msg};
 use lob_book::Replayer;
 
-use crate::{Schema, SynthConfig, SynthError, market::Market};
+use crate::{Schema, SynthConfig, SynthError, Truth, market::Market};
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,18 +47,20 @@ impl Stream {
         self.market.instruments()
     }
 
-    /// Runs one session and gives each of its records to `sink`.
+    /// Runs one session and gives each of its records to `sink`, with what is behind it.
     pub(crate) fn session(
         &mut self,
         session: u32,
-        sink: &mut impl FnMut(Record<'_>) -> Result<(), SynthError>,
+        sink: &mut impl FnMut(Record<'_>, &Truth<'_>) -> Result<(), SynthError>,
     ) -> Result<SynthSummary, SynthError> {
         let goal = self.config.records_until(session);
         let mut summary =
             SynthSummary { instruments: self.market.instruments(), ..SynthSummary::default() };
         self.market.open_session(session);
         while self.written < goal {
-            for order in self.market.next_event(goal - self.written) {
+            self.market.next_event(goal - self.written);
+            let hidden = self.market.hidden();
+            for order in self.market.event() {
                 let record = match self.config.schema {
                     Schema::Mbo => Record::Mbo(order),
                     Schema::Mbp10 => match self.replayer.push_ref(order)? {
@@ -69,7 +71,7 @@ impl Stream {
                 if self.written == goal {
                     break;
                 }
-                sink(record)?;
+                sink(record, &hidden.behind(order))?;
                 self.written += 1;
                 summary.note(order.ts_recv);
             }
@@ -133,7 +135,7 @@ fn for_each(
 ) -> Result<(), SynthError> {
     let mut stream = Stream::new(&SynthConfig { schema, ..config.clone() })?;
     for session in 0..config.sessions {
-        stream.session(session, &mut |record| {
+        stream.session(session, &mut |record, _| {
             take(record);
             Ok(())
         })?;

@@ -14,7 +14,7 @@ use dbn::{
 };
 
 use crate::{
-    Schema, SynthConfig, SynthError, SynthSummary, calendar,
+    Schema, SynthConfig, SynthError, SynthSummary, Truth, calendar,
     error::bad_date,
     stream::{Record, Stream},
 };
@@ -24,6 +24,14 @@ pub(crate) const BUFFER_BYTES: usize = 1 << 17;
 /// Level of Zstandard compression: that of the vendor's files.
 const ZSTD_LEVEL: i32 = 3;
 pub(crate) const DATASET: &str = "GLBX.MDP3";
+
+/// Takes the truth of one record.
+type TruthSink<'a> = &'a mut dyn FnMut(&Truth<'_>) -> io::Result<()>;
+
+/// Where the truth goes that nobody asks for.
+fn untold(_: &Truth<'_>) -> io::Result<()> {
+    Ok(())
+}
 
 /// One file of [`write_sessions`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +48,8 @@ pub struct SessionFile {
 /// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
 pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    compress(writer, |writer| encode(&mut stream, config, 0..config.sessions, writer, &|| false))
+    let all = 0..config.sessions;
+    compress(writer, |writer| encode(&mut stream, config, all, writer, &|| false, &mut untold))
 }
 
 /// Writes the market as DBN version 3, uncompressed.
@@ -49,7 +58,7 @@ pub fn write_dbn_zst(config: &SynthConfig, writer: impl Write) -> Result<SynthSu
 /// A bad configuration, or a failure of `writer`; what it has then received is not a whole stream.
 pub fn write_dbn(config: &SynthConfig, writer: impl Write) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    encode(&mut stream, config, 0..config.sessions, writer, &|| false)
+    encode(&mut stream, config, 0..config.sessions, writer, &|| false, &mut untold)
 }
 
 /// Writes the market into `path`: uncompressed if it ends in `.dbn`, as `.dbn.zst` otherwise.
@@ -71,8 +80,35 @@ pub fn write_file_until(
     path: &Path,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<SynthSummary, SynthError> {
+    write_file_with_truth(config, path, is_stopped, &mut untold)
+}
+
+/// [`write_file_until`] that gives the hidden state behind each record to `truth`, in the order of
+/// the records. The file is the same as without.
+///
+/// ```
+/// use lob_synth::{SynthConfig, write_file_with_truth};
+/// let folder = tempfile::tempdir()?;
+/// let (path, mut regimes) = (folder.path().join("market.dbn"), Vec::new());
+/// let config = SynthConfig { records: 2_000, ..SynthConfig::default() };
+/// write_file_with_truth(&config, &path, &|| false, &mut |truth| {
+///     regimes.push(truth.regime);
+///     Ok(())
+/// })?;
+/// assert_eq!(regimes.len(), 2_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`write_file_until`], and [`SynthError::Truth`]; nothing is then left behind.
+pub fn write_file_with_truth(
+    config: &SynthConfig,
+    path: &Path,
+    is_stopped: &dyn Fn() -> bool,
+    truth: TruthSink<'_>,
+) -> Result<SynthSummary, SynthError> {
     let mut stream = Stream::new(config)?;
-    session_file(&mut stream, config, 0..config.sessions, path, is_stopped)
+    session_file(&mut stream, config, 0..config.sessions, path, is_stopped, truth)
 }
 
 /// Writes one file per session into the folder `dir`, which is made if it does not exist:
@@ -93,13 +129,28 @@ pub fn write_sessions_until(
     dir: &Path,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<SessionFile>, SynthError> {
+    write_sessions_with_truth(config, dir, is_stopped, &mut untold)
+}
+
+/// [`write_sessions_until`] that gives the hidden state behind each record to `truth`, in the order of
+/// the files and their records. The files are the same as without.
+///
+/// # Errors
+/// As [`write_sessions_until`], and [`SynthError::Truth`].
+pub fn write_sessions_with_truth(
+    config: &SynthConfig,
+    dir: &Path,
+    is_stopped: &dyn Fn() -> bool,
+    truth: TruthSink<'_>,
+) -> Result<Vec<SessionFile>, SynthError> {
     let mut stream = Stream::new(config)?;
     fs::create_dir_all(dir).map_err(io_error("create the folder", dir))?;
     let mut files = Vec::new();
     for session in 0..config.sessions {
         let day = calendar::compact_date(calendar::midnight(session))?;
         let path = dir.join(format!("glbx-mdp3-{day}.{}.dbn.zst", config.schema.to_dbn()));
-        let summary = session_file(&mut stream, config, session..session + 1, &path, is_stopped)?;
+        let one = session..session + 1;
+        let summary = session_file(&mut stream, config, one, &path, is_stopped, truth)?;
         files.push(SessionFile { path, summary });
     }
     Ok(files)
@@ -111,8 +162,9 @@ fn session_file(
     sessions: Range<u32>,
     path: &Path,
     is_stopped: &dyn Fn() -> bool,
+    truth: TruthSink<'_>,
 ) -> Result<SynthSummary, SynthError> {
-    whole_file(path, |writer| encode(stream, config, sessions, writer, is_stopped))
+    whole_file(path, |writer| encode(stream, config, sessions, writer, is_stopped, truth))
 }
 
 /// A file of what `write` writes, uncompressed if `path` ends in `.dbn`; whole or not there at all.
@@ -177,13 +229,14 @@ fn encode(
     sessions: Range<u32>,
     writer: impl Write,
     is_stopped: &dyn Fn() -> bool,
+    truth: TruthSink<'_>,
 ) -> Result<SynthSummary, SynthError> {
     let metadata = metadata(stream.instruments(), config.schema, sessions.clone())?;
     let buffered = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut encoder = DbnEncoder::new(buffered, &metadata)?;
     let mut summary = SynthSummary { instruments: stream.instruments(), ..Default::default() };
     for session in sessions {
-        let next = stream.session(session, &mut |record| {
+        let next = stream.session(session, &mut |record, behind| {
             if is_stopped() {
                 return Err(SynthError::Stopped);
             }
@@ -191,7 +244,7 @@ fn encode(
                 Record::Mbo(order) => encoder.encode_record(order)?,
                 Record::Mbp10(update) => encoder.encode_record(update)?,
             }
-            Ok(())
+            truth(behind).map_err(SynthError::Truth)
         })?;
         summary.extend(next);
     }

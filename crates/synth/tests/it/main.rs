@@ -5,3 +5,4 @@ mod files;
 mod market;
 mod messy;
 mod realism;
+mod truth;
