@@ -1,10 +1,14 @@
-//! Price movements around a row and their classes.
+//! Labels of rows: price movements around a row and their classes, and what comes after a row alone.
 
 mod classes;
 mod movement;
+mod next;
+mod path;
 
 pub use classes::{CLASSES_MAX, class_edges, classify, train_prefix};
 pub use movement::{Movement, MovementStream, movements, twice_mid};
+pub use next::{NextRows, NextWatch, Reach};
+pub use path::{ForwardVolatility, MidPath, PathWalk};
 
 use crate::DepthError;
 

@@ -55,8 +55,8 @@ pub use event::{Action, Event, Side};
 pub use feature::Feature;
 pub use geometry::{Geometry, PriceAxis};
 pub use label::{
-    CLASSES_MAX, LabelSpec, Movement, MovementStream, class_edges, classify, movements,
-    train_prefix, twice_mid,
+    CLASSES_MAX, ForwardVolatility, LabelSpec, MidPath, Movement, MovementStream, NextRows,
+    NextWatch, PathWalk, Reach, class_edges, classify, movements, train_prefix, twice_mid,
 };
 pub use level::{
     LEVELS, Level, Levels, NO_PRICE, PRICE_SCALE, ROWS, SLOTS, UNDEF_PRICE, UpdateMeta,

@@ -124,6 +124,15 @@ impl BinBuilder {
         self.price_bounds = (lowest.max(least), highest.min(most));
     }
 
+    /// Bid plus ask after the last update, in steps, which is twice the mid; `None` unless both are
+    /// there.
+    #[inline]
+    #[must_use]
+    pub fn twice_mid(&self) -> Option<i64> {
+        let (bid, ask) = (self.slots[0].steps, self.slots[LEVELS].steps);
+        (bid != NO_PRICE && ask != NO_PRICE).then(|| i64::from(bid) + i64::from(ask))
+    }
+
     /// How often a level came to stand beyond the bounds, and was absent.
     #[must_use]
     pub const fn n_off_bounds(&self) -> u64 {

@@ -8,6 +8,7 @@
     reason = "tests compare exactly, count small things and say what they skip"
 )]
 
+mod ahead;
 mod bins;
 mod dtype;
 mod flow;
