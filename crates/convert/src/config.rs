@@ -10,6 +10,7 @@ use lob_depth::{BinRule, LabelSpec, PriceStep, SizeAggregate};
 use lob_store::{TickOptions, WriterOptions};
 use sha2::{Digest, Sha256};
 
+pub use horizons::{ForwardClasses, Horizon};
 pub use preset::Preset;
 
 use crate::{ConvertError, Instrument, InstrumentEdges, day::DAY_NS};
@@ -182,9 +183,15 @@ pub struct ConvertConfig {
     pub price_steps: BTreeMap<String, i64>,
     /// Windows and number of classes of the labels.
     pub label: LabelSpec,
-    /// Horizons of labels of kind forward, in bins: columns `forward_N` beside the movement. For
-    /// [`Layout::Bins`] alone.
-    pub horizons: Vec<u32>,
+    /// Horizons of labels of kind forward: columns `forward_N` beside the movement, and with any of
+    /// them realised volatility, next change and side of the next trade. `None` for the default of the
+    /// layout: 1, 3, 10 and 50 bins, none of ticks.
+    pub horizons: Option<Vec<Horizon>>,
+    /// Classes of labels of kind forward.
+    pub forward_classes: ForwardClasses,
+    /// A truth file of `lob synth`: columns `true_regime` and `true_pressure`, the hidden state of the
+    /// market at the last update of each bin. For [`Layout::Bins`] alone.
+    pub truth: Option<PathBuf>,
     /// Edges of the classes.
     pub class_edges: ClassEdges,
     /// Part of an instrument's movements, from the first on, that edges are fitted on: above 0, at
@@ -246,7 +253,9 @@ impl ConvertConfig {
             price_step: PriceStepChoice::default(),
             price_steps: BTreeMap::new(),
             label: LabelSpec::default(),
-            horizons: Vec::new(),
+            horizons: None,
+            forward_classes: ForwardClasses::default(),
+            truth: None,
             class_edges: ClassEdges::default(),
             fit_part: None,
             symbols: Vec::new(),
@@ -302,13 +311,17 @@ impl ConvertConfig {
         if self.resume && self.input_hash == InputHash::None {
             return refuse("resume", "no input hashes".to_owned(), "an input hash other than none");
         }
+        if let Some(path) = self.truth.as_ref().filter(|_| self.layout == Layout::Ticks) {
+            let expected = "none with the layout of ticks, whose rows have no labels by name";
+            return refuse("truth", path.display().to_string(), expected);
+        }
         if let Some(part) = self.fit_part
             && !(part > 0.0 && part <= 1.0)
         {
             return refuse("fit-part", part.to_string(), "more than 0, at most 1");
         }
         self.class_edges.validate(self.label.classes)?;
-        horizons::check(&self.horizons, self.layout)
+        self.check_horizons()
     }
 
     /// Whether the filters let an instrument through.
@@ -342,8 +355,9 @@ impl ConvertConfig {
         by_symbol.or_else(|| self.price_steps.get(&instrument_id.to_string())).copied()
     }
 
-    /// What decides the content of a store, as text: stores of different settings do not mix.
-    pub(crate) fn fingerprint(&self) -> String {
+    /// What decides the content of a store, as text: stores of different settings do not mix. The
+    /// truth file is known by the hash of its content.
+    pub(crate) fn fingerprint(&self, truth: Option<&str>) -> String {
         let version = match self.layout {
             Layout::Bins => lob_store::FORMAT_VERSION,
             Layout::Ticks => lob_store::TICKS_FORMAT_VERSION,
@@ -362,8 +376,11 @@ impl ConvertConfig {
             self.gap_ns,
             self.day_start_ns,
         );
-        if !self.horizons.is_empty() {
-            text += &format!(" horizons {:?}", self.horizons);
+        if !self.horizons().is_empty() {
+            text += &format!(" horizons {:?} {}", self.horizons(), self.forward_classes);
+        }
+        if let Some(truth) = truth {
+            text += &format!(" truth {truth}");
         }
         if !self.price_steps.is_empty() {
             text += &format!(" steps {:?}", self.price_steps);

@@ -16,13 +16,14 @@ use lob_store::fs::{DiskSystem, SharedFs};
 use crate::{
     ConvertConfig, ConvertError, ConvertSummary, Progress, RecordStream,
     edges::differing_edges,
-    increments::Increments,
     input_file::InputFile,
     inputs::{Found, Input, SYMBOLOGY, find_inputs, share},
+    labels::labels,
     out_dir::OutDir,
     overlap::{self, Parted},
     pipeline::{Shared, convert_input},
     summary::InputOutcome,
+    truth::TruthSource,
 };
 
 /// Converts DBN files into a store of labelled bins: one file for each instrument and day of each
@@ -80,11 +81,10 @@ pub fn convert_on(
     config.validate()?;
     let Found { mut inputs, definitions, mut warnings } =
         find_inputs(inputs, &|| progress.is_cancelled())?;
-    let mut increments = Increments::default();
-    for path in definitions.iter().chain(&config.definitions) {
-        increments.extend(RecordStream::increments(path, progress)?);
-    }
-    let settings = config.fingerprint();
+    let all = definitions.iter().chain(&config.definitions);
+    let increments = RecordStream::increments_of_all(all, progress)?;
+    let truth = TruthSource::of(config, progress)?;
+    let settings = config.fingerprint(truth.as_ref().map(|truth| &*truth.hash));
     let shared = SharedFs::clone(fs);
     let out = OutDir::open(shared, &config.out, &settings, config.writer().as_ref())?;
     let earlier = out.earlier();
@@ -105,6 +105,7 @@ pub fn convert_on(
             config,
             progress,
             increments: &increments,
+            truth: truth.as_ref(),
             fs,
             // Of several, as many as there are jobs keep as many cores busy.
             is_helped: inputs.len() == 1 && n_cores() > 1,
@@ -118,15 +119,17 @@ pub fn convert_on(
     };
     let (outcomes, mut failures) = run.work();
     failures.extend(doubts);
-    let mut summary = ConvertSummary { warnings, ..ConvertSummary::default() };
+    let labels = labels(config, truth.as_ref());
+    let mut summary = ConvertSummary { warnings, labels, ..ConvertSummary::default() };
     summary.warnings.extend(left_out.iter().map(ToString::to_string));
     summary.duplicates = left_out;
     taken_over.into_iter().chain(outcomes).for_each(|outcome| summary.add(outcome));
     let result = conclude(&mut summary, failures, &inputs, config);
     let mut out = run.out.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Without a single bin there is nothing to go on with, only settings that fit nothing.
-    let is_kept =
-        (config.keep_going || config.resume) && !matches!(result, Err(ConvertError::NoBins { .. }));
+    let is_useless =
+        matches!(result, Err(ConvertError::NoBins { .. } | ConvertError::OtherTruth { .. }));
+    let is_kept = (config.keep_going || config.resume) && !is_useless;
     if result.is_err() && !is_kept {
         out.roll_back();
     } else {
@@ -135,18 +138,16 @@ pub fn convert_on(
     }
     let left = out.close();
     note_cost(&mut summary, start, cpu_start_s);
-    if let Err(error) = &result
-        && !matches!(error, ConvertError::SomeFailed { .. })
-    {
-        left.iter().for_each(|warning| progress.warned(warning));
-    }
-    summary.warnings.extend(left);
+    summary.warnings.extend(left.iter().cloned());
     match result {
         Ok(()) => Ok(summary),
         Err(ConvertError::SomeFailed { total, failures, .. }) => {
             Err(ConvertError::SomeFailed { total, failures, done: Box::new(summary) })
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            left.iter().for_each(|warning| progress.warned(warning));
+            Err(error)
+        }
     }
 }
 
@@ -204,6 +205,12 @@ fn conclude(
     }
     if summary.rows == 0 {
         return Err(no_bins(summary, inputs, config));
+    }
+    if let (Some(path), Some(counts)) = (&config.truth, summary.truth)
+        && counts.joined == 0
+        && counts.missing > 0
+    {
+        return Err(ConvertError::OtherTruth { path: path.clone(), bins: counts.missing });
     }
     warn_of_unused_steps(summary, config);
     if summary.samples == 0 {

@@ -83,6 +83,17 @@ pub enum ConvertError {
         /// Schema in the header.
         found: String,
     },
+    /// The truth file is that of another market.
+    #[error(
+        "the truth in `{path}` fits nothing: the last updates of all {bins} bins were looked up by instrument, sequence and both times, expected at least one of them there\nhint: give the file that `lob synth --truth` wrote with this very market",
+        path = shown(.path.display())
+    )]
+    OtherTruth {
+        /// The truth file.
+        path: PathBuf,
+        /// Bins that none was found for.
+        bins: u64,
+    },
     /// A file given for its definition records holds something else.
     #[error(
         "`{path}` has schema `{found}`, expected `definition`",

@@ -31,6 +31,7 @@ mod inputs;
 mod inspect;
 mod instruments;
 mod journal;
+mod labels;
 mod levels;
 mod out_dir;
 mod overlap;
@@ -39,12 +40,16 @@ mod progress;
 mod store_files;
 mod summary;
 mod symbols;
+mod truth;
 mod upgrade;
 mod verify;
 
 pub use classes::ClassReport;
 pub use clock::{Clock, event_near};
-pub use config::{ClassEdges, ConvertConfig, InputHash, Layout, Preset, PriceStepChoice, Shard};
+pub use config::{
+    ClassEdges, ConvertConfig, ForwardClasses, Horizon, InputHash, Layout, Preset, PriceStepChoice,
+    Shard,
+};
 pub use convert::{convert, convert_on};
 pub use day::DayStart;
 pub use decode::{BookSchema, RecordStream, StreamCounts, Update};
@@ -61,7 +66,9 @@ pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};
 pub use pipeline::Breaks;
 pub use progress::Progress;
-pub use summary::{ConvertSummary, InputSummary, OutputSummary, PriceStepSource};
+pub use summary::{
+    ConvertSummary, InputSummary, LabelSummary, OutputSummary, PriceStepSource, TruthCounts,
+};
 pub use upgrade::{UpgradeSummary, UpgradedFile, upgrade};
 pub use verify::{
     Defect, DefectKind, InstrumentCount, Oddities, OffsetIn, VerifyReport, verify, verify_with,

@@ -34,6 +34,7 @@ pub(crate) use self::{
 use crate::{
     Clock, ConvertConfig, ConvertError, Layout, Progress, RecordStream, decode::Located,
     increments::Increments, inputs::Input, progress::go_on, summary::InputOutcome,
+    truth::TruthSource,
 };
 
 /// Updates between two reports of progress.
@@ -47,6 +48,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) progress: &'a dyn Progress,
     /// Of files of definitions; records in the input itself come first.
     pub(crate) increments: &'a Increments,
+    /// The truth that bins are joined with.
+    pub(crate) truth: Option<&'a TruthSource>,
     /// Where the store is written.
     pub(crate) fs: &'a SharedFs,
     /// Whether this is the only input, and there are cores for threads that help with it.
@@ -119,6 +122,7 @@ fn read_input<'a, L: RowLayout>(
     let mut pipeline = Pipeline {
         config,
         increments: shared.increments,
+        truth: shared.truth,
         path,
         stream,
         lanes: Vec::new(),
@@ -134,6 +138,7 @@ fn read_input<'a, L: RowLayout>(
 struct Pipeline<'a, L: RowLayout> {
     config: &'a ConvertConfig,
     increments: &'a Increments,
+    truth: Option<&'a TruthSource>,
     path: &'a Path,
     stream: RecordStream,
     /// What becomes of each instrument, in the order in which the stream numbers them.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use dbn::Metadata;
+use lob_store::{LabelKind, LabelUnit, NamedLabel};
 use serde::{Deserialize, Serialize};
 
 use crate::{ClassReport, DuplicateSummary};
@@ -28,6 +29,10 @@ pub struct ConvertSummary {
     pub oddities: BTreeMap<String, u64>,
     /// How the samples spread over the classes; `None` without labels.
     pub classes: Option<ClassReport>,
+    /// The labels of each row, the first that of `classes`.
+    pub labels: Vec<LabelSummary>,
+    /// Bins that got the truth of a synthetic market; `None` where none was given.
+    pub truth: Option<TruthCounts>,
     /// Files written.
     pub outputs: Vec<OutputSummary>,
     /// Files read.
@@ -45,6 +50,47 @@ pub struct ConvertSummary {
     pub cpu_s: Option<f64>,
     /// Peak resident memory of the process so far in bytes; `None` where it is not told.
     pub peak_rss_bytes: Option<u64>,
+}
+
+/// A label that the rows of all files have.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelSummary {
+    /// What readers ask for it by.
+    pub name: String,
+    /// What it says.
+    pub kind: LabelKind,
+    /// How far it looks forward; 0 of what is true at the row.
+    pub horizon: u64,
+    /// In what.
+    pub unit: LabelUnit,
+    /// Number of classes, 0 where values are not put into any.
+    pub classes: u32,
+    /// What the classes are, in words.
+    pub rule: String,
+}
+
+impl From<NamedLabel> for LabelSummary {
+    fn from(label: NamedLabel) -> Self {
+        let NamedLabel { name, kind, horizon, unit, classes, rule, .. } = label;
+        Self { name, kind, horizon, unit, classes, rule }
+    }
+}
+
+/// How many bins have a truth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TruthCounts {
+    /// Bins whose last update is in the truth file.
+    pub joined: u64,
+    /// Bins whose last update is not: their labels are null.
+    pub missing: u64,
+}
+
+impl TruthCounts {
+    /// Adds those of another input.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.joined += more.joined;
+        self.missing += more.missing;
+    }
 }
 
 /// One file of a store.
@@ -183,6 +229,9 @@ impl ConvertSummary {
         for (reason, n) in outcome.oddities {
             *self.oddities.entry(reason).or_default() += n;
         }
+        if let Some(truth) = outcome.truth {
+            self.truth.get_or_insert_default().add(truth);
+        }
         self.fingerprint_s += outcome.fingerprint_s;
         self.outputs.extend(outcome.outputs);
         let path = outcome.input.path.display();
@@ -199,6 +248,8 @@ pub(crate) struct InputOutcome {
     pub(crate) skipped: BTreeMap<String, u64>,
     #[serde(default)]
     pub(crate) oddities: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) truth: Option<TruthCounts>,
     /// Without the input's path, which [`ConvertSummary::add`] puts before each.
     pub(crate) warnings: Vec<String>,
     /// What the fingerprint took, in seconds; a store does not hold what differs from run to run.

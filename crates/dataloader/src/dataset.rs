@@ -148,7 +148,7 @@ impl Dataset {
     }
 
     /// The same windows with another label, one of [`StoreMeta::labels`](lob_store::StoreMeta) of
-    /// every file; the default is `price_movement`.
+    /// every file; the default is `reversal`.
     ///
     /// # Errors
     /// A file has no label of this name.

@@ -43,6 +43,17 @@ pub enum StoreError {
         /// What is missing or different.
         found: String,
     },
+    /// The file is Parquet, but holds no truth that this build reads.
+    #[error(
+        "`{path}` is not a truth file: {found}\nhint: `lob synth --truth FILE.parquet` writes one beside its market",
+        path = shown(.path.display()), found = shown(.found)
+    )]
+    NotTruth {
+        /// File concerned.
+        path: PathBuf,
+        /// What is missing or different.
+        found: String,
+    },
     /// The file was written by a format version this build does not know.
     #[error(
         "`{path}` has store format version `{found}`, this build reads `1` to `{supported}`\nhint: update loblab or convert the inputs again",

@@ -1,9 +1,9 @@
-mod chunk;
+pub(crate) mod chunk;
 mod column;
 mod labels;
-mod open;
+pub(crate) mod open;
 mod rows;
-mod stamp;
+pub(crate) mod stamp;
 
 use std::{
     cell::RefCell,

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
-use crate::{LabelMeta, NamedLabel, Store, StoreMeta, TickMeta};
+use crate::{LabelKind, LabelMeta, Store, StoreMeta, TickMeta};
 
 /// The identity of a store's data: of the records it was made of, the settings it was made with,
 /// and its rows. Two stores with the same one give the same numbers.
@@ -82,8 +82,13 @@ impl StoreMeta {
         let mut more: Vec<_> = self
             .labels
             .iter()
-            .filter(|label| label.name != NamedLabel::REVERSAL)
-            .map(|l| format!("{:?}", (&l.name, l.kind, l.horizon, l.unit, l.classes, &l.edges)))
+            .filter(|label| label.kind != LabelKind::Reversal)
+            .map(|l| {
+                let text =
+                    format!("{:?}", (&l.name, l.kind, l.horizon, l.unit, l.classes, &l.edges));
+                // Earlier labels have no rule, and stores of them keep their fingerprints.
+                if l.rule.is_empty() { text } else { format!("{text} {:?}", l.rule) }
+            })
             .collect();
         more.sort_unstable();
         let text = format!("bins {:?}", (of, day, rule, label, sources, rows, self.updates));

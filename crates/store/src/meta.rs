@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use lob_depth::{BinRule, SizeAggregate};
 use serde::{Deserialize, Serialize};
 
+use crate::{LabelKind, LabelMeta, NamedLabel};
+
 /// Version of the format of bins this build writes and the newest it reads; it reads all before.
 pub const FORMAT_VERSION: u32 = 2;
 
@@ -64,96 +66,16 @@ impl StoreMeta {
         self.unknown = [UNKNOWN_ORDER_FLOW, UNKNOWN_SNAPSHOT_ROWS].map(str::to_owned).to_vec();
         self
     }
-}
 
-/// How price movements and class labels were made.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct LabelMeta {
-    /// Updates averaged before the anchor.
-    pub lookback: u64,
-    /// Updates averaged after the anchor.
-    pub lookforward: u64,
-    /// Updates between the anchor and the look-forward window.
-    pub offset: u64,
-    /// Number of classes, 0 when the file has no labels.
-    pub classes: u32,
-    /// Ascending class edges, `classes - 1` of them.
-    pub edges: Vec<f64>,
-    /// What the edges were fitted on, in words.
-    pub fitted_on: String,
-}
-
-/// What a label compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LabelKind {
-    /// The mean mid after a row with the mean mid before it, as a fraction of the latter: it says
-    /// whether the market turned, and half of it is known at the row.
-    Reversal,
-    /// The mid `horizon` rows later less the row's own, in half price steps.
-    Forward,
-}
-
-/// What a label's horizon counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LabelUnit {
-    /// Book updates.
-    Updates,
-    /// Rows of a store of bins.
-    Bins,
-}
-
-/// A label that every row has, `None` where it is undefined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NamedLabel {
-    /// What readers ask for it by, and the name of the column of values.
-    pub name: String,
-    /// What it compares.
-    pub kind: LabelKind,
-    /// How far it looks forward.
-    pub horizon: u64,
-    /// In what.
-    pub unit: LabelUnit,
-    /// Number of classes, 0 where values are not put into any.
-    pub classes: u32,
-    /// Ascending class edges, `classes - 1` of them, in the unit of the values.
-    pub edges: Vec<f64>,
-    /// What the edges were fitted on, in words.
-    pub fitted_on: String,
-}
-
-impl NamedLabel {
-    /// Name of the label that files of every version have.
-    pub const REVERSAL: &str = "price_movement";
-
-    /// The label of [`StoreMeta::label`].
-    pub fn reversal(label: &LabelMeta) -> Self {
-        Self {
-            name: Self::REVERSAL.to_owned(),
-            kind: LabelKind::Reversal,
-            horizon: label.lookforward,
-            unit: LabelUnit::Updates,
-            classes: label.classes,
-            edges: label.edges.clone(),
-            fitted_on: label.fitted_on.clone(),
+    /// The first label under its present name, which the first files of version 2 do not have.
+    pub(crate) fn with_names(mut self) -> Self {
+        if let Some(first) = self.labels.first_mut()
+            && first.kind == LabelKind::Reversal
+            && first.name == NamedLabel::PRICE_MOVEMENT
+        {
+            NamedLabel::REVERSAL.clone_into(&mut first.name);
         }
-    }
-
-    /// The label that compares the mid of a row with that so many rows of bins later, without
-    /// classes.
-    pub fn forward(horizon: u32) -> Self {
-        Self {
-            name: format!("forward_{horizon}"),
-            kind: LabelKind::Forward,
-            horizon: horizon.into(),
-            unit: LabelUnit::Bins,
-            classes: 0,
-            edges: Vec::new(),
-            fitted_on: String::new(),
-        }
+        self
     }
 }
 

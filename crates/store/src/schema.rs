@@ -7,7 +7,7 @@ use parquet::{
 };
 use std::sync::Arc;
 
-use crate::{LabelKind, NamedLabel};
+use crate::{LabelKind, NamedLabel, label::Numbers};
 
 pub(crate) const SEGMENT: usize = 0;
 pub(crate) const TS_EVENT_FIRST: usize = 1;
@@ -53,6 +53,13 @@ pub(crate) struct Column {
     timestamp: bool,
 }
 
+impl Column {
+    /// A column that may have nulls, without a dictionary unless asked for.
+    pub(crate) fn optional(name: &str, physical: Physical, dictionary: bool) -> Self {
+        Self { dictionary, ..nullable(column(name, physical)) }
+    }
+}
+
 fn column(name: &str, physical: Physical) -> Column {
     let name = name.to_owned();
     Column { name, physical, nullable: false, dictionary: true, timestamp: false }
@@ -83,12 +90,24 @@ pub(crate) fn columns(version: u32, labels: &[NamedLabel]) -> Vec<Column> {
     let real = |name| nullable(plain(column(name, Physical::DOUBLE)));
     all.extend(["microprice_deviation", "queue_imbalance"].map(real));
     for label in labels.iter().filter(is_more) {
-        all.push(integer(&label.name));
-        if label.classes > 0 {
+        let values = match label.kind.numbers() {
+            Numbers::Real => column(&label.name, Physical::DOUBLE),
+            Numbers::Whole => column(&label.name, Physical::INT64),
+            Numbers::Class => column(&label.name, Physical::INT32),
+        };
+        // Times to a change are all different.
+        let is_plain = label.kind == LabelKind::NextChange;
+        all.push(nullable(if is_plain { plain(values) } else { values }));
+        if has_class_column(label) {
             all.push(nullable(column(&format!("{}_class", label.name), Physical::INT32)));
         }
     }
     all
+}
+
+/// Whether the classes of a label besides that of version 1 are a column of their own.
+pub(crate) fn has_class_column(label: &NamedLabel) -> bool {
+    label.classes > 0 && label.kind.numbers() != Numbers::Class
 }
 
 /// Counts of order flow, from [`SIGNED_VOLUME`] on.
@@ -104,20 +123,24 @@ const FLOW_COUNTS: [&str; 9] = [
     "ask_modifies",
 ];
 
-/// Columns of a label's values and classes, if it is one of these.
-pub(crate) fn label_columns(labels: &[NamedLabel], name: &str) -> Option<(usize, Option<usize>)> {
+/// What the values of a label are, and the columns of them and of the classes, if it is one of these.
+pub(crate) fn label_columns(
+    labels: &[NamedLabel],
+    name: &str,
+) -> Option<(Numbers, usize, Option<usize>)> {
     let mut next = MORE_LABELS;
     for label in labels {
-        let (value, class) = match label.kind {
-            LabelKind::Reversal => (MOVEMENT, Some(LABEL)),
-            LabelKind::Forward => {
-                let class = (label.classes > 0).then_some(next + 1);
-                next += 1 + usize::from(class.is_some());
-                (class.map_or(next - 1, |class| class - 1), class)
-            }
+        let (value, class) = if label.kind == LabelKind::Reversal {
+            (MOVEMENT, Some(LABEL))
+        } else {
+            let value = next;
+            let has_class = has_class_column(label);
+            next += 1 + usize::from(has_class);
+            let is_class = label.kind.numbers() == Numbers::Class;
+            (value, if is_class { Some(value) } else { has_class.then_some(value + 1) })
         };
-        if label.name == name {
-            return Some((value, class));
+        if label.is_called(name) {
+            return Some((label.kind.numbers(), value, class));
         }
     }
     None
@@ -183,7 +206,16 @@ mod tests {
     fn column_positions_match_their_names() {
         let classed = NamedLabel { classes: 3, ..NamedLabel::forward(10) };
         let reversal = NamedLabel::reversal(&Default::default());
-        let labels = [reversal, NamedLabel::forward(1), classed, NamedLabel::forward(7)];
+        let labels = [
+            reversal,
+            NamedLabel::forward(1),
+            classed,
+            NamedLabel::volatility(7),
+            NamedLabel::next_change(),
+            NamedLabel::next_trade_side(),
+            NamedLabel::true_regime(""),
+            NamedLabel::true_pressure(""),
+        ];
         let columns = columns(2, &labels);
         let check = |at: usize, name: &str| assert_eq!(columns[at].name, name);
         check(SEGMENT, "segment");
@@ -214,22 +246,32 @@ mod tests {
         check(MICROPRICE_DEVIATION, "microprice_deviation");
         check(QUEUE_IMBALANCE, "queue_imbalance");
         check(MORE_LABELS, "forward_1");
-        assert_eq!(columns.len(), MORE_LABELS + 4);
+        assert_eq!(columns.len(), MORE_LABELS + 9);
         for (at, column) in columns.iter().enumerate() {
             assert_eq!(is_nullable(at), column.nullable, "{}", column.name);
         }
-        let places = ["price_movement", "forward_1", "forward_10", "forward_7", "ts_event"]
-            .map(|name| label_columns(&labels, name));
-        for (place, (value, class)) in places.iter().flatten().zip([
-            ("price_movement", Some("classification_label")),
-            ("forward_1", None),
-            ("forward_10", Some("forward_10_class")),
-            ("forward_7", None),
-        ]) {
-            assert_eq!(columns[place.0].name, value);
-            assert_eq!(place.1.map(|at| columns[at].name.as_str()), class);
+        for (name, value, class) in [
+            ("reversal", "price_movement", Some("classification_label")),
+            ("price_movement", "price_movement", Some("classification_label")),
+            ("forward_1", "forward_1", None),
+            ("forward_10", "forward_10", Some("forward_10_class")),
+            ("volatility_7", "volatility_7", None),
+            ("next_change", "next_change", Some("next_change_class")),
+            ("next_trade_side", "next_trade_side", Some("next_trade_side")),
+            ("true_regime", "true_regime", Some("true_regime")),
+            ("true_pressure", "true_pressure", None),
+        ] {
+            let (numbers, at, class_at) = label_columns(&labels, name).unwrap();
+            assert_eq!(columns[at].name, value);
+            assert_eq!(class_at.map(|at| columns[at].name.as_str()), class);
+            let physical = match numbers {
+                Numbers::Real => Physical::DOUBLE,
+                Numbers::Whole => Physical::INT64,
+                Numbers::Class => Physical::INT32,
+            };
+            assert_eq!(columns[at].physical, physical, "{name}");
         }
-        assert_eq!(places[4], None);
+        assert_eq!(label_columns(&labels, "ts_event"), None);
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::{
     sync::Arc,
 };
 
-use crate::{BinFile, StoreError};
+use crate::{BinFile, LabelKind, LabelUnit, NamedLabel, StoreError};
 
 /// Extension of store files.
 const EXTENSION: &str = "parquet";
 /// Deepest folder looked into: `day=.../instrument_id=...` needs two.
 const MAX_DEPTH: u32 = 8;
+
+/// Bins that [`Store::default_label`] looks ahead at least, where it can.
+const NEAR_BINS: u64 = 10;
 
 /// A folder of store files (or a single one), opened in path order. Files may differ in price
 /// step, bin rule and instrument: each carries its own.
@@ -58,6 +61,29 @@ impl Store {
     /// Bins in all files together.
     pub fn total_bins(&self) -> u64 {
         self.files.iter().map(|file| file.len()).sum()
+    }
+
+    /// The label that samples have where none is asked for: of those that look forward by bins, have
+    /// classes, and are in every file, the nearest at least 10 bins ahead, else the farthest; without
+    /// any, [`NamedLabel::REVERSAL`].
+    #[must_use]
+    pub fn default_label(&self) -> &str {
+        let Some((first, others)) = self.files.split_first() else { return NamedLabel::REVERSAL };
+        let is_in_all = |label: &&NamedLabel| {
+            others.iter().all(|file| {
+                let same =
+                    |other: &NamedLabel| (&other.name, other.kind) == (&label.name, label.kind);
+                file.meta().labels.iter().any(same)
+            })
+        };
+        let forward = first.meta().labels.iter().filter(|label| {
+            label.kind == LabelKind::Forward && label.unit == LabelUnit::Bins && label.classes > 0
+        });
+        let forward = forward.filter(is_in_all);
+        let near = forward.clone().filter(|label| label.horizon >= NEAR_BINS);
+        near.min_by_key(|label| label.horizon)
+            .or_else(|| forward.max_by_key(|label| label.horizon))
+            .map_or(NamedLabel::REVERSAL, |label| &label.name)
     }
 
     /// Bytes of pages read from all files since they were opened.

@@ -1,5 +1,7 @@
 //! Tables of any columns, for results that other programs read.
 
+mod properties;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -7,24 +9,22 @@ use std::{
 
 use bytes::Bytes;
 use parquet::{
-    basic::{
-        Compression as Codec, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical,
-        ZstdLevel,
-    },
+    basic::{LogicalType, Repetition, TimeUnit, Type as Physical},
     data_type::ByteArray,
     errors::ParquetError,
-    file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion},
-    schema::types::{ColumnPath, SchemaDescriptor, Type, TypePtr},
+    file::properties::{WriterProperties, WriterPropertiesPtr},
+    schema::types::{SchemaDescriptor, Type, TypePtr},
 };
 
+use self::properties::{plain_properties, properties};
 use crate::{
     FileSummary, StoreError,
     writer::{AtomicFile, ChunkWriter, ParquetFile, Values, encode_error},
 };
 
 /// Rows after which a row group is written: bounds the memory of writer and readers.
-const ROW_GROUP_ROWS: usize = 1 << 16;
-const PAGE_ROWS: usize = 1 << 14;
+pub(crate) const ROW_GROUP_ROWS: usize = 1 << 16;
+pub(crate) const PAGE_ROWS: usize = 1 << 14;
 
 /// What a column of a table holds. Every column may have nulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,24 @@ impl TableWriter {
     /// # Errors
     /// There is no column, two have the same name, or the file cannot be made.
     pub fn create(path: impl AsRef<Path>, columns: &[Column]) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Self::create_as(path.as_ref(), columns, properties)
+    }
+
+    /// The same for files that this crate reads again: plain values, and dictionaries for the columns
+    /// of these names.
+    pub(crate) fn create_to_read(
+        path: &Path,
+        columns: &[Column],
+        dictionaries: &[&str],
+    ) -> Result<Self, StoreError> {
+        Self::create_as(path, columns, |columns| plain_properties(columns, dictionaries))
+    }
+
+    fn create_as(
+        path: &Path,
+        columns: &[Column],
+        properties: impl FnOnce(&[Column]) -> Result<WriterProperties, ParquetError>,
+    ) -> Result<Self, StoreError> {
         let invalid = |reason| StoreError::Invalid { path: path.to_owned(), row: 0, reason };
         if columns.is_empty() {
             return Err(invalid("a table without columns".to_owned()));
@@ -205,6 +222,11 @@ impl TableWriter {
             group_rows: 0,
             rows: 0,
         })
+    }
+
+    /// Where the file will appear.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Rows pushed so far.
@@ -332,32 +354,4 @@ fn parquet_schema(columns: &[Column]) -> Result<TypePtr, ParquetError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Type::group_type_builder("table").with_fields(fields).build()?))
-}
-
-fn properties(columns: &[Column]) -> Result<WriterProperties, ParquetError> {
-    let mut builder = WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_2_0)
-        .set_created_by(format!("loblab version {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Codec::ZSTD(ZstdLevel::try_new(1)?))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_statistics_enabled(EnabledStatistics::None);
-    for column in columns {
-        let path = ColumnPath::new(vec![column.name.clone()]);
-        let encoding = match column.kind {
-            ColumnKind::I64 | ColumnKind::U64 | ColumnKind::Timestamp => {
-                Encoding::DELTA_BINARY_PACKED
-            }
-            // Neighbouring numbers share their high bytes: apart, those compress.
-            ColumnKind::F32 | ColumnKind::F64 => Encoding::BYTE_STREAM_SPLIT,
-            ColumnKind::Utf8 => Encoding::PLAIN,
-        };
-        let is_text = column.kind == ColumnKind::Utf8;
-        builder = builder
-            .set_column_dictionary_enabled(path.clone(), is_text)
-            .set_column_encoding(path.clone(), encoding);
-        if column.kind == ColumnKind::Timestamp {
-            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
-        }
-    }
-    Ok(builder.build())
 }

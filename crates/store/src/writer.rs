@@ -51,15 +51,16 @@ pub struct StoredBin {
     /// Class of the movement.
     pub label: Option<i32>,
     /// The file's other labels, in the order in which the writer was given them.
-    pub forward: Vec<ForwardLabel>,
+    pub others: Vec<LabelCell>,
 }
 
-/// What a row has of a label of kind [`Forward`](crate::LabelKind::Forward).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ForwardLabel {
-    /// Mid later less mid now, in half price steps; `None` where one of them is missing.
-    pub value: Option<i64>,
-    /// Class of the value.
+/// What a row has of a label besides the movement.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LabelCell {
+    /// The value, in the unit of its [`LabelKind`]; `None` where it is undefined. A whole number of at
+    /// most 2^53 where the kind counts something.
+    pub value: Option<f64>,
+    /// Its class, from 0; without one where the label has no classes.
     pub class: Option<i32>,
 }
 
@@ -145,11 +146,11 @@ impl BinWriter {
 
     /// As [`create`](Self::create), in a folder of `fs` that nobody reads: the file is written in
     /// its place, and only its content is synced. The caller moves it to where it shall last. Rows
-    /// have these labels of kind [`Forward`](crate::LabelKind::Forward) besides the movement.
+    /// have these labels besides the movement.
     ///
     /// # Errors
-    /// As [`create`](Self::create); there must be no file yet, and no label of another kind, without
-    /// its edges, or twice.
+    /// As [`create`](Self::create); there must be no file yet, and no label of kind
+    /// [`Reversal`](LabelKind::Reversal), without its edges, or twice.
     pub fn create_staged(
         fs: &SharedFs,
         path: impl AsRef<Path>,
@@ -343,18 +344,13 @@ fn check_options(
 /// Labels besides the movement: each of a name that no column has, with the edges of its classes.
 fn check_labels(path: &Path, labels: &[NamedLabel]) -> Result<(), StoreError> {
     let invalid = |reason| Err(StoreError::Invalid { path: path.to_owned(), row: 0, reason });
-    if let Some(label) = labels.iter().find(|label| label.kind != LabelKind::Forward) {
-        return invalid(format!("label `{}` is of kind {:?}", label.name, label.kind));
-    }
-    let are_edges = |label: &&NamedLabel| {
-        let n = label.classes.saturating_sub(1) as usize;
-        label.edges.len() == n
-            && label.edges.is_sorted()
-            && label.edges.iter().all(|x| x.is_finite())
-    };
-    if let Some(label) = labels.iter().find(|label| !are_edges(label)) {
-        let (n, edges) = (label.classes, &label.edges);
-        return invalid(format!("label `{}` of `{n}` classes with edges {edges:?}", label.name));
+    for label in labels {
+        if label.kind == LabelKind::Reversal {
+            return invalid(format!("label `{}` is of kind {}", label.name, label.kind));
+        }
+        if let Some(odd) = label.odd_edges() {
+            return invalid(format!("label `{}` of {odd}", label.name));
+        }
     }
     let columns = schema::columns(FORMAT_VERSION, labels);
     let mut names: Vec<_> = columns.iter().map(|column| &column.name).collect();

@@ -108,7 +108,7 @@ fn write(bench: &Bench<'_>, store: &Path) -> Result<PathBuf> {
     for at in 0..FILE_BINS {
         bid += [-1, 0, 0, 1][random.below(4)];
         let bin = bin(at, bid, &mut random);
-        let row = StoredBin { bin, segment: 0, movement: None, label: None, forward: Vec::new() };
+        let row = StoredBin { bin, segment: 0, movement: None, label: None, others: Vec::new() };
         writer.push(&row)?;
     }
     writer.finish(meta())?;

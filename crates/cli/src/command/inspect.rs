@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect_with};
 use lob_metrics::shown;
-use lob_store::{LabelKind, LabelUnit, NamedLabel};
+use lob_store::NamedLabel;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -139,20 +139,16 @@ fn print_labels(found: &StoreInspection) -> Result<()> {
 
 /// A label in words: name, kind, horizon, classes.
 fn text(label: &NamedLabel) -> String {
-    let kind = match label.kind {
-        LabelKind::Reversal => "reversal",
-        LabelKind::Forward => "forward",
-        _ => "of another kind",
-    };
-    let unit = match label.unit {
-        LabelUnit::Bins => "bins",
-        _ => "updates",
+    let reach = match label.horizon {
+        0 => "at the row".to_owned(),
+        n => format!("{n} {}", label.unit),
     };
     let classes = match label.classes {
         0 => "no classes".to_owned(),
         n => format!("{n} classes"),
     };
-    format!("{} ({kind}, {} {unit}, {classes})", label.name, label.horizon)
+    let rule = if label.rule.is_empty() { String::new() } else { format!(": {}", label.rule) };
+    format!("{} ({}, {reach}, {classes}{rule})", label.name, label.kind)
 }
 
 fn fact(name: &str, value: &str) -> Result<()> {

@@ -18,7 +18,7 @@ use lob_dataloader::{
 use lob_depth::{Dtype, Feature, Normalise, RenderSpec};
 use lob_metrics::{Summary, Unit};
 use lob_profiler::{LeakReport, LeakVerdict};
-use lob_store::NamedLabel;
+use lob_store::Store;
 
 use crate::trace::TraceArgs;
 use crate::{interrupt, output};
@@ -72,9 +72,11 @@ pub(crate) struct Args {
     /// Permute blocks of N neighbouring samples, and the samples inside each
     #[arg(long, value_name = "N", conflicts_with = "shuffle")]
     shuffle_block: Option<u64>,
-    /// The label of samples, by its name; `lob inspect` lists those of a store
-    #[arg(long, value_name = "NAME", default_value = NamedLabel::REVERSAL)]
-    label: String,
+    /// The label of samples, by its name; `lob inspect` lists those of a store [default: of the
+    /// forward labels in bins with classes that every file has the nearest from 10 bins on, else the
+    /// farthest; reversal where there is none]
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     /// Every class equally often; the samples of small classes come again
     #[arg(long)]
     balanced: bool,
@@ -186,7 +188,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         n_bins: args.bins,
         ..RenderSpec::default()
     };
-    let mut dataset = Dataset::open(&args.store, window, spec)?.with_label(&args.label)?;
+    let store = Arc::new(Store::open(&args.store)?);
+    let label = args.label.as_deref().unwrap_or(store.default_label());
+    let mut dataset = Dataset::new(Arc::clone(&store), window, spec)?.with_label(label)?;
     if let Some(bytes) = args.cache_bytes {
         dataset = dataset.with_cache_bytes(bytes);
     }
@@ -215,7 +219,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             ),
             order => order?,
         };
-        output::print_json(&document(args, &loader, &served, &summary, &order_sha256))?;
+        output::print_json(&document(label, &loader, &served, &summary, &order_sha256))?;
     } else if !quiet {
         print(&loader.stats(), &served, &summary)?;
     }
@@ -308,13 +312,16 @@ fn taken(batch: Result<Batch, LoaderError>, pace: &Pace, epoch: &Epoch) -> Resul
 }
 
 fn document(
-    args: &Args,
+    label: &str,
     loader: &Loader,
     served: &Served,
     summary: &Summary,
     order_sha256: &str,
 ) -> serde_json::Value {
     let stats = loader.stats();
+    let labels = loader.dataset().store().files().first().map(|file| &*file.meta().labels);
+    // The name may be an older one.
+    let label = labels.unwrap_or_default().iter().find(|of| of.is_called(label));
     serde_json::json!({
         "samples": stats.samples,
         "skipped_windows": stats.skipped,
@@ -340,8 +347,11 @@ fn document(
         "data": loader.data(),
         "dtype": loader.config().dtype.to_string(),
         "image_bytes": image_bytes(loader),
-        "label": args.label,
-        "labels": loader.dataset().store().files().first().map(|file| &file.meta().labels),
+        "label": label.map(|label| &label.name),
+        "label_kind": label.map(|label| label.kind),
+        "label_horizon": label.map(|label| label.horizon),
+        "label_unit": label.map(|label| label.unit),
+        "labels": labels,
         "leak": served.leak.as_ref().map(leak::document),
     })
 }

@@ -28,6 +28,7 @@ mod seeds;
 mod signals;
 mod trace;
 mod train;
+mod truth;
 mod upgrade;
 
 use lob_fixtures::evidence;

@@ -71,7 +71,7 @@ fn a_store_of_version_1_and_its_upgrade_give_the_images_labels_and_order_of_its_
 
     let seen = lob_ok(&["inspect", shown(&new)]);
     for line in [
-        "price_movement (reversal, 30 updates, 5 classes)",
+        "reversal (reversal, 30 updates, 5 classes)",
         "order_flow, snapshot_rows: in 1 of 1 files",
         "journal alone: 1 inputs, 800 records, 80 rows",
     ] {
@@ -176,24 +176,45 @@ fn labels_are_asked_for_by_name() {
     let convert = ["convert", shown(&input), "--out", shown(&store), "--ticks-per-bin", "5"];
     lob_ok(&[&convert[..], &windows, &["--horizons", "1,10", "--quiet"]].concat());
     let seen = lob_ok(&["inspect", shown(&store)]);
-    assert!(seen.contains("forward_10 (forward, 10 bins, no classes)"), "{seen}");
+    assert!(seen.contains("forward_10 (forward, 10 bins, 3 classes: down, flat, up"), "{seen}");
+    assert!(seen.contains("volatility_10 (volatility, 10 bins, no classes)"), "{seen}");
     let load = ["load", shown(&store), "--bins", "8", "--json"];
-    let plain = json(&lob_ok(&load));
-    let found = json(&lob_ok(&[&load[..], &["--label", "forward_10"]].concat()));
+    let of = |more: &[&str]| json(&lob_ok(&[&load[..], more].concat()));
+    // The nearest from 10 bins on.
+    let plain = of(&[]);
+    let about = |found: &serde_json::Value| {
+        ["label", "label_kind", "label_horizon", "label_unit"].map(|key| found[key].clone())
+    };
     assert_eq!(
-        (&plain["label"], &found["label"]),
-        (&"price_movement".into(), &"forward_10".into())
+        serde_json::json!(about(&plain)),
+        serde_json::json!(["forward_10", "forward", 10, "bins"])
     );
-    let names: Vec<_> = found["labels"].as_array().unwrap().iter().map(|l| &l["name"]).collect();
-    assert_eq!(names, ["price_movement", "forward_1", "forward_10"]);
-    assert_eq!(found["order_sha256"], plain["order_sha256"]);
+    // The oldest label has two names.
+    for name in ["reversal", "price_movement"] {
+        let found = of(&["--label", name]);
+        let expected = serde_json::json!(["reversal", "reversal", 20, "updates"]);
+        assert_eq!(serde_json::json!(about(&found)), expected, "{name}");
+        assert_eq!(found["order_sha256"], plain["order_sha256"]);
+    }
+    let names: Vec<_> = plain["labels"].as_array().unwrap().iter().map(|l| &l["name"]).collect();
+    let all = "reversal forward_1 forward_10 volatility_10 next_change next_trade_side";
+    assert_eq!(names, all.split(' ').collect::<Vec<_>>());
+    for name in &names[1..] {
+        let found = of(&["--label", name.as_str().unwrap()]);
+        assert_eq!(found["order_sha256"], plain["order_sha256"]);
+    }
+    assert!(of(&["--label", "next_trade_side", "--balanced"])["samples"].as_u64() > Some(0));
     let refused = lob(&[&load[..], &["--label", "forward_2"]].concat());
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(said.contains("has no label `forward_2`: its labels are `price_movement`"), "{said}");
+    assert!(said.contains("has no label `forward_2`: its labels are `reversal`"), "{said}");
     // A settings file says the same as the flag.
     let settings = folder.path().join("convert.toml");
-    fs::write(&settings, "horizons = [1, 10]\nticks-per-bin = 5\n").unwrap();
+    fs::write(
+        &settings,
+        "horizons = [1, \"10b\"]\nforward-classes = \"fixed=0\"\nticks-per-bin = 5\n",
+    )
+    .unwrap();
     let again = folder.path().join("again");
     let convert = ["convert", shown(&input), "--out", shown(&again), "--config", shown(&settings)];
     lob_ok(&[&convert[..], &windows, &["--quiet"]].concat());

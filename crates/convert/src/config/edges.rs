@@ -149,6 +149,20 @@ impl ClassEdges {
         all.iter().find(is_it)
     }
 
+    /// Where the edges between classes of movements come from, in words.
+    pub(crate) const fn rule(&self) -> &'static str {
+        match self {
+            Self::Fit => "quantiles of the first movements of each instrument of each input",
+            Self::Fixed(_) | Self::Pips(_) => "given edges",
+            Self::PerSymbol(_) => "given edges by symbol",
+            Self::Fitted(_) => "edges files",
+            Self::Volatility(_) => {
+                "given multiples of the standard deviation of the first movements of each instrument \
+                 of each input"
+            }
+        }
+    }
+
     /// The setting as text; many files of edges by a hash.
     pub(super) fn as_setting(&self) -> String {
         let Self::Fitted(all) = self else { return format!("{self:?}") };

@@ -118,11 +118,20 @@ impl RecordStream {
         })
     }
 
-    /// The price increments in a file of definition records, read to its end.
-    pub(crate) fn increments(
-        path: &Path,
+    /// The price increments in files of definition records.
+    pub(crate) fn increments_of_all<'p>(
+        paths: impl Iterator<Item = &'p std::path::PathBuf>,
         progress: &dyn Progress,
     ) -> Result<Increments, ConvertError> {
+        let mut all = Increments::default();
+        for path in paths {
+            all.extend(Self::increments(path, progress)?);
+        }
+        Ok(all)
+    }
+
+    /// The price increments in one of them, read to its end.
+    fn increments(path: &Path, progress: &dyn Progress) -> Result<Increments, ConvertError> {
         let input = InputFile::open(path)?;
         let mut source = Source::new(&input, InputHash::None)?;
         let mut header = read_header(&input, &mut source)?;

@@ -22,7 +22,6 @@ use crate::{
     ClassEdges, ConvertConfig, ConvertError, DuplicateSummary, InputSummary, Layout, Progress,
     RecordStream,
     day::{DAY_NS, Day},
-    increments::Increments,
     inputs::{Found, Input, find_inputs},
     overlap::{self, Parted, Promise},
     pipeline::{MovedPart, Shared, movements_of, standard_deviation},
@@ -237,10 +236,8 @@ impl FirstDays {
         let is_cancelled = || progress.is_cancelled();
         let Found { mut inputs, definitions, warnings } = find_inputs(inputs, &is_cancelled)?;
         summary.warnings.extend(warnings);
-        let mut increments = Increments::default();
-        for path in definitions.iter().chain(&config.definitions) {
-            increments.extend(RecordStream::increments(path, progress)?);
-        }
+        let all = definitions.iter().chain(&config.definitions);
+        let increments = RecordStream::increments_of_all(all, progress)?;
         let promises = overlap::promises(&mut inputs, progress)?;
         let parted = overlap::part(inputs, promises, &[], config, progress)?;
         let Parted { inputs, left_out, mut doubts, .. } = parted;
@@ -258,6 +255,7 @@ impl FirstDays {
         progress.started(inputs.len(), inputs.iter().map(|(_, input)| input.bytes).sum());
         let fs: SharedFs = Arc::new(DiskSystem);
         let shared = Shared {
+            truth: None,
             config,
             progress,
             increments: &increments,

@@ -1,16 +1,16 @@
 //! The layout of bins: updates become bins once the price step is known.
 
+mod ahead;
 mod binning;
 mod encoded;
-mod forward;
 mod stepping;
 mod write;
 
-use lob_depth::{Bin, DepthError};
+use lob_depth::{Bin, DepthError, MidPath, NextRows};
+use lob_store::TruthKey;
 
 use self::{
     encoded::Encoded,
-    forward::Mids,
     stepping::{LeftOut, Stepping},
     write::{Stepped, write_part},
 };
@@ -43,8 +43,11 @@ pub(super) struct BinRows {
     encoded: Encoded,
     /// Movement at the last update of each bin, not a number where it has none.
     pub(super) movements: Vec<f64>,
-    /// Kept where labels look forward from them.
-    mids: Mids,
+    /// Kept where labels look forward: the mid of each bin, and what came after it.
+    mids: MidPath,
+    next: NextRows,
+    /// What the last update of each bin is found by in the truth file, where there is one.
+    truth_keys: Vec<TruthKey>,
     next_segment: u32,
 }
 
@@ -127,7 +130,7 @@ impl RowLayout for Bins {
         instrument: &Instrument,
         maker: Stepping,
         parts: Vec<Part<BinRows>>,
-        out: &mut Output<'_>,
+        out: &mut Output<'_, '_>,
     ) -> Result<(), ConvertError> {
         if let Some(LeftOut { reason, updates }) = maker.left_out() {
             let symbol = instrument.name();
@@ -157,7 +160,7 @@ impl RowLayout for Bins {
     }
 }
 
-fn warn_of_step(stepped: Stepped<'_>, off_step: u64, out: &mut Output<'_>) {
+fn warn_of_step(stepped: Stepped<'_>, off_step: u64, out: &mut Output<'_, '_>) {
     let Stepped { instrument, step, step_from } = stepped;
     if step_from == PriceStepSource::Guessed {
         out.notes.warnings.push(format!(

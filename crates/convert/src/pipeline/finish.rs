@@ -10,9 +10,10 @@ use super::{
     track::{RowLayout, Track},
 };
 use crate::{
-    ConvertError, InputSummary, Progress,
+    ConvertError, InputSummary, Progress, TruthCounts,
     hash::Fingerprint,
     summary::{InputOutcome, file_name, source_of},
+    truth::TruthJoin,
 };
 
 /// Most warnings of an input about what the replay of its books met.
@@ -50,6 +51,7 @@ impl<L: RowLayout> Pipeline<'_, L> {
             skipped: self.notes.skipped.clone(),
         };
         let mut outputs = Vec::new();
+        let mut truth = self.truth.map(TruthJoin::new);
         for track in tracks {
             // An input may have as many files as a market has instruments, each of them synced.
             go_on(progress)?;
@@ -63,9 +65,12 @@ impl<L: RowLayout> Pipeline<'_, L> {
                 spool: &mut self.spool,
                 files: &mut outputs,
                 notes: &mut self.notes,
+                truth: truth.as_mut(),
             };
             self.layout.write(&instrument, maker, parts, &mut out)?;
         }
+        let truth = truth.map(|join| join.counts);
+        self.warn_of_truth(truth);
         self.warn_of_replay();
         self.warn_of_mappings();
         if outputs.is_empty() {
@@ -89,6 +94,7 @@ impl<L: RowLayout> Pipeline<'_, L> {
             outputs,
             skipped: self.notes.skipped,
             oddities: self.notes.oddities,
+            truth,
             warnings: self.notes.warnings,
             fingerprint_s,
         })
@@ -106,6 +112,17 @@ impl<L: RowLayout> Pipeline<'_, L> {
         } else {
             format!("no row came out of {updates} updates")
         });
+    }
+
+    /// Bins that are not in the truth file.
+    fn warn_of_truth(&mut self, truth: Option<TruthCounts>) {
+        if let Some(TruthCounts { joined, missing: missing @ 1.. }) = truth {
+            self.notes.warnings.push(format!(
+                "the last updates of {missing} of {} bins are not in the truth file: their \
+                 `true_regime` and `true_pressure` are null",
+                joined + missing
+            ));
+        }
     }
 
     /// Mappings of symbols in the input that cannot be used.

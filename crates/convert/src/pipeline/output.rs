@@ -9,10 +9,10 @@ use lob_depth::DepthError;
 use lob_store::{SourceMeta, partition_path};
 
 use super::{edges::Edges, notes::Notes, spool::Spool};
-use crate::{ConvertConfig, ConvertError, Instrument, OutputSummary};
+use crate::{ConvertConfig, ConvertError, Instrument, OutputSummary, truth::TruthJoin};
 
 /// Files of an input under way.
-pub(super) struct Output<'o> {
+pub(super) struct Output<'o, 't> {
     /// The input.
     pub(super) path: &'o Path,
     /// Paths of the store's files are relative to it.
@@ -22,9 +22,11 @@ pub(super) struct Output<'o> {
     pub(super) spool: &'o mut Spool,
     pub(super) files: &'o mut Vec<OutputSummary>,
     pub(super) notes: &'o mut Notes,
+    /// Finds the truth of rows.
+    pub(super) truth: Option<&'o mut TruthJoin<'t>>,
 }
 
-impl Output<'_> {
+impl Output<'_, '_> {
     /// Says so where there should be classes and are none.
     pub(super) fn warn_of_edges(&mut self, edges: &Edges, instrument: &Instrument) {
         if edges.is_missing() {

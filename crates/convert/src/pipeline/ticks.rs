@@ -124,7 +124,7 @@ impl RowLayout for Ticks {
         instrument: &Instrument,
         maker: Ticking,
         parts: Vec<Part<TickRows>>,
-        out: &mut Output<'_>,
+        out: &mut Output<'_, '_>,
     ) -> Result<(), ConvertError> {
         count(&mut out.notes.oddities, maker.oddities());
         let edges = maker

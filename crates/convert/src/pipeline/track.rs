@@ -57,7 +57,7 @@ pub(super) trait RowLayout: Sized {
         instrument: &Instrument,
         maker: Self::Maker,
         parts: Vec<Part<Self::Rows>>,
-        out: &mut Output<'_>,
+        out: &mut Output<'_, '_>,
     ) -> Result<(), ConvertError>;
 }
 

@@ -1,6 +1,6 @@
 //! Labels that look forward, against the mids of the rows themselves.
 
-use lob_convert::{ConvertError, Layout, convert};
+use lob_convert::{ConvertError, ForwardClasses, Horizon, Layout, convert};
 use lob_depth::BinRule;
 use lob_store::{LabelKind, LabelUnit, Store, StoredBin};
 
@@ -22,7 +22,9 @@ fn values_are_the_mids_of_later_rows_of_the_segment() {
     ] {
         let input = market(folder.path(), name, 6_000, 2, 2);
         let mut config = small(folder.path().join(format!("out-{name}")));
-        (config.bin_rule, config.horizons) = (rule, horizons.to_vec());
+        config.bin_rule = rule;
+        config.horizons = Some(horizons.map(Horizon::Bins).to_vec());
+        config.forward_classes = ForwardClasses::None;
         convert(&[input], &config, &()).unwrap();
         let store = Store::open(&config.out).unwrap();
         assert!(store.files().len() >= 4, "two instruments on two days");
@@ -37,13 +39,13 @@ fn values_are_the_mids_of_later_rows_of_the_segment() {
                 for (i, row) in rows.iter().enumerate() {
                     let later = rows.get(i + horizon as usize);
                     let later = later.filter(|later| later.segment == row.segment);
-                    let expected = later.and_then(mid).zip(mid(row)).map(|(b, a)| b - a);
-                    assert_eq!(row.forward[at].value, expected, "{name}, row {i}, {horizon}");
+                    let expected = later.and_then(mid).zip(mid(row)).map(|(b, a)| (b - a) as f64);
+                    assert_eq!(row.others[at].value, expected, "{name}, row {i}, {horizon}");
                     known += u32::from(expected.is_some());
                     cut += u32::from(later.is_none());
                 }
                 let by_name = file.label_values(&label.name, 0..file.len()).unwrap().value;
-                let values = rows.iter().map(|row| row.forward[at].value.map(|x| x as f64));
+                let values = rows.iter().map(|row| row.others[at].value);
                 assert_eq!(by_name, values.collect::<Vec<_>>());
             }
         }
@@ -55,15 +57,15 @@ fn values_are_the_mids_of_later_rows_of_the_segment() {
 fn horizons_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let input = market(folder.path(), "a.mbp-10.dbn", 500, 1, 1);
-    let many: Vec<u32> = (1..34).collect();
+    let many: Vec<_> = (1..34).map(Horizon::Bins).collect();
     for (horizons, layout) in [
-        (vec![0], Layout::Bins),
-        (vec![3, 3], Layout::Bins),
+        (vec![Horizon::Bins(0)], Layout::Bins),
+        (vec![Horizon::Seconds(3), Horizon::Seconds(3)], Layout::Bins),
         (many, Layout::Bins),
-        (vec![3], Layout::Ticks),
+        (vec![Horizon::Updates(3)], Layout::Ticks),
     ] {
         let mut config = small(folder.path().join("out"));
-        (config.horizons, config.layout) = (horizons.clone(), layout);
+        (config.horizons, config.layout) = (Some(horizons.clone()), layout);
         let refused = convert(std::slice::from_ref(&input), &config, &()).unwrap_err();
         let is_named = matches!(refused, ConvertError::Config { setting: "horizons", .. });
         assert!(is_named, "{horizons:?}: {refused}");
@@ -78,7 +80,7 @@ fn a_store_of_other_horizons_is_another_store() {
     let input = market(folder.path(), "a.mbp-10.dbn", 3_000, 1, 1);
     let mut config = small(folder.path().join("out"));
     convert(std::slice::from_ref(&input), &config, &()).unwrap();
-    config.horizons = vec![1];
+    config.horizons = Some(vec![Horizon::Bins(1)]);
     let refused = convert(std::slice::from_ref(&input), &config, &()).unwrap_err();
     assert!(matches!(refused, ConvertError::OtherSettings { .. }), "{refused}");
 }

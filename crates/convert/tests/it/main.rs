@@ -8,6 +8,7 @@
     reason = "tests may cast small numbers and say what they skip"
 )]
 
+mod ahead;
 mod cases;
 mod changes;
 mod convert;
@@ -40,6 +41,8 @@ mod steps;
 mod stream;
 mod ticks;
 mod times;
+mod truth;
+mod walk;
 
 use lob_fixtures::{evidence, records as made};
 

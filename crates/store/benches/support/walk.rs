@@ -60,7 +60,7 @@ pub(crate) fn write(path: &Path, n: u64, seed: u64, options: WriterOptions) -> F
         let movement = Some(random.below(2_000) as f64 / 1e3 - 1.0);
         let label = movement.map(|movement| (movement * 2.0) as i32);
         writer
-            .push(&StoredBin { bin, segment: 0, movement, label, forward: Vec::new() })
+            .push(&StoredBin { bin, segment: 0, movement, label, others: Vec::new() })
             .expect("a valid row");
     }
     writer.finish(meta()).expect("a scratch folder")

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{BinFile, SCRATCH, Scratch, chunk, time};
-use crate::{StoreError, schema};
+use crate::{LabelKind, StoreError, label::Numbers, schema};
 
 /// Columns beside the depth of a run of rows: what labels, splits and reports need.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,21 +32,23 @@ pub struct RowLabel {
 /// Where a file has one of its labels, see [`BinFile::label_place`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LabelPlace {
+    numbers: Numbers,
     value: usize,
     class: Option<usize>,
 }
 
 impl LabelPlace {
     /// Of the movement, which every file has.
-    pub const MOVEMENT: Self = Self { value: schema::MOVEMENT, class: Some(schema::LABEL) };
+    pub const MOVEMENT: Self =
+        Self { numbers: Numbers::Real, value: schema::MOVEMENT, class: Some(schema::LABEL) };
 }
 
 /// Values and classes of a label for a run of rows, `None` where undefined.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LabelValues {
-    /// Values, those of kind [`Forward`](crate::LabelKind::Forward) exact up to 2^53.
+    /// Values; whole numbers are exact up to 2^53.
     pub value: Vec<Option<f64>>,
-    /// Classes.
+    /// Classes, 0 for the lowest.
     pub class: Vec<Option<i32>>,
 }
 
@@ -58,7 +60,7 @@ impl BinFile {
     pub fn label_place(&self, name: &str) -> Result<LabelPlace, StoreError> {
         let labels = &self.meta.labels;
         let place = schema::label_columns(labels, name);
-        place.map(|(value, class)| LabelPlace { value, class }).ok_or_else(|| {
+        place.map(|(numbers, value, class)| LabelPlace { numbers, value, class }).ok_or_else(|| {
             let names: Vec<_> = labels.iter().map(|l| format!("`{}`", l.name)).collect();
             let (path, name) = (self.path.clone(), name.to_owned());
             StoreError::NoLabel { path, name, found: names.join(", ") }
@@ -82,11 +84,34 @@ impl BinFile {
                 |i, class| out.class[i] = class,
             )
         })?;
+        self.check_classes(name, place, rows.start, &out.class)?;
         Ok(out)
     }
 
+    /// Whoever can forge a checksum must not make readers look beyond the classes.
+    fn check_classes(
+        &self,
+        name: &str,
+        place: LabelPlace,
+        first: u64,
+        classes: &[Option<i32>],
+    ) -> Result<(), StoreError> {
+        let label = self.meta.labels.iter().find(|label| label.is_called(name));
+        let Some(label) = label.filter(|label| label.kind != LabelKind::Reversal) else {
+            return Ok(());
+        };
+        let is_odd = |class: &i32| !u32::try_from(*class).is_ok_and(|class| class < label.classes);
+        for (row, class) in (first..).zip(classes) {
+            if let (Some(class), Some(column)) = (class.filter(is_odd), place.class) {
+                let expected = format!("one of `{}` classes", label.classes);
+                return Err(self.odd_cell(column, row, &expected, Some(class.into())));
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `value` and `class` for every row of a label.
-    fn label_cells(
+    pub(super) fn label_cells(
         &self,
         place: LabelPlace,
         rows: &Range<u64>,
@@ -94,13 +119,15 @@ impl BinFile {
         mut value: impl FnMut(usize, Option<f64>),
         class: impl FnMut(usize, Option<i32>),
     ) -> Result<(), StoreError> {
-        if place.value == schema::MOVEMENT {
-            self.reals(place.value, rows, scratch, value)?;
-        } else {
-            self.column(place.value, rows, scratch, |i, x: Option<i64>| {
+        match place.numbers {
+            Numbers::Real => self.reals(place.value, rows, scratch, value)?,
+            Numbers::Whole => self.column(place.value, rows, scratch, |i, x: Option<i64>| {
                 #[expect(clippy::cast_precision_loss, reason = "as documented")]
                 value(i, x.map(|x| x as f64));
-            })?;
+            })?,
+            Numbers::Class => self.column(place.value, rows, scratch, |i, x: Option<i32>| {
+                value(i, x.map(f64::from));
+            })?,
         }
         place.class.map_or(Ok(()), |column| self.column(column, rows, scratch, class))
     }

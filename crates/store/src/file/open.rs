@@ -21,17 +21,23 @@ use crate::{
 /// A page has a header of more fields than this, and four bytes in the page table.
 const MIN_PAGE_BYTES: u64 = 16;
 
-pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
+/// Maps a file that may be Parquet, and says what it is told apart by.
+pub(crate) fn mapped(path: &Path) -> Result<(Mmap, Stamp), StoreError> {
     let io = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
     let file = File::open(path).map_err(io("open"))?;
     let stamp = Stamp::of(path).map_err(io("read the size of"))?;
     if stamp.len < (MAGIC.len() + TAIL) as u64 {
         return Err(not_parquet(path, "at least 12 bytes", format!("`{}`", stamp.len)));
     }
-    // SAFETY: the map is read-only and lives as long as `BinFile`, which hands out no slice of
+    // SAFETY: the map is read-only and lives as long as its owner, who hands out no slice of
     // it. Should another process shrink the file meanwhile, the kernel signals instead of
     // giving other memory; the length and time checked before each read make that a race.
     let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
+    Ok((map, stamp))
+}
+
+pub(super) fn open(path: &Path) -> Result<BinFile, StoreError> {
+    let (map, stamp) = mapped(path)?;
     let place = footer_place(path, &map)?;
     let parquet = footer::decode(&map[place.clone()])
         .map_err(|found| damaged(path, "footer", "Parquet metadata", found))?;
@@ -65,13 +71,18 @@ fn not_parquet(path: &Path, expected: &'static str, found: String) -> StoreError
     StoreError::NotParquet { path: path.to_owned(), expected, found }
 }
 
-fn damaged(path: &Path, what: &str, expected: impl Into<String>, found: String) -> StoreError {
+pub(crate) fn damaged(
+    path: &Path,
+    what: &str,
+    expected: impl Into<String>,
+    found: String,
+) -> StoreError {
     let (path, what, expected) = (path.to_owned(), what.to_owned(), expected.into());
     StoreError::Damaged { path, what, expected, found }
 }
 
 /// Where the footer lies.
-fn footer_place(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
+pub(crate) fn footer_place(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
     let quote = |bytes: &[u8]| format!("`{}`", bytes.escape_ascii());
     if !map.starts_with(MAGIC) {
         return Err(not_parquet(path, "`PAR1` at the start", quote(&map[..MAGIC.len()])));
@@ -92,15 +103,15 @@ fn footer_place(path: &Path, map: &[u8]) -> Result<Range<usize>, StoreError> {
 }
 
 /// The key-value entries of the footer.
-struct Entries<'a>(&'a FileMetaData);
+pub(crate) struct Entries<'a>(pub(crate) &'a FileMetaData);
 
 impl Entries<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let entries = self.0.key_value_metadata()?;
         entries.iter().find(|entry| entry.key == key)?.value.as_deref()
     }
 
-    fn number(&self, path: &Path, key: &str) -> Result<u64, StoreError> {
+    pub(crate) fn number(&self, path: &Path, key: &str) -> Result<u64, StoreError> {
         let text = self.get(key).unwrap_or("nothing");
         let number = text.parse().ok().filter(|&number| number > 0);
         let wrong = || damaged(path, key, "a number above 0", format!("`{text}`"));
@@ -136,7 +147,7 @@ fn store_meta(path: &Path, entries: &Entries<'_>) -> Result<StoreMeta, StoreErro
         return Err(damaged(path, META_KEY, expected, format!("`{found}`")));
     }
     let meta: StoreMeta = serde_json::from_str(json).map_err(bad)?;
-    Ok(if meta.format_version == 1 { meta.of_version_1() } else { meta })
+    Ok(if meta.format_version == 1 { meta.of_version_1() } else { meta.with_names() })
 }
 
 /// What a checksum does not say: that the description makes sense. Readers divide by the price step
@@ -160,14 +171,10 @@ fn check_meta(path: &Path, meta: &StoreMeta) -> Result<(), StoreError> {
         return refuse("labels", expected, names.collect::<Vec<_>>().join("`, `"));
     }
     for label in &meta.labels {
-        let (classes, edges) = (label.classes as usize, &label.edges);
-        let what = format!("label `{}`", label.name);
-        if edges.len() != classes.saturating_sub(1) {
-            let expected = format!("the edges of `{classes}` classes, one less than these");
-            return refuse(&what, &expected, format!("{} edges", edges.len()));
-        }
-        if !edges.iter().all(|edge| edge.is_finite()) || !edges.is_sorted() {
-            return refuse(&what, "ascending numbers as edges", format!("{edges:?}"));
+        if let Some(odd) = label.odd_edges() {
+            let what = format!("label `{}`", label.name);
+            let expected = "ascending numbers as edges, one less than there are classes";
+            return refuse(&what, expected, odd.replace('`', ""));
         }
     }
     Ok(())
@@ -186,7 +193,7 @@ fn is_day(text: &str) -> bool {
         && number(8..10).is_some_and(|day| (1..=31).contains(&day))
 }
 
-fn check_schema(
+pub(crate) fn check_schema(
     path: &Path,
     parquet: &FileMetaData,
     expected: &[Column],
@@ -275,7 +282,7 @@ fn check_size(
 }
 
 /// Where a column chunk lies: all of it before the footer.
-fn chunk(
+pub(crate) fn chunk(
     path: &Path,
     column: &ColumnChunkMetaData,
     has_dictionary: bool,

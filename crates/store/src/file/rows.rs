@@ -5,7 +5,7 @@ use std::ops::Range;
 use lob_depth::{Bin, BinColumns, LEVELS, OrderFlow, SLOTS};
 
 use super::{BinFile, SCRATCH, time};
-use crate::{ForwardLabel, LabelKind, StoreError, StoredBin, schema};
+use crate::{LabelCell, LabelKind, StoreError, StoredBin, schema};
 
 impl BinFile {
     /// Order flow of each bin of `rows`; `None` where nobody knows it: in files of version 1, and
@@ -106,10 +106,10 @@ impl BinFile {
             };
             let (segment, movement, label) =
                 (labels.segment[i], labels.movement[i], labels.label[i]);
-            out.push(StoredBin { bin, segment, movement, label, forward: Vec::new() });
+            out.push(StoredBin { bin, segment, movement, label, others: Vec::new() });
         }
         self.read_counts(&rows, &mut out)?;
-        self.read_forward(&rows, &mut out)?;
+        self.read_others(&rows, &mut out)?;
         Ok(out)
     }
 
@@ -142,19 +142,19 @@ impl BinFile {
     }
 
     /// Fills in the labels besides the movement.
-    fn read_forward(&self, rows: &Range<u64>, out: &mut [StoredBin]) -> Result<(), StoreError> {
-        let labels = &self.meta.labels;
-        let more = labels.iter().filter(|label| label.kind == LabelKind::Forward);
-        for (at, (value, class)) in
-            more.filter_map(|label| schema::label_columns(labels, &label.name)).enumerate()
-        {
-            out.iter_mut().for_each(|row| row.forward.push(ForwardLabel::default()));
+    fn read_others(&self, rows: &Range<u64>, out: &mut [StoredBin]) -> Result<(), StoreError> {
+        let others = self.meta.labels.iter().filter(|label| label.kind != LabelKind::Reversal);
+        for label in others {
+            let place = self.label_place(&label.name)?;
+            let mut cells = vec![LabelCell::default(); out.len()];
+            let mut classes = vec![None; out.len()];
             SCRATCH.with_borrow_mut(|scratch| {
-                self.column(value, rows, scratch, |i, x| out[i].forward[at].value = x)?;
-                class.map_or(Ok(()), |class| {
-                    self.column(class, rows, scratch, |i, x| out[i].forward[at].class = x)
-                })
+                let value = |i: usize, value| cells[i].value = value;
+                self.label_cells(place, rows, scratch, value, |i, class| classes[i] = class)
             })?;
+            for ((row, cell), class) in out.iter_mut().zip(cells).zip(classes) {
+                row.others.push(LabelCell { class, ..cell });
+            }
         }
         Ok(())
     }

@@ -2,7 +2,8 @@ use lob_depth::{NO_PRICE, OrderFlow};
 use parquet::basic::Type as Physical;
 
 use crate::{
-    NamedLabel, StoredBin,
+    LabelCell, NamedLabel, StoredBin,
+    label::Numbers,
     schema::{self, Column},
     writer::chunk::Values,
 };
@@ -102,9 +103,10 @@ impl Stage {
         labels: &[NamedLabel],
     ) -> Result<(), String> {
         let bin = &row.bin;
-        if row.forward.len() != labels.len() {
-            return Err(format!("`{}` labels, expected {}", row.forward.len(), labels.len()));
+        if row.others.len() != labels.len() {
+            return Err(format!("`{}` labels, expected {}", row.others.len(), labels.len()));
         }
+        labels.iter().zip(&row.others).try_for_each(|(label, cell)| check_cell(label, cell))?;
         let flow = FlowCells::of(bin.flow.as_ref())?;
         let fixed = |name: &str, steps: i32| match steps {
             NO_PRICE => Ok(None),
@@ -154,10 +156,15 @@ impl Stage {
         self.push_flow(&flow);
         let more = schema::QUEUE_IMBALANCE + 1;
         let mut columns = self.columns[more..].iter_mut();
-        for (label, of_row) in labels.iter().zip(&row.forward) {
-            columns.next().into_iter().for_each(|column| column.i64(of_row.value));
-            if label.classes > 0 {
-                columns.next().into_iter().for_each(|column| column.i32(of_row.class));
+        for (label, cell) in labels.iter().zip(&row.others) {
+            let Some(column) = columns.next() else { break };
+            match label.kind.numbers() {
+                Numbers::Real => column.f64(cell.value),
+                Numbers::Whole => column.i64(cell.value.map(whole)),
+                Numbers::Class => column.i32(cell.class),
+            }
+            if schema::has_class_column(label) {
+                columns.next().into_iter().for_each(|column| column.i32(cell.class));
             }
         }
         self.rows += 1;
@@ -170,6 +177,30 @@ impl Stage {
         self.columns[schema::MICROPRICE_DEVIATION].f64(flow.microprice_deviation);
         self.columns[schema::QUEUE_IMBALANCE].f64(flow.queue_imbalance);
     }
+}
+
+/// Largest whole number of a label: beyond it neighbours are no longer told apart.
+const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
+
+/// Whether a label can have this value and class.
+fn check_cell(label: &NamedLabel, cell: &LabelCell) -> Result<(), String> {
+    let is_value = cell.value.is_none_or(|value| match label.kind.numbers() {
+        Numbers::Real => value.is_finite(),
+        Numbers::Whole => value.fract().abs() <= 0.0 && value.abs() <= WHOLE_MAX,
+        Numbers::Class => cell.class.map(f64::from) == cell.value,
+    });
+    let is_class =
+        cell.class.is_none_or(|class| class >= 0 && class.cast_unsigned() < label.classes);
+    if is_value && is_class {
+        return Ok(());
+    }
+    Err(format!("label `{}` of kind {} cannot be {cell:?}", label.name, label.kind))
+}
+
+/// A value that [`check_cell`] has passed.
+#[expect(clippy::cast_possible_truncation, reason = "checked before")]
+const fn whole(value: f64) -> i64 {
+    value as i64
 }
 
 /// A row's order flow as its columns hold it.

@@ -46,7 +46,7 @@ fn a_store_of_version_1_is_read() {
     assert_eq!(file.order_flow(0..80).unwrap(), [None; 80]);
     assert_eq!(meta.unknown, ["order_flow", "snapshot_rows"]);
     let [label] = &meta.labels[..] else { panic!("{:?}", meta.labels) };
-    assert_eq!((label.name.as_str(), label.horizon, label.classes), ("price_movement", 30, 5));
+    assert_eq!((label.name.as_str(), label.horizon, label.classes), ("reversal", 30, 5));
     assert_eq!(label.edges, meta.label.edges);
     let by_name = file.label_values("price_movement", 0..80).unwrap();
     assert_eq!((by_name.value, by_name.class), (labels.movement, labels.label));
@@ -80,6 +80,12 @@ fn a_store_of_version_2_is_read() {
     let reals = reals.fold((0.0, 0.0), |sum, x| (sum.0 + x.0.unwrap(), sum.1 + x.1.unwrap()));
     assert!((reals.0 - 0.538_190_263_636_223_8).abs() < 1e-12, "{reals:?}");
     assert!((reals.1 - 0.918_981_321_566_835_4).abs() < 1e-12, "{reals:?}");
+    // It was called `price_movement` at the time.
+    let names: Vec<_> = meta.labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["reversal", "forward_1", "forward_10"]);
+    let reversal = file.label_values("reversal", 0..51).unwrap();
+    assert_eq!(reversal, file.label_values("price_movement", 0..51).unwrap());
+    assert_eq!(reversal.value, file.labels(0..51).unwrap().movement);
     for (name, n, sum) in [("forward_1", 50, -3.0), ("forward_10", 41, -23.0)] {
         let values = file.label_values(name, 0..51).unwrap().value;
         assert_eq!(values.iter().flatten().count(), n);

@@ -14,6 +14,7 @@ mod round_trip;
 mod seeds;
 mod table;
 mod ticks;
+mod truth;
 mod walk;
 
 use lob_fixtures::{bins as made, evidence};

@@ -2,7 +2,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use lob_depth::{BinColumns, NO_PRICE};
 use lob_store::{
-    BinFile, BinWriter, Compression, FORMAT_VERSION, ForwardLabel, LabelKind, LabelPlace,
+    BinFile, BinWriter, Compression, FORMAT_VERSION, LabelCell, LabelKind, LabelPlace, LabelUnit,
     NamedLabel, Planes, StoreError, StoredBin, TEMP_SUFFIX, WriterOptions,
     fs::{DiskSystem, SharedFs},
 };
@@ -54,29 +54,52 @@ fn every_window_equals_the_rows_written() {
     }
 }
 
+/// One label of each kind besides the first, and what row `i` of 120 has of each.
+fn every_kind() -> (Vec<NamedLabel>, impl Fn(i32) -> Vec<LabelCell>) {
+    let labels = vec![
+        NamedLabel::forward(1),
+        NamedLabel { classes: 2, edges: vec![0.5], ..NamedLabel::forward(10) },
+        NamedLabel::forward_in(500, LabelUnit::Updates),
+        NamedLabel::volatility(7),
+        NamedLabel::next_change(),
+        NamedLabel::next_trade_side(),
+        NamedLabel::true_regime("made up"),
+        NamedLabel::true_pressure("made up"),
+    ];
+    let cell = |value: Option<f64>, class| LabelCell { value, class };
+    let cells = move |i: i32| {
+        let (number, known) = (f64::from(i), i < 90);
+        vec![
+            cell(Some(number - 60.0), None),
+            cell(known.then_some(9_007_199_254_740_992.0 - number), known.then_some(1)),
+            cell(None, None),
+            cell((i != 3).then_some(number.sqrt()), None),
+            cell(known.then_some(number * 1e12), Some(i % 2)),
+            cell(known.then_some(f64::from(i % 2)), known.then_some(i % 2)),
+            cell(Some(f64::from(i % 4)), Some(i % 4)),
+            cell((i % 5 > 0).then_some(number / 3.0 - 20.0), None),
+        ]
+    };
+    (labels, cells)
+}
+
 #[test]
 fn labels_are_read_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
-    let classed = NamedLabel { classes: 2, edges: vec![0.5], ..NamedLabel::forward(10) };
-    let labels = vec![NamedLabel::forward(1), classed, NamedLabel::forward(4)];
+    let (labels, cells) = every_kind();
     let mut rows = rows(120, 9);
     for (i, row) in (0..).zip(&mut rows) {
-        row.forward = vec![
-            ForwardLabel { value: Some(i - 60), class: None },
-            ForwardLabel { value: (i < 90).then_some(i64::MAX - i), class: Some(1) },
-            ForwardLabel { value: None, class: None },
-        ];
-        row.forward[1].class = row.forward[1].value.map(|_| 1);
+        row.others = cells(i);
     }
     let fs: SharedFs = Arc::new(DiskSystem);
     let options = options(Compression::None);
     let create = |labels| BinWriter::create_staged(&fs, &path, STEP, options, labels);
     let mut writer = create(labels.clone()).unwrap();
     rows.iter().for_each(|row| writer.push(row).unwrap());
-    let short = StoredBin { forward: Vec::new(), ..rows[0].clone() };
+    let short = StoredBin { others: Vec::new(), ..rows[0].clone() };
     let refused = writer.push(&StoredBin { segment: 9, ..short }).unwrap_err().to_string();
-    assert!(refused.contains("`0` labels, expected 3"), "{refused}");
+    assert!(refused.contains("`0` labels, expected 8"), "{refused}");
     drop(writer);
     let mut writer = create(labels.clone()).unwrap();
     rows.iter().for_each(|row| writer.push(row).unwrap());
@@ -84,26 +107,57 @@ fn labels_are_read_by_their_names() {
 
     let file = BinFile::open(&path).unwrap();
     let names: Vec<_> = file.meta().labels.iter().map(|label| label.name.as_str()).collect();
-    assert_eq!(names, ["price_movement", "forward_1", "forward_10", "forward_4"]);
+    let expected: Vec<_> = labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!((names[0], &names[1..]), ("reversal", &*expected));
     assert_eq!(file.meta().labels[1..], labels);
     assert_eq!(file.rows(0..120).unwrap(), rows);
-    let found = file.label_values("forward_1", 40..50).unwrap();
-    assert_eq!(found.value, (40..50).map(|i| Some(f64::from(i - 60))).collect::<Vec<_>>());
-    assert_eq!(found.class, [None; 10]);
-    let found = file.label_values("forward_10", 85..95).unwrap();
-    assert_eq!(found.class, (85..95).map(|i| (i < 90).then_some(1)).collect::<Vec<_>>());
-    assert_eq!(file.label_values("forward_4", 0..120).unwrap().value, [None; 120]);
-    let (old, all) = (file.label_values("price_movement", 0..120).unwrap(), file.labels(0..120));
-    assert_eq!(
-        (old.value, old.class),
-        (all.as_ref().unwrap().movement.clone(), all.unwrap().label)
-    );
-    let place = file.label_place("forward_1").unwrap();
-    assert_eq!(file.row_label(70, place).unwrap().movement, Some(10.0));
+    for (at, name) in expected.into_iter().enumerate() {
+        let found = file.label_values(name, 40..95).unwrap();
+        let of = &rows[40..95];
+        assert_eq!(found.value, of.iter().map(|r| r.others[at].value).collect::<Vec<_>>());
+        assert_eq!(found.class, of.iter().map(|r| r.others[at].class).collect::<Vec<_>>());
+        let place = file.label_place(name).unwrap();
+        let row = file.row_label(70, place).unwrap();
+        assert_eq!((row.movement, row.label), (found.value[30], found.class[30]), "{name}");
+    }
+    // The first label has two names.
+    let all = file.labels(0..120).unwrap();
+    for name in ["reversal", "price_movement"] {
+        let found = file.label_values(name, 0..120).unwrap();
+        assert_eq!((&found.value, &found.class), (&all.movement, &all.label));
+    }
     let refused = file.label_values("forward_2", 0..1).unwrap_err().to_string();
-    assert!(
-        refused.contains("has no label `forward_2`: its labels are `price_movement`, `forward_1`")
-    );
+    assert!(refused.contains("has no label `forward_2`: its labels are `reversal`, `forward_1`"));
+}
+
+#[test]
+fn cells_that_a_label_cannot_have_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs: SharedFs = Arc::new(DiskSystem);
+    let cell = |value: f64, class| LabelCell { value: Some(value), class };
+    for (at, bad) in [
+        (0, cell(0.5, None)),
+        (0, cell(1e17, None)),
+        (0, cell(f64::NAN, None)),
+        (0, cell(1.0, Some(0))),
+        (1, cell(1.0, Some(2))),
+        (1, cell(1.0, Some(-1))),
+        (3, cell(f64::INFINITY, None)),
+        (5, cell(1.0, Some(0))),
+        (6, cell(4.0, Some(4))),
+        (6, cell(1.0, None)),
+    ] {
+        let path = folder.path().join("a.parquet");
+        let (labels, cells) = every_kind();
+        let name = labels[at].name.clone();
+        let options = options(Compression::None);
+        let mut writer = BinWriter::create_staged(&fs, &path, STEP, options, labels).unwrap();
+        let mut row = rows(1, 9).remove(0);
+        row.others = cells(0);
+        row.others[at] = bad;
+        let refused = writer.push(&row).unwrap_err().to_string();
+        assert!(refused.contains(&format!("label `{name}` of kind")), "{bad:?}: {refused}");
+    }
 }
 
 #[test]
@@ -123,7 +177,11 @@ fn labels_that_are_none_are_refused() {
         (vec![classed.clone()], "`3` classes with edges []"),
         (vec![NamedLabel { edges: vec![1.0, 0.0], ..classed.clone() }], "with edges [1.0, 0.0]"),
         (vec![NamedLabel { edges: vec![0.0, f64::NAN], ..classed }], "with edges [0.0, NaN]"),
-        (vec![NamedLabel { kind: LabelKind::Reversal, ..named("x") }], "is of kind Reversal"),
+        (
+            vec![NamedLabel { classes: 0, edges: vec![], ..NamedLabel::next_trade_side() }],
+            "`0` classes with edges []",
+        ),
+        (vec![NamedLabel { kind: LabelKind::Reversal, ..named("x") }], "is of kind reversal"),
     ] {
         let path = folder.path().join("a.parquet");
         let made = BinWriter::create_staged(&fs, &path, STEP, options(Compression::None), labels);

@@ -36,7 +36,9 @@ struct Settings {
     lookback: Option<u32>,
     lookforward: Option<u32>,
     offset: Option<u32>,
-    horizons: Vec<u32>,
+    horizons: Option<Horizons>,
+    forward_classes: Option<String>,
+    truth: Option<PathBuf>,
     label_thresholds: Vec<f64>,
     label_volatility: Vec<f64>,
     label_pips: Option<String>,
@@ -46,6 +48,36 @@ struct Settings {
     input_hash: Option<String>,
     no_read_ahead: bool,
     preset: Option<String>,
+}
+
+/// `[1, 10, "5s"]`, or `"none"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Horizons {
+    One(Horizon),
+    Several(Vec<Horizon>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Horizon {
+    Bins(u32),
+    Text(String),
+}
+
+impl Horizons {
+    /// As the flag has them.
+    fn texts(self) -> Vec<String> {
+        let text = |horizon| match horizon {
+            Horizon::Bins(n) => n.to_string(),
+            Horizon::Text(text) => text,
+        };
+        match self {
+            Self::One(horizon) => vec![text(horizon)],
+            Self::Several(all) if all.is_empty() => vec!["none".to_owned()],
+            Self::Several(all) => all.into_iter().map(text).collect(),
+        }
+    }
 }
 
 /// `"auto"`, `"0.25"` or `0.25`; or a table of them by symbol, `"*"` for all others.
@@ -150,8 +182,11 @@ fn apply(file: Settings, args: &mut Args) -> Result<()> {
     args.lookforward = args.lookforward.or(file.lookforward);
     args.offset = args.offset.or(file.offset);
     if args.horizons.is_empty() {
-        args.horizons = file.horizons;
+        args.horizons = file.horizons.map(Horizons::texts).unwrap_or_default();
     }
+    let classes = file.forward_classes.map(|text| text.parse()).transpose()?;
+    args.forward_classes = args.forward_classes.or(classes);
+    args.truth = args.truth.take().or(file.truth);
     args.preset = args.preset.take().or(file.preset);
     Ok(())
 }

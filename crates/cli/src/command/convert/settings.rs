@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use lob_convert::{ClassEdges, ConvertConfig, DayStart, Preset, PriceStepChoice};
+use lob_convert::{ClassEdges, ConvertConfig, DayStart, Horizon, Preset, PriceStepChoice};
 use lob_depth::{BinRule, LabelSpec};
 
 use super::{Args, BinBy, steps};
@@ -34,7 +34,9 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         label: LabelSpec { classes: n_classes.unwrap_or(base.classes), ..label },
         symbols: args.symbols.clone(),
         instrument_ids: args.instrument_ids.clone(),
-        horizons: args.horizons.clone(),
+        horizons: horizons(&args.horizons)?,
+        forward_classes: args.forward_classes.unwrap_or_default(),
+        truth: args.truth.clone(),
         class_edges,
         fit_part: args.fit_part,
         definitions: args.definitions.clone(),
@@ -50,6 +52,15 @@ pub(super) fn config(args: &Args) -> Result<ConvertConfig> {
         keep_duplicates: args.keep_duplicates,
         ..defaults
     })
+}
+
+/// Horizons, or the word that stands for none; nothing asks for the default.
+fn horizons(texts: &[String]) -> Result<Option<Vec<Horizon>>> {
+    match texts {
+        [] => Ok(None),
+        [none] if none == "none" => Ok(Some(Vec::new())),
+        all => Ok(Some(all.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)),
+    }
 }
 
 fn class_edges(args: &Args, label: &LabelSpec) -> Result<ClassEdges> {

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use lob_depth::{Bin, BinBuilder, DepthError, MovementStream, PriceStep};
+use lob_depth::{
+    Action, Bin, BinBuilder, DepthError, MovementStream, NextWatch, PriceStep, UpdateMeta,
+};
+use lob_store::TruthKey;
 
 use super::{
     super::{
@@ -17,6 +20,7 @@ use crate::{
     clock::{event_near, recv_near},
     day::Day,
     levels::{Mbp10Levels, update_meta},
+    truth::truth_key,
 };
 
 /// An instrument whose updates become bins.
@@ -31,8 +35,11 @@ pub(super) struct Binning {
     /// Last updates of the open segment's bins whose movements are not known yet.
     pending: VecDeque<u64>,
     open: Segment,
-    /// Whether labels look forward from the mids of bins.
-    is_forward: bool,
+    /// Tells bins what comes after them, where labels look forward.
+    watch: Option<NextWatch>,
+    /// Key of the last update that was binned, where bins are joined with a truth.
+    truth_key: Option<TruthKey>,
+    has_truth: bool,
     /// Position of the open part, and the open segment's number in it.
     part: usize,
     segment: u32,
@@ -54,7 +61,9 @@ impl Binning {
             pending: VecDeque::new(),
             part: 0,
             open: Segment::default(),
-            is_forward: !config.horizons.is_empty(),
+            watch: (!config.horizons().is_empty()).then(|| NextWatch::new(&config.reaches())),
+            truth_key: None,
+            has_truth: config.truth.is_some(),
             segment: 0,
             touch: Touch::default(),
             off_step: 0,
@@ -94,7 +103,17 @@ impl Binning {
         if let Some(quiet) = quiet {
             self.builder.note(quiet);
         }
-        if let Some(bin) = self.builder.push(meta, &Mbp10Levels(record))? {
+        let closed = self.builder.push(meta, &Mbp10Levels(record))?;
+        // A bin by time is closed by the update after its last one.
+        let is_before = closed.as_ref().is_some_and(|bin| bin.last_update < self.n_updates);
+        if let Some(bin) = closed.as_ref().filter(|_| is_before) {
+            self.store(bin, parts, bins);
+        }
+        self.look(meta, parts);
+        if self.has_truth {
+            self.truth_key = Some(truth_key(record));
+        }
+        if let Some(bin) = closed.filter(|_| !is_before) {
             self.store(&bin, parts, bins);
         }
         self.n_updates += 1;
@@ -108,6 +127,16 @@ impl Binning {
         Ok(())
     }
 
+    /// Tells the bins before it of an update that was binned.
+    #[inline]
+    fn look(&mut self, meta: UpdateMeta, parts: &mut [Part<BinRows>]) {
+        if let Some(watch) = &mut self.watch {
+            let trade = (meta.event.action == Action::Trade).then_some(meta.event.side);
+            let mid = self.builder.twice_mid();
+            watch.update(meta.ts_event, mid, trade, &mut parts[self.part].rows.next);
+        }
+    }
+
     /// How often a level was a stub quote, and so absent.
     pub(super) fn n_stubs(&self) -> u64 {
         self.builder.n_off_bounds()
@@ -116,9 +145,12 @@ impl Binning {
     #[cold]
     fn store(&mut self, bin: &Bin, parts: &mut [Part<BinRows>], bins: &mut Bins) {
         self.pending.push_back(bin.last_update);
-        if self.is_forward {
-            parts[self.part].rows.mids.push(bin);
+        if let Some(watch) = &mut self.watch {
+            let BinRows { mids, next, .. } = &mut parts[self.part].rows;
+            mids.push(bin.has_mid().then(|| i64::from(bin.last_bid) + i64::from(bin.last_ask)));
+            watch.row(next);
         }
+        parts[self.part].rows.truth_keys.extend(self.truth_key);
         bins.push_bin(&mut parts[self.part].rows, bin, self.segment);
     }
 
@@ -151,7 +183,11 @@ impl Binning {
         // Nothing after the segment may complete them.
         let movements = &mut parts[self.part].rows.movements;
         movements.extend(self.pending.drain(..).map(|_| f64::NAN));
-        parts[self.part].rows.mids.end_segment();
+        if let Some(watch) = &mut self.watch {
+            let BinRows { mids, next, .. } = &mut parts[self.part].rows;
+            mids.end_run();
+            watch.end_run(next);
+        }
         self.open.end();
     }
 }

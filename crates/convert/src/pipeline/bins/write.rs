@@ -1,7 +1,7 @@
 //! From waiting bins to the files of a store.
 
 use lob_depth::PriceStep;
-use lob_store::{BinWriter, NamedLabel, StoreMeta, StoredBin};
+use lob_store::{BinWriter, StoreMeta, StoredBin};
 
 use super::{
     super::{
@@ -10,6 +10,7 @@ use super::{
         track::Part,
     },
     BinRows, Bins,
+    ahead::RowLabels,
 };
 use crate::{ConvertError, Instrument, OutputSummary, PriceStepSource};
 
@@ -27,29 +28,38 @@ pub(super) fn write_part(
     Stepped { instrument, step, step_from }: Stepped<'_>,
     part: Part<BinRows>,
     edges: &Edges,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, '_>,
 ) -> Result<(), ConvertError> {
     let _scope = lob_scope::scope("write");
-    let Output { folder, meta: input, config, ref mut spool, .. } = *out;
+    let Output { folder, meta: input, config, ref mut spool, ref mut truth, .. } = *out;
     let symbol = instrument.name();
     let day = part.day.to_string();
     let relative = input.file_path("bins", &day, instrument);
+    let mut labels = config.forward_labels();
+    labels.extend(truth.iter().flat_map(|join| join.labels()));
     let mut writer = BinWriter::create_staged(
         spool.fs(),
         folder.join(&relative),
         step.get(),
         config.writer,
-        config.horizons.iter().map(|horizon| NamedLabel::forward(*horizon)).collect(),
+        labels,
     )?;
     let mut class_counts = edges.counters(config);
-    let mut movements = part.rows.movements.into_iter();
-    let mut forward = part.rows.mids.labels(&config.horizons);
-    bins.drain(part.rows.encoded, spool, |bin, segment| {
-        let movement = movements.next().unwrap_or(f64::NAN);
+    let mut rows = part.rows;
+    let encoded = std::mem::take(&mut rows.encoded);
+    let mut movements = rows.movements.iter();
+    let mut forward = RowLabels::new(&rows, config);
+    let mut truth_keys = rows.truth_keys.iter();
+    bins.drain(encoded, spool, |bin, segment| {
+        let movement = movements.next().copied().unwrap_or(f64::NAN);
         let label = edges.class(movement);
         count_class(&mut class_counts, label);
         let movement = movement.is_finite().then_some(movement);
-        Ok(writer.push(&StoredBin { bin, segment, movement, label, forward: forward() })?)
+        let mut others = forward.next(&bin);
+        if let (Some(truth), Some(key)) = (&mut *truth, truth_keys.next()) {
+            others.extend(truth.cells(key)?);
+        }
+        Ok(writer.push(&StoredBin { bin, segment, movement, label, others })?)
     })?;
     let file = writer.finish(StoreMeta {
         dataset: input.dataset.clone(),

@@ -21,7 +21,7 @@ pub(super) fn write_part(
     part: Part<TickRows>,
     edges: &Edges,
     encoding: &mut Encoding,
-    out: &mut Output<'_>,
+    out: &mut Output<'_, '_>,
 ) -> Result<(), ConvertError> {
     let _scope = lob_scope::scope("write");
     let Output { folder, meta: input, config, ref mut spool, .. } = *out;
