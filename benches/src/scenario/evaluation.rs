@@ -22,7 +22,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let device = bench.options.device;
     let input = InputSpec::Bins { window: WINDOW, stride: 4 };
     let positives = Positives::Near { max_shift: WINDOW / 2 };
-    let options = PrepareOptions { positives, scale: None, volatility_labels: false };
+    let options = PrepareOptions::new(positives);
     let prepared = {
         let _scope = lob_scope::scope("prepare");
         prepare(&input, Some(&bench.store()?), &options)?

@@ -15,6 +15,7 @@ mod mappings;
 pub(crate) mod profile;
 pub(crate) mod render;
 pub(crate) mod report;
+pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod signals;

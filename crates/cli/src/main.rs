@@ -50,7 +50,7 @@ enum Command {
     Verify(command::verify::Args),
     /// Convert DBN files to a store of labelled tick bins
     Convert(command::convert::Args),
-    /// Show what is in a DBN file or a store
+    /// Show what is in a DBN file, a store, a model, a run folder or embeddings
     Inspect(command::inspect::Args),
     /// Write stores of older versions anew
     Store(command::store::Args),
@@ -60,6 +60,8 @@ enum Command {
     Load(command::load::Args),
     /// Train an encoder on windows of a store or of generated signals
     Train(Box<command::train::Args>),
+    /// List training runs and compare their settings
+    Runs(command::runs::Args),
     /// Embed every window of a source with a trained model
     Embed(command::embed::Args),
     /// Hold a model's features against raw windows, PCA, hand statistics and an untrained encoder
@@ -147,6 +149,7 @@ fn main() -> ExitCode {
         Command::Train(args) => {
             trace::recorded(&args.trace, "lob train", || command::train::run(&args, quiet))
         }
+        Command::Runs(args) => command::runs::run(&args),
         Command::Embed(args) => command::embed::run(&args, quiet),
         Command::Eval(args) => command::eval::run(&args, quiet),
         Command::Signals(args) => command::signals::run(&args, quiet),

@@ -28,6 +28,42 @@ pub(crate) struct Snapshot {
     pub(crate) n_lone_anchors: usize,
 }
 
+/// What a checkpoint says of its run, for a look at it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct CheckpointFacts {
+    /// Steps taken.
+    pub step: usize,
+    /// Settings of the run.
+    pub config: TrainConfig,
+    /// Values of a window.
+    pub n_inputs: usize,
+    /// The store trained on.
+    pub data: Option<StoreFingerprint>,
+    /// Loss of the last step.
+    pub last_loss: Option<f32>,
+    /// Step and validation loss of the best evaluation, where early stopping keeps one.
+    pub best_validation: Option<(usize, f32)>,
+}
+
+impl CheckpointFacts {
+    /// Reads a checkpoint, which must be whole.
+    ///
+    /// # Errors
+    /// [`ContrastiveError::Io`] when it cannot be read, [`ContrastiveError::Damaged`] and
+    /// [`ContrastiveError::Checkpoint`] when it is not what was written.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, ContrastiveError> {
+        let snapshot = file::read(path.as_ref())?;
+        Ok(Self {
+            step: snapshot.losses.len(),
+            last_loss: snapshot.losses.last().copied(),
+            best_validation: snapshot.best.map(|best| (best.step, best.loss)),
+            config: snapshot.config,
+            n_inputs: snapshot.n_inputs,
+            data: snapshot.data,
+        })
+    }
+}
+
 /// The best evaluation so far; its weights are among the arrays.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct BestState {

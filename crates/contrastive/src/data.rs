@@ -1,12 +1,20 @@
 mod bins;
+mod choice;
+mod cuts;
 mod images;
 mod labels;
+mod nothing;
+mod seen;
 mod signals;
+
+pub use choice::{Choice, StoreFacts, open_store};
+pub use cuts::{Cuts, Cutting, TimeRange, utc};
+pub use seen::Seen;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use lob_store::StoreFingerprint;
+use lob_store::{Store, StoreError, StoreFingerprint};
 
 use crate::{ContrastiveError, Evaluated, InputSpec, Positives, Task, TimeSplit, WindowSource};
 
@@ -22,6 +30,24 @@ pub struct PrepareOptions {
     pub scale: Option<Vec<(f32, f32)>>,
     /// Give every pair the class of its window's volatility, for a supervised loss.
     pub volatility_labels: bool,
+    /// Where a store is cut into parts.
+    pub cutting: Cutting,
+    /// Which files of a store are used.
+    pub choice: Choice,
+}
+
+impl PrepareOptions {
+    /// All files of a store, cut by shares, with a scale fitted on the training part.
+    #[must_use]
+    pub const fn new(positives: Positives) -> Self {
+        Self {
+            positives,
+            scale: None,
+            volatility_labels: false,
+            cutting: Cutting::Shares,
+            choice: Choice::ALL,
+        }
+    }
 }
 
 /// Where a window comes from.
@@ -31,6 +57,8 @@ pub struct Origin {
     pub file: usize,
     /// First row in that file.
     pub row: u64,
+    /// Time of the window's first update, ns since 1970; `None` where unknown.
+    pub ts_first: Option<u64>,
     /// Time of the window's last update, ns since 1970; `None` where unknown.
     pub ts_event: Option<u64>,
     /// Instrument, for a store.
@@ -60,6 +88,14 @@ pub struct Prepared {
     pub data: Option<StoreFingerprint>,
     /// Rows of a window.
     pub window: usize,
+    /// What that store's files say of themselves.
+    pub facts: Option<StoreFacts>,
+    /// Where it was cut; `None` for generated signals, and where it was not.
+    pub cuts: Option<Cuts>,
+    /// Times of the windows of the training part; `None` without any that is known.
+    pub trained: Option<TimeRange>,
+    /// Names of the channels or planes of a window.
+    pub inputs: Vec<String>,
     /// What there is to know, for people: parts, bins left out, tasks that make no sense here.
     pub notes: Vec<String>,
 }
@@ -106,6 +142,36 @@ pub fn prepare(
             signals::prepare(spec, *window, *stride, options)
         }
     }
+}
+
+/// Rows whose times are read at once.
+const TIMES_AT_ONCE: u64 = 1 << 16;
+
+/// Fills in when each window begins. Origins are in the order of files and rows.
+fn fill_first_times(store: &Store, origins: &mut [Origin]) -> Result<(), ContrastiveError> {
+    let (mut at, mut block) = ((usize::MAX, 0), Vec::new());
+    for (window, origin) in origins.iter_mut().enumerate() {
+        let place = (origin.file, origin.row / TIMES_AT_ONCE);
+        if at != place {
+            let failed =
+                |source: StoreError| ContrastiveError::Source { window, source: source.into() };
+            let Some(file) = store.files().get(origin.file) else { continue };
+            let first = place.1 * TIMES_AT_ONCE;
+            block = file
+                .ts_event_first(first..file.len().min(first + TIMES_AT_ONCE))
+                .map_err(failed)?;
+            at = place;
+        }
+        let row = usize::try_from(origin.row % TIMES_AT_ONCE).unwrap_or(usize::MAX);
+        origin.ts_first = block.get(row).copied().filter(|&ts| ts != u64::MAX);
+    }
+    Ok(())
+}
+
+/// From when to when the windows of the training part reach.
+fn trained(origins: &[Origin], split: &TimeSplit) -> Option<TimeRange> {
+    let windows = split.train.iter().filter_map(|&idx| origins.get(idx));
+    TimeRange::of(windows.flat_map(|o| [o.ts_first, o.ts_event]).flatten())
 }
 
 /// A sentence on the sizes of the parts.

@@ -35,6 +35,26 @@ pub enum ContrastiveError {
         /// What the user can change.
         hint: &'static str,
     },
+    /// A part of a split in time that has to have windows has none.
+    #[error("the {part} part is empty: {reason}; {hint}")]
+    EmptyPart {
+        /// Which part.
+        part: &'static str,
+        /// Where it should lie, and what is there.
+        reason: String,
+        /// What the user can change.
+        hint: &'static str,
+    },
+    /// A store has not what was chosen of it.
+    #[error("`{path}` has not {wanted}; it has {found}", path = shown(.path.display()))]
+    NotInStore {
+        /// The store.
+        path: PathBuf,
+        /// Symbols or days that were chosen.
+        wanted: String,
+        /// Those that are there.
+        found: String,
+    },
     /// A value that is not finite where the encoder needs a number.
     #[error("window {window} holds `{value}` at position {position}; fill or drop it first")]
     NotFinite {

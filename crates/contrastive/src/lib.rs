@@ -43,15 +43,20 @@ mod signal_model;
 mod source;
 mod team;
 mod trainer;
+mod training;
 
 pub use crate::{
     augment::{Augment, Layout, Mirror},
+    checkpoint::CheckpointFacts,
     config::{
         Activation, AdamWConfig, DeepLob, EarlyStop, EncoderConfig, Objective, Schedule, Tcn,
         Temperature, TrainConfig, Trunk,
     },
     cpu::{Embedder, embed, time_info_nce, train, train_with},
-    data::{Origin, PrepareOptions, Prepared, prepare},
+    data::{
+        Choice, Cuts, Cutting, Origin, PrepareOptions, Prepared, Seen, StoreFacts, TimeRange,
+        open_store, prepare, utc,
+    },
     device::{Device, ResolvedDevice},
     encoder::{Encoded, Encoder},
     error::ContrastiveError,
@@ -73,6 +78,7 @@ pub use crate::{
         BIN_CHANNELS, BinRow, BinSeries, ImageSpec, ImageWindows, NoisePairs, PairKey, Place,
         Positives, Sampling, SeriesSpec, SeriesWindows, WindowScratch, WindowSource, window_starts,
     },
+    training::{Training, TrainingResult},
 };
 pub use lob_dataloader::{Prefetch, Stop};
 pub use lob_ranks::Collective;

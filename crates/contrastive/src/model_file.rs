@@ -5,7 +5,9 @@ use lob_store::StoreFingerprint;
 use serde::{Deserialize, Serialize};
 
 use crate::safetensors_file::{self, Contents};
-use crate::{ContrastiveError, EncoderConfig, NamedTensor, Positives, SignalSpec, TrainedModel};
+use crate::{
+    ContrastiveError, EncoderConfig, NamedTensor, Positives, SignalSpec, TrainedModel, Training,
+};
 
 /// How the windows of a model are made from a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,11 +66,13 @@ pub struct ModelFile {
     pub steps: usize,
     /// The store it was trained on; `None` for generated signals and in files of before 0.2.
     pub data: Option<StoreFingerprint>,
+    /// What it was trained on, how, and with what result; `None` in files of versions 1 and 2.
+    pub training: Option<Training>,
 }
 
 /// Key of the description in the file's metadata.
 const KEY: &str = "loblab.model";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The last version whose files have no checksum.
 const WITHOUT_CHECKSUM: u32 = 1;
 const MEAN: &str = "input.mean";
@@ -85,6 +89,8 @@ struct Description {
     steps: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<StoreFingerprint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<Training>,
 }
 
 impl ModelFile {
@@ -107,6 +113,7 @@ impl ModelFile {
             seed: self.seed,
             steps: self.steps,
             data: self.data,
+            training: self.training.clone(),
         };
         let json = serde_json::to_string(&description).map_err(|source| ContrastiveError::Io {
             action: "write",
@@ -134,6 +141,14 @@ impl ModelFile {
     /// what was written, [`ContrastiveError::BadModel`] when it is something else or holds a value
     /// that is not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ContrastiveError> {
+        Self::load_with_version(path).map(|(model, _)| model)
+    }
+
+    /// The same, with the version of the file's format.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_version(path: impl AsRef<Path>) -> Result<(Self, u32), ContrastiveError> {
         let in_folder = path.as_ref().join(Self::FILE_NAME);
         let path = if path.as_ref().is_dir() { &in_folder } else { path.as_ref() };
         let bad = |reason: String| ContrastiveError::BadModel { path: path.to_owned(), reason };
@@ -167,7 +182,7 @@ impl ModelFile {
             }
             ordered.push(tensor);
         }
-        Ok(Self {
+        let file = Self {
             model: TrainedModel {
                 encoder: description.encoder,
                 n_inputs: description.n_inputs,
@@ -179,6 +194,8 @@ impl ModelFile {
             seed: description.seed,
             steps: description.steps,
             data: description.data,
-        })
+            training: description.training,
+        };
+        Ok((file, version))
     }
 }

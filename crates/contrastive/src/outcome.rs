@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{ResolvedDevice, TrainedModel};
 
@@ -36,7 +36,7 @@ pub struct Metrics {
 }
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// All steps were taken.
@@ -76,7 +76,8 @@ pub struct TrainOutcome {
     pub exchanged_bytes: u64,
     /// Gradient norm before clipping, by step.
     pub grad_norms: Vec<f32>,
-    /// Step and validation loss of each evaluation.
+    /// Step and validation loss of each evaluation; NaN where no pair had a negative, so that
+    /// nothing was measured.
     pub validation: Vec<(usize, f32)>,
     /// Temperature after the last step.
     pub temperature: f32,
@@ -97,6 +98,26 @@ pub struct TrainOutcome {
     pub device: ResolvedDevice,
     /// The weights.
     pub model: TrainedModel,
+}
+
+impl TrainOutcome {
+    /// Mean loss of the first tenth of the steps; `None` without a step.
+    #[must_use]
+    pub fn first_loss(&self) -> Option<f64> {
+        self.losses.get(..self.losses.len().div_ceil(10)).and_then(mean_loss)
+    }
+
+    /// Mean loss of the last tenth of the steps; `None` without a step.
+    #[must_use]
+    pub fn last_loss(&self) -> Option<f64> {
+        self.losses.get(self.losses.len() - self.losses.len().div_ceil(10)..).and_then(mean_loss)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of steps")]
+fn mean_loss(losses: &[f32]) -> Option<f64> {
+    let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+    (!losses.is_empty()).then(|| sum / losses.len() as f64)
 }
 
 impl Metrics {
@@ -129,16 +150,25 @@ impl Metrics {
     /// Means over batches; collapsed if most of the batches look so.
     #[expect(clippy::cast_precision_loss, reason = "a few batches")]
     pub(crate) fn mean(all: &[Self]) -> Self {
-        let n = all.len() as f64;
-        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / n;
+        let mean_of = |batches: &[&Self], of: fn(&Self) -> f64| {
+            batches.iter().map(|m| of(m)).sum::<f64>() / batches.len() as f64
+        };
+        let every: Vec<&Self> = all.iter().collect();
+        let mean = |of: fn(&Self) -> f64| mean_of(&every, of);
+        // A batch without a negative has a loss of 0, which would flatter the others.
+        let mut told: Vec<&Self> = all.iter().filter(|m| m.has_negatives).collect();
+        if told.is_empty() {
+            told.clone_from(&every);
+        }
+        let measured = |of: fn(&Self) -> f64| mean_of(&told, of);
         let rings: Vec<&String> = all.iter().filter_map(|m| m.collapse.as_ref()).collect();
         #[expect(clippy::cast_possible_truncation, reason = "a loss is single precision")]
-        let loss = mean(|m| f64::from(m.loss)) as f32;
+        let loss = measured(|m| f64::from(m.loss)) as f32;
         Self {
             loss,
-            top1: mean(|m| m.top1),
-            top5: mean(|m| m.top5),
-            mrr: mean(|m| m.mrr),
+            top1: measured(|m| m.top1),
+            top5: measured(|m| m.top5),
+            mrr: measured(|m| m.mrr),
             alignment: mean(|m| m.alignment),
             uniformity: mean(|m| m.uniformity),
             effective_rank: mean(|m| m.effective_rank),

@@ -307,9 +307,10 @@ impl<'a, A: AutodiffBackend> Trainer<'a, A> {
         learned.unwrap_or(self.config.temperature.initial())
     }
 
-    /// Takes note of a validation loss; says whether to end early.
+    /// Takes note of a validation loss; says whether to end early. One that was not measured says
+    /// nothing.
     fn is_early_end(&mut self, loss: f32) -> bool {
-        let Some(rule) = self.config.early_stop else { return false };
+        let Some(rule) = self.config.early_stop.filter(|_| !loss.is_nan()) else { return false };
         let step = self.losses.len();
         let is_better = self.best.as_ref().is_none_or(|best| loss < best.loss - rule.min_delta);
         if is_better {

@@ -38,14 +38,42 @@ impl Dataset {
         check(spec)?;
         let first_cut = self.cut(spec.train)?;
         let second_cut = self.cut(spec.train + spec.validation)?.max(first_cut);
+        let splits = self.split_at([first_cut, second_cut], spec.embargo_ns)?;
+        let has_none = |part: &Self, share: f64| part.is_empty() && share > 0.0;
+        for (name, part, share) in [
+            ("train", &splits.train, spec.train),
+            ("validation", &splits.validation, spec.validation),
+            ("test", &splits.test, 1.0 - spec.train - spec.validation),
+        ] {
+            if has_none(part, share) {
+                return Err(LoaderError::Config {
+                    option: "split",
+                    found: format!("{name} = {share}"),
+                    expected: format!(
+                        "a share of the `{}` windows that is not empty after cuts and embargo",
+                        self.len()
+                    ),
+                });
+            }
+        }
+        Ok(splits)
+    }
+
+    /// The same at two moments that are known, ns since 1970: those that a model was trained with.
+    /// A part may be empty.
+    ///
+    /// # Errors
+    /// A page is damaged.
+    pub fn split_at(&self, cuts_ns: [u64; 2], embargo_ns: u64) -> Result<Splits, LoaderError> {
+        let [first_cut, second_cut] = [cuts_ns[0], cuts_ns[1].max(cuts_ns[0])];
         let mut parts = [Vec::new(), Vec::new(), Vec::new()];
         for run in self.runs() {
             let end = run.first_row + run.rows;
             let row_at = |ts| self.row_at(run, ts);
             let first = row_at(first_cut)?;
             let second = row_at(second_cut)?.max(first);
-            let after_first = row_at(first_cut.saturating_add(spec.embargo_ns))?.max(first);
-            let after_second = row_at(second_cut.saturating_add(spec.embargo_ns))?.max(second);
+            let after_first = row_at(first_cut.saturating_add(embargo_ns))?.max(first);
+            let after_second = row_at(second_cut.saturating_add(embargo_ns))?.max(second);
             let stretches = [(run.first_row, first), (after_first, second), (after_second, end)];
             for (part, (from, to)) in parts.iter_mut().zip(stretches) {
                 if let Some(rows) = to.checked_sub(from) {
@@ -60,23 +88,6 @@ impl Dataset {
             }
         }
         let [train, validation, test] = parts.map(|runs| self.with_runs(runs));
-        let has_none = |part: &Dataset, share: f64| part.is_empty() && share > 0.0;
-        for (name, part, share) in [
-            ("train", &train, spec.train),
-            ("validation", &validation, spec.validation),
-            ("test", &test, 1.0 - spec.train - spec.validation),
-        ] {
-            if has_none(part, share) {
-                return Err(LoaderError::Config {
-                    option: "split",
-                    found: format!("{name} = {share}"),
-                    expected: format!(
-                        "a share of the `{}` windows that is not empty after cuts and embargo",
-                        self.len()
-                    ),
-                });
-            }
-        }
         Ok(Splits { train, validation, test, cuts_ns: [first_cut, second_cut] })
     }
 

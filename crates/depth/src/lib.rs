@@ -61,7 +61,7 @@ pub use label::{
 pub use level::{
     LEVELS, Level, Levels, NO_PRICE, PRICE_SCALE, ROWS, SLOTS, UNDEF_PRICE, UpdateMeta,
 };
-pub use npy::{NpyElement, encode_npy, encode_npy_f32};
+pub use npy::{NpyElement, encode_npy, encode_npy_f32, npy_header};
 pub use pixels::{heatmap_rgb8, rgb8};
 pub use price::{PriceStep, STUB_FACTOR, StepDetector, is_usual_step};
 pub use render::Renderer;

@@ -53,6 +53,20 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
             found: data.len(),
         });
     }
+    let mut bytes = npy_header::<T>(shape)?;
+    bytes.reserve_exact(std::mem::size_of_val(data));
+    for &element in data {
+        element.write(&mut bytes);
+    }
+    Ok(bytes)
+}
+
+/// The bytes before the values of an `.npy` file with an array of this shape: for one that is
+/// written in pieces.
+///
+/// # Errors
+/// [`DepthError::InvalidSpec`] if it has too many dimensions for the header.
+pub fn npy_header<T: NpyElement>(shape: &[usize]) -> Result<Vec<u8>, DepthError> {
     // NumPy's own spelling: `(402, 500)`, and `(402,)` for a single side.
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     let sides = sides.join(", ") + if shape.len() == 1 { "," } else { "" };
@@ -65,13 +79,10 @@ pub fn encode_npy<T: NpyElement>(shape: &[usize], data: &[T]) -> Result<Vec<u8>,
     let header_len = u16::try_from(header.len()).map_err(|_| DepthError::InvalidSpec {
         reason: format!("an array of `{}` dimensions does not fit an npy header", shape.len()),
     })?;
-    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + header.len() + std::mem::size_of_val(data));
+    let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + header.len());
     bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
     bytes.extend_from_slice(&header_len.to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
-    for &element in data {
-        element.write(&mut bytes);
-    }
     Ok(bytes)
 }
 

@@ -25,6 +25,23 @@ pub enum RunsError {
         /// What does not fit.
         source: MetricsError,
     },
+    /// A file in the folder of a training run is not what a training writes.
+    #[error("`{path}` is not of a training run: {reason}", path = shown(.path.display()))]
+    NotATraining {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A folder has no training run in it.
+    #[error(
+        "`{path}` has no training run; give a folder that `lob train --checkpoint` wrote, or one above it",
+        path = shown(.path.display())
+    )]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A line of a history file is no entry.
     #[error("in `{path}`", path = shown(.path.display()))]
     History {

@@ -1,6 +1,8 @@
 //! Run documents between programs and the disk: [`open_run`] begins one about this program on this
 //! machine, [`read_run`] reads one back, [`write_reports`] draws one into a folder.
 //!
+//! Folders of training runs are read back and compared ([`find_training_runs`]).
+//!
 //! Files are written whole or not at all ([`write_file`]); a history only ever grows
 //! ([`append_history`]).
 //!
@@ -14,9 +16,14 @@ mod file;
 mod history;
 mod open;
 mod report;
+mod training;
 
 pub use error::RunsError;
 pub use file::{append_file, read_run, write_file};
 pub use history::{append_history, read_history_file};
 pub use open::{Build, open_run};
 pub use report::write_reports;
+pub use training::{
+    SETTINGS_FILE, TRAINING_FILE, TRAINING_VERSION, TrainingRun, differing_settings,
+    find_training_runs, is_training_run, read_training_run,
+};

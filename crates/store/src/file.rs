@@ -244,6 +244,18 @@ impl BinFile {
         Ok(out)
     }
 
+    /// `ts_event` of the first update of each of `rows`, ns since 1970; `u64::MAX` where unknown.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn ts_event_first(&self, rows: Range<u64>) -> Result<Vec<u64>, StoreError> {
+        let mut out = vec![u64::MAX; self.check_rows(&rows)?];
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.column(schema::TS_EVENT_FIRST, &rows, scratch, |i, ts| out[i] = time(ts))
+        })?;
+        Ok(out)
+    }
+
     /// Checks a range of rows and that the file is still the one opened; gives its length.
     fn check_rows(&self, rows: &Range<u64>) -> Result<usize, StoreError> {
         if rows.start > rows.end || rows.end > self.rows {

@@ -43,7 +43,7 @@ pub use crate::{
         UNKNOWN_SNAPSHOT_ROWS,
     },
     store::{Store, partition_path},
-    table::{Cells, Column, ColumnKind, TableWriter},
+    table::{Cells, Column, ColumnKind, TableFacts, TableWriter, read_table_facts},
     ticks::{
         TICKS_FORMAT_VERSION, TickEncoder, TickGroup, TickLog, TickMeta, TickOptions, TickRow,
         TickWriter, read_tick_meta,

@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{BinFile, LabelKind, LabelUnit, NamedLabel, StoreError};
+use crate::{BinFile, LabelKind, LabelUnit, NamedLabel, StoreError, StoreMeta};
 
 /// Extension of store files.
 const EXTENSION: &str = "parquet";
@@ -46,6 +46,14 @@ impl Store {
         let open = |path: &PathBuf| BinFile::open(path).map(Arc::new);
         let files = paths.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self { path: path.to_owned(), files })
+    }
+
+    /// The same store with those files alone that `is_wanted` takes by what they say of themselves;
+    /// there may be none.
+    #[must_use]
+    pub fn retained(mut self, mut is_wanted: impl FnMut(&StoreMeta) -> bool) -> Self {
+        self.files.retain(|file| is_wanted(file.meta()));
+        self
     }
 
     /// Path as opened.

@@ -10,7 +10,7 @@ use lob_contrastive::{
 };
 use lob_metrics::shown;
 
-use super::windows::{Source, open_for, other_data};
+use super::windows::{ChoiceArgs, Purpose, Source, check_same_training, open_for, other_data};
 use crate::output;
 
 /// Hold a model's features against raw windows, PCA, hand statistics and an untrained encoder
@@ -41,6 +41,11 @@ pub(crate) struct Args {
     /// A model of the same shape trained with another seed; may be given several times
     #[arg(long, value_name = "MODEL")]
     more: Vec<PathBuf>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// Evaluate on windows that trained the model too, and mark the result
+    #[arg(long)]
+    allow_trained_windows: bool,
     /// Only these tasks, by name [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     tasks: Vec<String>,
@@ -83,11 +88,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             shown(path.display()),
             shown(args.model.display())
         );
+        check_same_training(&file, &other, path)?;
         models.push(other.model);
     }
-    let prepared = open_for(&file, &args.source)?;
+    let purpose = Purpose::Evaluate { allow_trained: args.allow_trained_windows };
+    let opened = open_for(&file, &args.source, &args.choice.choice(), purpose)?;
+    let prepared = &opened.prepared;
     if !quiet {
-        for note in prepared.notes.iter().chain(&other_data(&file, &prepared)) {
+        for note in opened.notes.iter().chain(&other_data(&file, prepared)) {
             eprintln!("{note}");
         }
     }
@@ -109,7 +117,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         output::print_json(&serde_json::json!({
             "table": table,
             "findings": table.findings(),
-            "notes": prepared.notes,
+            "notes": opened.notes,
+            "split": opened.split(),
             "data": prepared.data,
             "model_data": file.data,
         }))?;

@@ -1,5 +1,7 @@
 //! `lob inspect`.
 
+mod artefact;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,11 +17,16 @@ use crate::{
     output::{self, print_line},
 };
 
-/// Show what is in a DBN file or a store
+/// Show what is in a DBN file, a store, a model, a run folder or embeddings
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  lob inspect day.mbo.dbn.zst\n  lob inspect store --json")]
+#[command(after_help = "\
+Examples:
+  lob inspect day.mbo.dbn.zst
+  lob inspect store --json
+  lob inspect runs/a/model.safetensors
+  lob inspect runs/a")]
 pub(crate) struct Args {
-    /// A DBN file, a store, or a file of a store
+    /// A DBN file, a store or a file of one, a model, a checkpoint, a run folder, or embeddings
     path: PathBuf,
     /// Print one JSON document
     #[arg(long)]
@@ -27,6 +34,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if artefact::show(&args.path, args.json)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     interrupt::watch();
     let found = inspect_with(&args.path, &interrupt::Stop)?;
     if args.json {

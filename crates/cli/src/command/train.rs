@@ -12,10 +12,11 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lob_contrastive::{
     CheckpointPlan, Collective, ContrastiveError, Ended, Metrics, ModelFile, Prefetch, Prepared,
-    RunOptions, StepReport, Stop, TrainConfig, TrainOutcome, prepare, train_with,
+    RunOptions, StepReport, Stop, TrainConfig, TrainOutcome, Training, prepare, train_with,
 };
 use lob_metrics::{Summary, Unit, shown};
 use lob_ranks::TcpRanks;
+use lob_runs::{SETTINGS_FILE, TRAINING_FILE, TRAINING_VERSION};
 
 use super::windows::Source;
 use crate::trace::TraceArgs;
@@ -35,6 +36,7 @@ Examples:
   lob train store --input images --encoder simple --epochs 3 --out model.safetensors
   lob train generated:medium --window 128 --encoder tcn --loss ntxent --json
   lob train store --config train.toml --seed 2 --checkpoint runs/b
+  lob train store --symbols ESM4,NQM4 --days 2024-01-02..2024-01-31 --train-until 2024-01-25
   lob train store --input images --workers 4 --prefetch-bytes 67108864
 
 Two processes train one model (the same command for both but for the rank):
@@ -47,8 +49,9 @@ On two machines, which share a secret (in the environment or a file, never an ar
 
 Settings: a flag wins over --config, whose keys are the flags' names: `batch-size = 64`.
 
-A run folder holds metrics.jsonl, checkpoints step-N.safetensors and model.safetensors. Ctrl-C
-writes a checkpoint first; --resume goes on as if nothing had happened.")]
+A run folder holds settings.toml (as --config reads it), metrics.jsonl, checkpoints
+step-N.safetensors, training.json (what --json prints) and model.safetensors; `lob runs` lists and
+compares runs. Ctrl-C writes a checkpoint first; --resume goes on as if nothing had happened.")]
 pub(crate) struct Args {
     /// A store, one of its files, or generated:simple|medium|complex|mixed
     source: Source,
@@ -117,6 +120,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         None => None,
     };
     let every = (checkpoint_every, keep);
+    if is_leader {
+        keep_settings(args, &settings)?;
+    }
     let outcome = fit(args, &config, &prepared, prefetch, every, ranks.as_mut(), quiet)?;
     if !is_leader {
         return Ok(exit_code(outcome.ended));
@@ -132,16 +138,21 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         seed: config.seed,
         steps: outcome.losses.len(),
         data: prepared.data,
+        training: Some(Training::of(&prepared, &options.choice, &config, &outcome)),
     };
     let path =
         args.out.clone().or_else(|| Some(args.checkpoint.as_ref()?.join(ModelFile::FILE_NAME)));
     if let Some(path) = &path {
         file.save(path)?;
     }
+    let shared = (prefetch.workers, args.ranks.world_size());
+    let document = document(&outcome, &config, &prepared, shared, path.as_ref(), begun);
+    if let Some(folder) = &args.checkpoint {
+        let text = serde_json::to_vec_pretty(&document).context("cannot encode JSON")?;
+        output::write_file(&folder.join(TRAINING_FILE), &text)?;
+    }
     if args.json {
-        let shared = (prefetch.workers, args.ranks.world_size());
-        let path = path.as_ref();
-        output::print_json(&document(&outcome, &config, &prepared, shared, path, begun))?;
+        output::print_json(&document)?;
     } else if !quiet {
         print(&outcome, prepared.validation.is_some(), path.as_ref())?;
     }
@@ -149,6 +160,18 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         eprintln!("{}", how_to_resume(args, outcome.losses.len()));
     }
     Ok(exit_code(outcome.ended))
+}
+
+/// Writes the settings into the folder of the run. One with checkpoints of an earlier run will be
+/// refused, and keeps its own.
+fn keep_settings(args: &Args, settings: &Settings) -> Result<()> {
+    let Some(folder) = &args.checkpoint else { return Ok(()) };
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_used = entries.any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"step-"));
+    if args.resume || !is_used {
+        output::write_file(&folder.join(SETTINGS_FILE), settings.to_toml()?.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn exit_code(ended: Ended) -> ExitCode {
@@ -253,16 +276,18 @@ fn document(
     let trained_s: f64 = outcome.step_s.iter().sum();
     // An interrupted run has no last evaluation to tell.
     let is_evaluated = match outcome.ended {
-        Ended::Interrupted => outcome.validation.iter().all(|(_, loss)| loss.abs() > 0.0),
+        Ended::Interrupted => outcome.validation.iter().all(|(_, loss)| !loss.is_nan()),
         _ => !outcome.metrics.loss.is_nan(),
     };
     serde_json::json!({
+        "version": TRAINING_VERSION,
+        "program": format!("loblab {}", env!("CARGO_PKG_VERSION")),
         "steps": outcome.losses.len(),
         "first_step": outcome.first_step,
         "ended": outcome.ended,
         "best_step": outcome.best_step,
-        "loss_first": tail(&outcome.losses, true),
-        "loss_last": tail(&outcome.losses, false),
+        "loss_first": outcome.first_loss(),
+        "loss_last": outcome.last_loss(),
         // Without validation pairs it is the training pairs that were evaluated; without a
         // negative a loss is 0 and says nothing.
         "validation": prepared
@@ -291,21 +316,15 @@ fn document(
         "n_inputs": model.n_inputs,
         "windows": prepared.origins.len(),
         "data": prepared.data,
-        "config": config,
+        "cuts": prepared.cuts,
+        "trained": prepared.trained,
+        "config": config.to_json(),
         "notes": prepared.notes,
         "model": path,
         "checkpoint": outcome.checkpoint,
         "elapsed_s": begun.elapsed().as_secs_f64(),
         "peak_rss_bytes": lob_scope::peak_rss_bytes().ok(),
     })
-}
-
-/// Mean loss of the first or last tenth of the steps.
-fn tail(losses: &[f32], first: bool) -> Option<f64> {
-    let n = losses.len().div_ceil(10);
-    let part = if first { losses.get(..n) } else { losses.get(losses.len() - n..) };
-    let part = part.filter(|part| !part.is_empty())?;
-    Some(part.iter().map(|&l| f64::from(l)).sum::<f64>() / part.len() as f64)
 }
 
 /// A figure, or that there is none.
@@ -332,8 +351,8 @@ fn evaluation(metrics: &Metrics, has_validation: bool) -> String {
 
 fn print(outcome: &TrainOutcome, has_validation: bool, path: Option<&PathBuf>) -> Result<()> {
     let metrics = &outcome.metrics;
-    let (first, last) = (tail(&outcome.losses, true), tail(&outcome.losses, false));
-    let (first, last) = first.zip(last).context("not one step was taken")?;
+    let losses = outcome.first_loss().zip(outcome.last_loss());
+    let (first, last) = losses.context("not one step was taken")?;
     let is_interrupted = outcome.ended == Ended::Interrupted;
     output::print_line(&format!(
         "{} steps on {}: loss {first:.3} to {last:.3}, {}",

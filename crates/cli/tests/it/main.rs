@@ -11,6 +11,7 @@
 mod ab;
 mod alone;
 mod cases;
+mod chain;
 mod compare;
 mod convert;
 mod ending;

@@ -118,7 +118,9 @@ fn a_run_goes_on_with_its_own_data_alone() {
     let bytes = std::fs::read(&out).unwrap();
     assert!(bytes.windows(data.len()).any(|w| w == data.as_bytes()), "the footer names its data");
     let sized = ["--seeds", "3", "--max-train", "100", "--max-test", "50", "--json"];
-    let evaluated = json(&lob_ok(&[&["eval", shown(&model), shown(&first)], &sized[..]].concat()));
+    let eval = [&["eval", shown(&model), shown(&first)], &sized[..]].concat();
+    assert!(lob_fails(&eval).contains("windows that trained the model would be evaluated"));
+    let evaluated = json(&lob_ok(&[&eval[..], &["--allow-trained-windows"]].concat()));
     assert_eq!(
         (&evaluated["data"], &evaluated["model_data"]),
         (&trained["data"], &allowed["data"])

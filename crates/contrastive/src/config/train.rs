@@ -222,6 +222,13 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The settings as JSON, a single-precision 0.1 as 0.1 and not as 0.10000000149011612.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let text = serde_json::to_string(self).and_then(|text| serde_json::from_str(&text));
+        text.unwrap_or_default()
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ContrastiveError> {
         self.encoder.validate()?;
         self.augment.validate()?;

@@ -1,17 +1,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lob_store::Store;
+use lob_store::{LabelUnit, Store};
 
+use super::choice::{StoreFacts, open_store};
+use super::cuts::{self, Cuts, Cutting, EMBARGO, TEST, TRAIN, VALIDATION};
 use super::labels::{self, Asked};
-use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
-use crate::{BinSeries, ContrastiveError, Positives, SeriesWindows, TimeSplit, WindowSource};
-
-/// Parts of a split in time, as numbers in row order.
-const TRAIN: u8 = 0;
-const VALIDATION: u8 = 1;
-const TEST: u8 = 2;
-const EMBARGO: u8 = 3;
+use super::nothing::NoWindows;
+use super::{Origin, PrepareOptions, Prepared, fill_first_times, parts_note, trained};
+use crate::{
+    BIN_CHANNELS, BinSeries, ContrastiveError, Positives, SeriesWindows, TimeSplit, WindowSource,
+};
 
 pub(super) fn prepare(
     path: &Path,
@@ -19,41 +18,42 @@ pub(super) fn prepare(
     stride: usize,
     options: &PrepareOptions,
 ) -> Result<Prepared, ContrastiveError> {
-    let store = open(path)?;
+    let store = open_store(path, &options.choice)?;
     let series = BinSeries::read(store.files())?;
-    let embargo = embargo_rows(&store, window);
-    let parts = parts(&series, embargo);
-    let channels = BinSeries::channels();
+    let (cuts, parts) = cut(&store, &series, window, options.cutting)?;
     let scale = match &options.scale {
         Some(scale) => scale.clone(),
         None => {
             let rows: Vec<usize> = (0..parts.len()).filter(|&row| parts[row] == TRAIN).collect();
-            SeriesWindows::fit_scale(&series.values, &channels, &rows)?
+            SeriesWindows::fit_scale(&series.values, &BinSeries::channels(), &rows)?
         }
     };
-    let segments = split_segments(&series.segments, &parts);
-    let whole = SeriesWindows::with_scale(
-        series.values.clone(),
-        channels,
-        &segments,
-        scale.clone(),
-        (window, stride),
-        Positives::Same,
-    )?
-    .retained(|row| parts[row] != EMBARGO)?;
-
+    let whole = windows(&series, &parts, &scale, (window, stride), options.cutting)?;
     let starts: Vec<usize> = (0..whole.len()).filter_map(|idx| whole.start_row(idx)).collect();
-    let of = |part: u8| (0..starts.len()).filter(|&idx| parts[starts[idx]] == part).collect();
-    let split = TimeSplit { train: of(TRAIN), validation: of(VALIDATION), test: of(TEST) };
-    let mut notes =
-        vec![parts_note(&split, starts.len(), &format!("embargo of {embargo} bins after a cut"))];
+    let of = |part: u8| -> Vec<usize> {
+        let is_in = |&idx: &usize| parts[starts[idx]..][..window].iter().all(|p| *p == part);
+        (0..starts.len()).filter(is_in).collect()
+    };
+    let split = match cuts {
+        Some(_) => TimeSplit { train: of(TRAIN), validation: of(VALIDATION), test: of(TEST) },
+        None => TimeSplit { train: vec![], validation: vec![], test: vec![] },
+    };
+    let embargo = cuts.map_or("not cut into parts".to_owned(), |cuts| {
+        format!("embargo of {} bins after a cut", cuts.embargo)
+    });
+    let mut notes = vec![parts_note(&split, starts.len(), &embargo)];
     if series.n_skipped > 0 {
         notes.push(format!("{} one-sided bins left out", series.n_skipped));
     }
     let ends: Vec<Option<usize>> = starts.iter().map(|start| Some(start + window)).collect();
-    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
-    let tasks = asked.tasks(&mut notes)?;
-
+    let tasks = match cuts {
+        Some(_) => {
+            let asked =
+                Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+            asked.tasks(&mut notes)?
+        }
+        None => Vec::new(),
+    };
     let marks = series.rows.iter().map(|row| {
         let instrument = store.files()[row.file].meta().instrument_id;
         (u64::from(instrument), Some(row.ts_event).filter(|&ts| ts != u64::MAX))
@@ -63,8 +63,71 @@ pub(super) fn prepare(
     if options.volatility_labels {
         paired = paired.with_labels(volatility_classes(&series, window, &split, &starts))?;
     }
+    let (train, validation) = learned(&paired, &parts, cuts, options.cutting, &mut notes)?;
+    let origins = origins(&store, &series, &starts, window)?;
+    Ok(Prepared {
+        train,
+        validation,
+        trained: trained(&origins, &split),
+        origins,
+        whole: Arc::new(whole),
+        split,
+        tasks,
+        scale,
+        data: Some(store.fingerprint()),
+        window,
+        facts: Some(StoreFacts::of(&store)),
+        cuts,
+        inputs: BIN_CHANNELS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        notes,
+    })
+}
+
+/// All windows. They lie in one part each, unless parts are only marked.
+fn windows(
+    series: &BinSeries,
+    parts: &[u8],
+    scale: &[(f32, f32)],
+    (window, stride): (usize, usize),
+    cutting: Cutting,
+) -> Result<SeriesWindows, ContrastiveError> {
+    let is_marked = matches!(cutting, Cutting::Marked(_));
+    let segments = match is_marked {
+        true => series.segments.clone(),
+        false => cuts::split_segments(&series.segments, parts),
+    };
+    SeriesWindows::with_scale(
+        series.values.clone(),
+        BinSeries::channels(),
+        &segments,
+        scale.to_vec(),
+        (window, stride),
+        Positives::Same,
+    )?
+    .retained(|row| is_marked || parts[row] != EMBARGO)
+}
+
+type Pairs = (Arc<dyn WindowSource>, Option<Arc<dyn WindowSource>>);
+
+/// The pairs to train and to validate on. Those to train on may be missing only where the cuts are
+/// those of a model.
+fn learned(
+    paired: &SeriesWindows,
+    parts: &[u8],
+    cuts: Option<Cuts>,
+    cutting: Cutting,
+    notes: &mut Vec<String>,
+) -> Result<Pairs, ContrastiveError> {
+    let nothing = || NoWindows { n_inputs: paired.n_inputs(), layout: paired.layout() };
+    if cuts.is_none() || matches!(cutting, Cutting::Marked(_)) {
+        return Ok((Arc::new(nothing()), None));
+    }
     let part = |wanted: u8| paired.clone().retained(|row| parts[row] == wanted);
-    let origins = origins(&store, &series, &starts, window);
+    let train: Arc<dyn WindowSource> = match part(TRAIN) {
+        Ok(train) => Arc::new(train),
+        Err(ContrastiveError::NotEnoughData { .. }) if !cutting.is_new() => Arc::new(nothing()),
+        Err(error) => return Err(error),
+    };
     let validation: Option<Arc<dyn WindowSource>> = match part(VALIDATION) {
         Ok(validation) => Some(Arc::new(validation)),
         Err(ContrastiveError::NotEnoughData { reason, .. }) => {
@@ -73,37 +136,61 @@ pub(super) fn prepare(
         }
         Err(error) => return Err(error),
     };
-    Ok(Prepared {
-        train: Arc::new(part(TRAIN)?),
-        validation,
-        origins,
-        whole: Arc::new(whole),
-        split,
-        tasks,
-        scale,
-        data: Some(store.fingerprint()),
-        window,
-        notes,
-    })
+    Ok((train, validation))
 }
 
-/// Where each window is and when it ends.
-fn origins(store: &Store, series: &BinSeries, starts: &[usize], window: usize) -> Vec<Origin> {
-    let origin = |&start: &usize| {
+/// Where the windows that begin in these rows come from.
+fn origins(
+    store: &Store,
+    series: &BinSeries,
+    starts: &[usize],
+    window: usize,
+) -> Result<Vec<Origin>, ContrastiveError> {
+    let origins = starts.iter().map(|&start| {
         let (first, last) = (&series.rows[start], &series.rows[start + window - 1]);
         Origin {
             file: first.file,
             row: first.row,
+            ts_first: None,
             ts_event: Some(last.ts_event).filter(|&ts| ts != u64::MAX),
             instrument_id: Some(store.files()[first.file].meta().instrument_id),
         }
-    };
-    starts.iter().map(origin).collect()
+    });
+    let mut origins: Vec<Origin> = origins.collect();
+    fill_first_times(store, &mut origins)?;
+    Ok(origins)
 }
 
-pub(super) fn open(path: &Path) -> Result<Store, ContrastiveError> {
-    Store::open(path)
-        .map_err(|source| ContrastiveError::Open { path: path.to_owned(), source: source.into() })
+/// Where the rows of a series are cut, and the part of each.
+fn cut(
+    store: &Store,
+    series: &BinSeries,
+    window: usize,
+    cutting: Cutting,
+) -> Result<(Option<Cuts>, Vec<u8>), ContrastiveError> {
+    let times = cuts::times(series);
+    cuts::check_until(&times, cutting)?;
+    let embargo = match cutting {
+        Cutting::At(cuts) | Cutting::Marked(cuts) => cuts.embargo,
+        _ => embargo_rows(store, window),
+    };
+    let moments = cuts::moments(&times, cutting);
+    let parts = cuts::parts(series, &times, moments, embargo);
+    if cutting.is_new() && !parts.contains(&TRAIN) {
+        return Err(ContrastiveError::EmptyPart {
+            part: "training",
+            reason: format!("there are {} bins with both sides", times.len()),
+            hint: "use a longer recording, or smaller bins",
+        });
+    }
+    let cuts = match cutting {
+        Cutting::At(cuts) | Cutting::Marked(cuts) => Some(cuts),
+        _ => moments.map(|[validation_from, test_from]| {
+            let embargo_ns = cuts::pause_ns(series, embargo);
+            Cuts { validation_from, test_from, embargo, embargo_ns }
+        }),
+    };
+    Ok((cuts, parts))
 }
 
 /// Bins after a cut that say too much about the bins before it: as far as a label looks, and a
@@ -113,63 +200,14 @@ pub(super) fn embargo_rows(store: &Store, window: usize) -> usize {
         let (meta, rows) = (file.meta(), file.len().max(1));
         let updates_a_bin = (meta.updates / rows).max(1);
         let label = &meta.label;
-        (label.lookback + label.offset + label.lookforward).div_ceil(updates_a_bin)
+        let around = (label.lookback + label.offset + label.lookforward).div_ceil(updates_a_bin);
+        let ahead = meta.labels.iter().map(|label| match label.unit {
+            LabelUnit::Bins => label.horizon,
+            _ => label.horizon.div_ceil(updates_a_bin),
+        });
+        ahead.fold(around, u64::max)
     });
     window + usize::try_from(reach.max().unwrap_or(0)).unwrap_or(usize::MAX / 2)
-}
-
-/// The part of each row: cut by time over all files, with an embargo after each cut.
-fn parts(series: &BinSeries, embargo: usize) -> Vec<u8> {
-    let mut latest = 0;
-    let times: Vec<u64> = series
-        .rows
-        .iter()
-        .map(|row| {
-            if row.ts_event != u64::MAX {
-                latest = row.ts_event;
-            }
-            latest
-        })
-        .collect();
-    let mut sorted = times.clone();
-    sorted.sort_unstable();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share of a count"
-    )]
-    let cut = |share: f64| {
-        sorted.get((sorted.len() as f64 * share).round() as usize).copied().unwrap_or(u64::MAX)
-    };
-    let cuts = [cut(SHARES[0]), cut(SHARES[0] + SHARES[1])];
-    let mut out = Vec::with_capacity(times.len());
-    let (mut previous, mut left): (Option<(usize, u8)>, usize) = (None, 0);
-    for (row, &ts) in series.rows.iter().zip(&times) {
-        let part = u8::from(ts >= cuts[0]) + u8::from(ts >= cuts[1]);
-        match previous {
-            Some((file, before)) if file == row.file && part > before => left = embargo,
-            Some((file, _)) if file != row.file => left = 0,
-            _ => {}
-        }
-        previous = Some((row.file, part));
-        out.push(if left > 0 { EMBARGO } else { part });
-        left = left.saturating_sub(1);
-    }
-    out
-}
-
-/// Segments that also end where a part ends.
-fn split_segments(segments: &[u32], parts: &[u8]) -> Vec<u32> {
-    let mut id = 0;
-    let mut out = Vec::with_capacity(segments.len());
-    for row in 0..segments.len() {
-        if row > 0 && (segments[row] != segments[row - 1] || parts[row] != parts[row - 1]) {
-            id += 1;
-        }
-        out.push(id);
-    }
-    out
 }
 
 /// Third of the volatility inside the window that ends at each row, for a supervised loss.
@@ -189,33 +227,4 @@ fn volatility_classes(
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::BinRow;
-
-    #[test]
-    fn cuts_are_in_time_with_an_embargo_in_each_file() {
-        // Two instruments of the same ten moments, one file each.
-        let row = |file, at: u64| BinRow {
-            file,
-            row: at,
-            ts_event: if at == 3 { u64::MAX } else { at },
-            mid_steps: 0.0,
-            movement: None,
-            label: None,
-        };
-        let rows: Vec<BinRow> =
-            [0, 1].into_iter().flat_map(|file| (0..10).map(move |at| row(file, at))).collect();
-        let series = BinSeries { values: vec![], segments: vec![0; 20], rows, n_skipped: 0 };
-        let found = parts(&series, 1);
-        // 70 % of the moments come before 7, 80 % before 8; one row of embargo after each cut.
-        let expected = [0, 0, 0, 0, 0, 0, 0, 3, 3, 2];
-        assert_eq!(found[..10], expected);
-        assert_eq!(found[10..], expected);
-        let segments = split_segments(&series.segments[..10], &found[..10]);
-        assert_eq!(segments, [0, 0, 0, 0, 0, 0, 0, 1, 1, 2]);
-    }
 }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use lob_dataloader::{Dataset, LoaderError, SplitSpec, WindowSpec};
 use lob_depth::{BinColumns, Feature, RenderSpec};
+use lob_store::Store;
 
-use super::bins::{embargo_rows, open};
+use super::bins::embargo_rows;
+use super::choice::{StoreFacts, open_store};
+use super::cuts::{self, Cuts, Cutting};
 use super::labels::Asked;
-use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
+use super::nothing::NoWindows;
+use super::{Origin, PrepareOptions, Prepared, SHARES, fill_first_times, parts_note, trained};
 use crate::{
     BinSeries, ContrastiveError, ImageSpec, ImageWindows, InputSpec, Layout, PairKey, Rng,
     TimeSplit, WindowScratch, WindowSource,
@@ -22,73 +26,161 @@ pub(super) fn prepare(
         return Err(ContrastiveError::config("input", "images", format!("{input:?}")));
     };
     let (window, stride) = (*window, *stride);
-    let failed = |source: LoaderError| ContrastiveError::Open {
-        path: path.to_owned(),
-        source: source.into(),
-    };
-    let features = planes(path, features)?;
-    let store = Arc::new(open(path)?);
+    let planes = planes(path, features)?;
+    let store = Arc::new(open_store(path, &options.choice)?);
     let series = BinSeries::read(store.files())?;
-    let embargo = embargo_rows(&store, window);
-    let render = RenderSpec { n_bins: window, features, ..RenderSpec::default() };
+    let render = RenderSpec { n_bins: window, features: planes, ..RenderSpec::default() };
     let dataset = Dataset::new(Arc::clone(&store), WindowSpec { n_bins: window, stride }, render)
-        .map_err(failed)?;
-    let split = SplitSpec {
-        train: SHARES[0],
-        validation: SHARES[1],
-        embargo_ns: pause_ns(&series, embargo),
-    };
-    let parts = dataset.split(split).map_err(failed)?;
+        .map_err(|source| failed(path, source))?;
+    let (cuts, parts) = cut(path, &store, &series, &dataset, options.cutting)?;
     let spec = ImageSpec { row_pool: *row_pool, bin_pool: *bin_pool, max_gap: 0 };
     let open_part = |dataset: &Dataset| -> Result<ImageWindows, ContrastiveError> {
         Ok(ImageWindows::new(dataset.clone(), spec)?.with_positives(options.positives))
     };
-    let train = open_part(&parts.train)?;
-    let train = match &options.scale {
-        Some(scale) => train.with_scale(scale.clone())?,
-        None => {
-            let n = train.len();
-            train.standardised(0..n)?
-        }
+    let scale = match &options.scale {
+        Some(scale) => scale.clone(),
+        None => fitted(open_part(&parts[0])?)?,
     };
-    let scale = train.scale().to_vec();
     let scaled = |dataset: &Dataset| open_part(dataset)?.with_scale(scale.clone());
 
     let mut origins = Vec::new();
-    let mut sizes = [0; 3];
     let mut whole = Vec::new();
-    for (part, size) in [&parts.train, &parts.validation, &parts.test].into_iter().zip(&mut sizes) {
-        *size = usize::try_from(part.len()).unwrap_or(usize::MAX);
-        origins.extend(places(part, window).map_err(failed)?);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        origins.extend(places(part, window).map_err(|source| failed(path, source))?);
         whole.push(scaled(part)?);
     }
-    let [n_train, n_validation, n_test] = sizes;
-    let split = TimeSplit {
-        train: (0..n_train).collect(),
-        validation: (n_train..n_train + n_validation).collect(),
-        test: (n_train + n_validation..n_train + n_validation + n_test).collect(),
-    };
-    let embargoed = format!("embargo of about {embargo} bins");
-    let mut notes = vec![parts_note(&split, origins.len(), &embargoed)];
     let ends = ends(&series, &origins, window);
-    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
-    let tasks = asked.tasks(&mut notes)?;
     for (origin, end) in origins.iter_mut().zip(&ends) {
         let last = end.and_then(|end| series.rows.get(end - 1));
         origin.ts_event = last.map(|row| row.ts_event).filter(|&ts| ts != u64::MAX);
     }
+    fill_first_times(&store, &mut origins)?;
+    let split = split(&parts, &origins, cuts, options.cutting);
+    let embargo = cuts.map_or("not cut into parts".to_owned(), |cuts| {
+        format!("embargo of about {} bins", cuts.embargo)
+    });
+    let mut notes = vec![parts_note(&split, origins.len(), &embargo)];
+    let tasks = match cuts {
+        Some(_) => {
+            let asked =
+                Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+            asked.tasks(&mut notes)?
+        }
+        None => Vec::new(),
+    };
+    let whole = Joined(whole);
+    let some = |part: &Dataset| Some(part).filter(|part| !part.is_empty()).map(&scaled).transpose();
+    let (train, validation) = match &parts[..] {
+        [train, validation, _] => (some(train)?, some(validation)?),
+        _ => (None, None),
+    };
+    let nothing = || NoWindows { n_inputs: whole.n_inputs(), layout: whole.layout() };
+    let train: Arc<dyn WindowSource> = match train {
+        Some(train) => Arc::new(train),
+        None => Arc::new(nothing()),
+    };
+    let validation = validation.map(|part| Arc::new(part) as Arc<dyn WindowSource>);
     Ok(Prepared {
-        train: Arc::new(train),
-        validation: Some(Arc::new(scaled(&parts.validation)?)),
+        train,
+        validation,
+        trained: trained(&origins, &split),
         origins,
-        whole: Arc::new(Joined(whole)),
+        whole: Arc::new(whole),
         split,
         tasks,
         scale,
         data: Some(store.fingerprint()),
         window,
+        facts: Some(StoreFacts::of(&store)),
+        cuts,
+        inputs: features.clone(),
         notes,
     })
+}
+
+/// Mean and inverse deviation of each input of these images.
+fn fitted(images: ImageWindows) -> Result<Vec<(f32, f32)>, ContrastiveError> {
+    let n = images.len();
+    Ok(images.standardised(0..n)?.scale().to_vec())
+}
+
+fn failed(path: &Path, source: LoaderError) -> ContrastiveError {
+    ContrastiveError::Open { path: path.to_owned(), source: source.into() }
+}
+
+/// Where the windows are cut, and those of training, validation and test part; all of them as one
+/// where parts are only marked, or there are none.
+fn cut(
+    path: &Path,
+    store: &Store,
+    series: &BinSeries,
+    dataset: &Dataset,
+    cutting: Cutting,
+) -> Result<(Option<Cuts>, Vec<Dataset>), ContrastiveError> {
+    let embargo = embargo_rows(store, dataset.window().n_bins);
+    let embargo_ns = cuts::pause_ns(series, embargo);
+    let (cuts, parts) = match cutting {
+        Cutting::Whole => return Ok((None, vec![dataset.clone()])),
+        Cutting::Marked(cuts) => return Ok((Some(cuts), vec![dataset.clone()])),
+        Cutting::Shares => {
+            let spec = SplitSpec { train: SHARES[0], validation: SHARES[1], embargo_ns };
+            let parts = dataset.split(spec).map_err(|source| failed(path, source))?;
+            let [validation_from, test_from] = parts.cuts_ns;
+            (Cuts { validation_from, test_from, embargo, embargo_ns }, parts)
+        }
+        Cutting::Until(_) | Cutting::At(_) => {
+            let times = cuts::times(series);
+            cuts::check_until(&times, cutting)?;
+            let cuts = match (cutting, cuts::moments(&times, cutting)) {
+                (Cutting::At(cuts), _) => cuts,
+                (_, Some([validation_from, test_from])) => {
+                    Cuts { validation_from, test_from, embargo, embargo_ns }
+                }
+                (_, None) => return Ok((None, vec![dataset.clone()])),
+            };
+            let at = [cuts.validation_from, cuts.test_from];
+            let parts = dataset.split_at(at, cuts.embargo_ns);
+            let parts = parts.map_err(|source| failed(path, source))?;
+            if cutting.is_new() && parts.train.is_empty() {
+                return Err(ContrastiveError::EmptyPart {
+                    part: "training",
+                    reason: format!("no image ends before {}", cuts::utc(cuts.validation_from)),
+                    hint: "choose a later end of training, or a shorter window",
+                });
+            }
+            (cuts, parts)
+        }
+    };
+    Ok((Some(cuts), vec![parts.train, parts.validation, parts.test]))
+}
+
+/// Which windows are for what.
+fn split(parts: &[Dataset], origins: &[Origin], cuts: Option<Cuts>, cutting: Cutting) -> TimeSplit {
+    let mut split = TimeSplit { train: vec![], validation: vec![], test: vec![] };
+    let Some(cuts) = cuts else { return split };
+    if let ([train, validation, _], false) = (parts, matches!(cutting, Cutting::Marked(_))) {
+        let of = |part: &Dataset| usize::try_from(part.len()).unwrap_or(usize::MAX);
+        let (first, second) = (of(train), of(train) + of(validation));
+        split.train = (0..first).collect();
+        split.validation = (first..second).collect();
+        split.test = (second..origins.len()).collect();
+        return split;
+    }
+    for (idx, origin) in origins.iter().enumerate() {
+        let Some((first, last)) = origin.ts_first.zip(origin.ts_event) else { continue };
+        let (second, third) = (
+            cuts.validation_from.saturating_add(cuts.embargo_ns),
+            cuts.test_from.saturating_add(cuts.embargo_ns),
+        );
+        if last < cuts.validation_from {
+            split.train.push(idx);
+        } else if first >= second && last < cuts.test_from {
+            split.validation.push(idx);
+        } else if first >= third {
+            split.test.push(idx);
+        }
+    }
+    split
 }
 
 /// The planes of these names.
@@ -108,7 +200,7 @@ fn places(dataset: &Dataset, window: usize) -> Result<Vec<Origin>, LoaderError> 
         .map(|idx| {
             let (file, row) = dataset.bins(idx, &mut columns)?;
             let instrument_id = dataset.store().files().get(file).map(|f| f.meta().instrument_id);
-            Ok(Origin { file, row, ts_event: None, instrument_id })
+            Ok(Origin { file, row, ts_first: None, ts_event: None, instrument_id })
         })
         .collect()
 }
@@ -119,22 +211,6 @@ fn ends(series: &BinSeries, origins: &[Origin], window: usize) -> Vec<Option<usi
         series.rows.iter().enumerate().map(|(at, row)| ((row.file, row.row), at)).collect();
     let last = |o: &Origin| rows.get(&(o.file, o.row + window as u64 - 1)).map(|at| at + 1);
     origins.iter().map(last).collect()
-}
-
-/// How long this many bins take at the median pace.
-fn pause_ns(series: &BinSeries, bins: usize) -> u64 {
-    let mut pauses: Vec<u64> = series
-        .rows
-        .windows(2)
-        .zip(series.segments.windows(2))
-        .filter(|(rows, segments)| {
-            segments[0] == segments[1] && rows.iter().all(|row| row.ts_event != u64::MAX)
-        })
-        .map(|(rows, _)| rows[1].ts_event.saturating_sub(rows[0].ts_event))
-        .collect();
-    pauses.sort_unstable();
-    let median = pauses.get(pauses.len() / 2).copied().unwrap_or(0);
-    median.saturating_mul(bins as u64)
 }
 
 /// Sources of the same shape, one after the other; pairs come from the first.

@@ -56,7 +56,7 @@ pub(super) fn prepare(
     let origins = starts.iter().map(|&start| {
         let file = segments[start] as usize;
         let row = (start - file * spec.n_rows) as u64;
-        Origin { file, row, ts_event: None, instrument_id: None }
+        Origin { file, row, ts_first: None, ts_event: None, instrument_id: None }
     });
     Ok(Prepared {
         train: Arc::new(part(0)?),
@@ -68,6 +68,10 @@ pub(super) fn prepare(
         scale,
         data: None,
         window,
+        facts: None,
+        cuts: None,
+        trained: None,
+        inputs: (0..spec.n_channels).map(|channel| format!("signal_{channel}")).collect(),
         notes,
     })
 }

@@ -11,17 +11,32 @@ use crate::{ContrastiveError, Metrics, WindowSource};
 /// Fixed batches that every evaluation looks at.
 const N_BATCHES: usize = 4;
 
+/// What the leader tells where no pair of the evaluation has a negative. No mean of losses of
+/// finite numbers is this one.
+const UNMEASURED: f32 = f32::MIN;
+
 impl<A: AutodiffBackend> Trainer<'_, A> {
-    /// Evaluates on the leader and gives its loss to every rank; the others have no metrics.
+    /// Evaluates on the leader and gives its loss to every rank, NaN where no pair has a negative;
+    /// the others have no metrics.
     pub(super) fn evaluate_for(
         &self,
         team: &mut Team<'_>,
         source: &dyn WindowSource,
     ) -> Result<(f32, Option<Metrics>), ContrastiveError> {
         let metrics = if team.is_leader() { Some(self.evaluate(source)?) } else { None };
-        let loss = team.leaders(metrics.as_ref().map_or(0.0, |metrics| metrics.loss))?;
+        // What is no number stops a run; what was not measured does not, and every rank has to know
+        // which of the two it is.
+        let told = metrics.as_ref().map_or(0.0, |metrics| match metrics.has_negatives {
+            true => metrics.loss,
+            false => UNMEASURED,
+        });
+        let loss = team.leaders(told)?;
+        let metrics = metrics.map(Metrics::measured);
+        if loss == UNMEASURED {
+            return Ok((f32::NAN, metrics));
+        }
         self.check_validation(loss)?;
-        Ok((loss, metrics.map(Metrics::measured)))
+        Ok((loss, metrics))
     }
 
     /// Metrics of fixed pairs without dropout, augmentation or queue.

@@ -36,6 +36,7 @@ fn file(model: TrainedModel) -> ModelFile {
         seed: 7,
         steps: 1,
         data: Some("0123456789abcdef".repeat(2).parse().unwrap()),
+        training: None,
     }
 }
 
@@ -131,7 +132,7 @@ fn models_of_the_version_before_checksums_load_and_must_be_finite() {
     parts.header["__metadata__"].as_object_mut().unwrap().remove("loblab.checksum");
     parts.write(&path);
     let message = ModelFile::load(&path).unwrap_err().to_string();
-    assert!(message.ends_with("it has version `2` and no checksum"), "{message}");
+    assert!(message.ends_with("it has version `3` and no checksum"), "{message}");
 }
 
 #[test]

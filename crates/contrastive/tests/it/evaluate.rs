@@ -8,11 +8,7 @@ use lob_contrastive::{
 
 fn prepared(kind: SignalKind) -> Prepared {
     let spec = SignalSpec { kind, n_signals: 120, n_rows: 96, n_channels: 1, seed: 2 };
-    let options = PrepareOptions {
-        positives: Positives::Apart { max_gap: 32 },
-        scale: None,
-        volatility_labels: false,
-    };
+    let options = PrepareOptions::new(Positives::Apart { max_gap: 32 });
     prepare(&InputSpec::Signals { window: 32, stride: 8, spec }, None, &options).unwrap()
 }
 

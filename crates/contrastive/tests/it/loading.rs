@@ -18,7 +18,7 @@ fn signals() -> Arc<dyn WindowSource> {
         SignalSpec { kind: SignalKind::Complex, n_signals: 40, n_rows: 60, n_channels: 2, seed: 5 };
     let input = InputSpec::Signals { window: 12, stride: 3, spec };
     let positives = Positives::Apart { max_gap: 12 };
-    let options = PrepareOptions { positives, scale: None, volatility_labels: false };
+    let options = PrepareOptions::new(positives);
     prepare(&input, None, &options).unwrap().train
 }
 

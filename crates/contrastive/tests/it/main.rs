@@ -16,6 +16,7 @@ mod golden;
 mod loading;
 mod ranks;
 mod resume;
+mod split;
 mod train;
 
 use lob_fixtures::evidence;

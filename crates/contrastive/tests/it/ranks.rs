@@ -17,11 +17,7 @@ fn input(seed: u64) -> InputSpec {
     InputSpec::Signals { window: 12, stride: 3, spec }
 }
 
-const OPTIONS: PrepareOptions = PrepareOptions {
-    positives: Positives::Apart { max_gap: 12 },
-    scale: None,
-    volatility_labels: false,
-};
+const OPTIONS: PrepareOptions = PrepareOptions::new(Positives::Apart { max_gap: 12 });
 
 fn small() -> TrainConfig {
     TrainConfig {

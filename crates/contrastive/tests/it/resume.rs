@@ -22,11 +22,7 @@ const INPUT: InputSpec = InputSpec::Signals {
     },
 };
 
-const OPTIONS: PrepareOptions = PrepareOptions {
-    positives: Positives::Apart { max_gap: 12 },
-    scale: None,
-    volatility_labels: false,
-};
+const OPTIONS: PrepareOptions = PrepareOptions::new(Positives::Apart { max_gap: 12 });
 
 /// Everything that has a state, at once.
 fn config() -> TrainConfig {
@@ -216,6 +212,7 @@ fn a_model_file_comes_back_whole_or_not_at_all() {
         seed: 11,
         steps: 2,
         data: Some("0123456789abcdef".repeat(2).parse().unwrap()),
+        training: None,
     };
     file.save(&path).unwrap();
     let again = ModelFile::load(&path).unwrap();

@@ -10,14 +10,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use lob_contrastive::{
-    AdamWConfig, Device, EarlyStop, InputSpec, Objective, Positives, Precision, PrepareOptions,
-    Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
+    AdamWConfig, Choice, Cutting, Device, EarlyStop, InputSpec, Objective, Positives, Precision,
+    PrepareOptions, Prepared, Schedule, SignalSpec, Temperature, TrainConfig,
 };
 use lob_metrics::{SettingsVersion, shown};
 use serde::{Deserialize, Serialize};
 
 use self::encoder::Encoder;
-use crate::command::windows::Source;
+use crate::command::windows::{Source, parse_days, parse_moment};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +54,17 @@ pub(super) struct Settings {
     #[arg(skip)]
     #[serde(skip_serializing)]
     version: SettingsVersion,
+    /// Only these instruments of a store, comma-separated: symbol, id or SYMBOL@ID
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    symbols: Option<Vec<String>>,
+    /// Only these days of a store, YYYY-MM-DD; both ends belong to it, and either may be left out
+    #[arg(long, value_name = "FROM..TO")]
+    days: Option<String>,
+    /// Train on windows before this moment (YYYY-MM-DD is its midnight UTC, or a time such as
+    /// 2024-01-02T14:30:00Z) and validate on a third of what follows [default: 70 % of the bins,
+    /// then 10 %]
+    #[arg(long, value_name = "TIME")]
+    train_until: Option<String>,
     /// What a window of a store is [default: bins]
     #[arg(long, value_enum)]
     input: Option<Input>,
@@ -252,6 +263,11 @@ impl Settings {
         Ok(merged)
     }
 
+    /// The settings that were given, as a config file holds them.
+    pub(super) fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("cannot write the settings as TOML")
+    }
+
     pub(super) fn device(&self) -> Result<Device> {
         Ok(self.device.as_deref().map_or(Ok(Device::default()), str::parse)?)
     }
@@ -298,7 +314,23 @@ impl Settings {
             Positive::Same => Positives::Same,
         };
         let volatility_labels = is_store && self.objective()? == Objective::SupCon;
-        Ok(PrepareOptions { positives, scale: None, volatility_labels })
+        let cutting = match &self.train_until {
+            Some(text) => Cutting::Until(parse_moment(text).context("--train-until")?),
+            None => Cutting::Shares,
+        };
+        let choice = self.choice()?;
+        ensure!(
+            is_store || (choice.is_all() && cutting == Cutting::Shares),
+            "--symbols, --days and --train-until are for stores"
+        );
+        Ok(PrepareOptions { volatility_labels, cutting, choice, ..PrepareOptions::new(positives) })
+    }
+
+    /// Which files of a store are trained on.
+    fn choice(&self) -> Result<Choice> {
+        let days = self.days.as_deref().map(parse_days).transpose().context("--days")?;
+        let days = days.map(|days| (days.first, days.last));
+        Ok(Choice { symbols: self.symbols.clone().unwrap_or_default(), days })
     }
 
     fn objective(&self) -> Result<Objective> {
