@@ -26,6 +26,7 @@ mod evaluate;
 pub mod flops;
 mod fused;
 mod generator;
+mod input;
 pub mod loss;
 mod metrics;
 mod metrics_log;
@@ -66,8 +67,9 @@ pub use crate::{
         Verdict, evaluate,
     },
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
+    input::InputSpec,
     model::{NamedTensor, TrainedModel},
-    model_file::{InputSpec, ModelFile},
+    model_file::ModelFile,
     outcome::{Ended, Metrics, TrainOutcome},
     pca::{Pca, pca_2d},
     precision::Precision,

@@ -1,0 +1,71 @@
+//! What the windows are, and which of them train.
+
+use anyhow::{Context, Result, bail, ensure};
+use lob_contrastive::{
+    Choice, Cutting, InputSpec, Objective, Positives, PrepareOptions, SignalSpec,
+};
+
+use super::{Input, Positive, Settings};
+use crate::command::windows::{Source, parse_days, parse_moment};
+
+impl Settings {
+    pub(in crate::command::train) fn input(&self, source: &Source) -> Result<InputSpec> {
+        let window = self.window();
+        let stride = self.stride.unwrap_or((window / 16).max(1));
+        Ok(match (source, self.input) {
+            (Source::Generated(_), Some(_)) => bail!("--input is for stores"),
+            (Source::Generated(kind), None) => InputSpec::Signals {
+                window,
+                stride,
+                spec: SignalSpec {
+                    kind: *kind,
+                    n_signals: self.signals.unwrap_or(300),
+                    n_rows: self.rows.unwrap_or(8 * window),
+                    n_channels: self.channels.unwrap_or(2),
+                    seed: self.seed.unwrap_or(0),
+                },
+            },
+            (Source::Store(_), Some(Input::Images)) => InputSpec::Images {
+                window,
+                stride,
+                row_pool: self.row_pool.unwrap_or(6),
+                bin_pool: self.bin_pool.unwrap_or(4),
+                features: self.features.clone().unwrap_or_else(|| vec!["volume".to_owned()]),
+            },
+            (Source::Store(_), _) => InputSpec::Bins { window, stride },
+        })
+    }
+
+    pub(in crate::command::train) fn prepare_options(
+        &self,
+        source: &Source,
+    ) -> Result<PrepareOptions> {
+        let is_store = matches!(source, Source::Store(_));
+        let usual = if is_store { Positive::Near } else { Positive::Apart };
+        let positives = match self.positives.unwrap_or(usual) {
+            Positive::Apart => Positives::Apart { max_gap: self.max_gap.unwrap_or(self.window()) },
+            Positive::Near => {
+                Positives::Near { max_shift: self.max_shift.unwrap_or(self.window() / 2).max(1) }
+            }
+            Positive::Same => Positives::Same,
+        };
+        let volatility_labels = is_store && self.objective()? == Objective::SupCon;
+        let cutting = match &self.train_until {
+            Some(text) => Cutting::Until(parse_moment(text).context("--train-until")?),
+            None => Cutting::Shares,
+        };
+        let choice = self.choice()?;
+        ensure!(
+            is_store || (choice.is_all() && cutting == Cutting::Shares),
+            "--symbols, --days and --train-until are for stores"
+        );
+        Ok(PrepareOptions { volatility_labels, cutting, choice, ..PrepareOptions::new(positives) })
+    }
+
+    /// Which files of a store are trained on.
+    fn choice(&self) -> Result<Choice> {
+        let days = self.days.as_deref().map(parse_days).transpose().context("--days")?;
+        let days = days.map(|days| (days.first, days.last));
+        Ok(Choice { symbols: self.symbols.clone().unwrap_or_default(), days })
+    }
+}
