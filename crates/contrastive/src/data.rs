@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use lob_store::{Store, StoreError, StoreFingerprint};
 
-use crate::{ContrastiveError, Evaluated, InputSpec, Positives, Task, TimeSplit, WindowSource};
+use crate::{
+    ContrastiveError, Evaluated, InputSpec, Origin, Positives, Task, TimeSplit, WindowSource,
+};
 
 /// Shares of the windows for training and validation; the latest ones are for testing.
 const SHARES: [f64; 2] = [0.7, 0.1];
@@ -48,21 +50,6 @@ impl PrepareOptions {
             choice: Choice::ALL,
         }
     }
-}
-
-/// Where a window comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// Number of the store's file, or of the signal.
-    pub file: usize,
-    /// First row in that file.
-    pub row: u64,
-    /// Time of the window's first update, ns since 1970; `None` where unknown.
-    pub ts_first: Option<u64>,
-    /// Time of the window's last update, ns since 1970; `None` where unknown.
-    pub ts_event: Option<u64>,
-    /// Instrument, for a store.
-    pub instrument_id: Option<u32>,
 }
 
 /// A source cut in time: what training, validation, testing and embedding need.

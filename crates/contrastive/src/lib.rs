@@ -33,6 +33,7 @@ mod metrics_log;
 mod model;
 mod model_file;
 mod optim;
+mod origin;
 mod outcome;
 mod pca;
 mod precision;
@@ -55,8 +56,8 @@ pub use crate::{
     },
     cpu::{Embedder, embed, time_info_nce, train, train_with},
     data::{
-        Choice, Cuts, Cutting, Origin, PrepareOptions, Prepared, Seen, StoreFacts, TimeRange,
-        open_store, prepare, utc,
+        Choice, Cuts, Cutting, PrepareOptions, Prepared, Seen, StoreFacts, TimeRange, open_store,
+        prepare, utc,
     },
     device::{Device, ResolvedDevice},
     encoder::{Encoded, Encoder},
@@ -70,6 +71,7 @@ pub use crate::{
     input::InputSpec,
     model::{NamedTensor, TrainedModel},
     model_file::ModelFile,
+    origin::Origin,
     outcome::{Ended, Metrics, TrainOutcome},
     pca::{Pca, pca_2d},
     precision::Precision,

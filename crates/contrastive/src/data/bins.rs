@@ -7,9 +7,10 @@ use super::choice::{StoreFacts, open_store};
 use super::cuts::{self, Cuts, Cutting, EMBARGO, TEST, TRAIN, VALIDATION};
 use super::labels::{self, Asked};
 use super::nothing::NoWindows;
-use super::{Origin, PrepareOptions, Prepared, fill_first_times, parts_note, trained};
+use super::{PrepareOptions, Prepared, fill_first_times, parts_note, trained};
 use crate::{
-    BIN_CHANNELS, BinSeries, ContrastiveError, Positives, SeriesWindows, TimeSplit, WindowSource,
+    BIN_CHANNELS, BinSeries, ContrastiveError, Origin, Positives, SeriesWindows, TimeSplit,
+    WindowSource,
 };
 
 pub(super) fn prepare(

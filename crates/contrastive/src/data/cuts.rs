@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Origin, SHARES};
-use crate::{BinSeries, ContrastiveError};
+use super::SHARES;
+use crate::{BinSeries, ContrastiveError, Origin};
 
 /// The moments at which a store is cut into training, validation and test part, all ns since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,9 +11,9 @@ use super::choice::{StoreFacts, open_store};
 use super::cuts::{self, Cuts, Cutting};
 use super::labels::Asked;
 use super::nothing::NoWindows;
-use super::{Origin, PrepareOptions, Prepared, SHARES, fill_first_times, parts_note, trained};
+use super::{PrepareOptions, Prepared, SHARES, fill_first_times, parts_note, trained};
 use crate::{
-    BinSeries, ContrastiveError, ImageSpec, ImageWindows, InputSpec, Layout, PairKey, Rng,
+    BinSeries, ContrastiveError, ImageSpec, ImageWindows, InputSpec, Layout, Origin, PairKey, Rng,
     TimeSplit, WindowScratch, WindowSource,
 };
 
@@ -56,10 +56,7 @@ pub(super) fn prepare(
     }
     fill_first_times(&store, &mut origins)?;
     let split = split(&parts, &origins, cuts, options.cutting);
-    let embargo = cuts.map_or("not cut into parts".to_owned(), |cuts| {
-        format!("embargo of about {} bins", cuts.embargo)
-    });
-    let mut notes = vec![parts_note(&split, origins.len(), &embargo)];
+    let mut notes = vec![parts_note(&split, origins.len(), &embargo_note(cuts))];
     let tasks = match cuts {
         Some(_) => {
             let asked =
@@ -96,6 +93,13 @@ pub(super) fn prepare(
         inputs: features.clone(),
         notes,
     })
+}
+
+fn embargo_note(cuts: Option<Cuts>) -> String {
+    match cuts {
+        Some(cuts) => format!("embargo of about {} bins", cuts.embargo),
+        None => "not cut into parts".to_owned(),
+    }
 }
 
 /// Mean and inverse deviation of each input of these images.

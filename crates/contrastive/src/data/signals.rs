@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::{Origin, PrepareOptions, Prepared, SHARES, parts_note};
+use super::{PrepareOptions, Prepared, SHARES, parts_note};
 use crate::{
-    ContrastiveError, Mirror, Positives, SeriesWindows, SignalKind, SignalSpec, Task, TimeSplit,
-    WindowSource, generate_signals,
+    ContrastiveError, Mirror, Origin, Positives, SeriesWindows, SignalKind, SignalSpec, Task,
+    TimeSplit, WindowSource, generate_signals,
 };
 
 /// Signals have nothing in common in time: whole signals are kept apart instead.

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     fn at(file: usize, row: u64, ts: Option<u64>) -> Origin {
-        Origin { file, row, ts_event: ts, instrument_id: None }
+        Origin { file, row, ts_first: None, ts_event: ts, instrument_id: None }
     }
 
     #[test]

@@ -321,7 +321,8 @@ fn an_evaluation_of_what_is_no_number_is_refused() {
             past: vec![],
             past_description: String::new(),
         }];
-        let place = |row| Origin { file: 0, row, ts_event: Some(row), instrument_id: None };
+        let place =
+            |row| Origin { file: 0, row, ts_first: None, ts_event: Some(row), instrument_id: None };
         let places: Vec<Origin> = (0..source.len() as u64).map(place).collect();
         let (split, tasks) = (&split, &tasks);
         let data = Evaluated { source: &*source, places: &places, window: 1, split, tasks };
