@@ -37,7 +37,10 @@ fn train(store: &Path, run: &Path, more: &[&str]) -> Value {
 }
 
 fn eval_args<'a>(run: &'a Path, store: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let sized = ["--seeds", "3", "--max-train", "100", "--max-test", "60", "--json"];
+    // What is scored does not matter here, only on which windows.
+    let sized =
+        ["--seeds", "3", "--max-train", "60", "--max-test", "40", "--labels", "40", "--json"];
+    let sized = [&sized[..], &["--tasks", "next_volatility_16", "--against", "majority"]].concat();
     [&["eval", shown(run), shown(store)], &sized[..], more].concat()
 }
 
