@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lob_store::{LabelUnit, Store};
+use lob_store::{LabelUnit, Store, StoreMeta};
 
 use super::choice::{StoreFacts, open_store};
 use super::cuts::{self, Cuts, Cutting, EMBARGO, TEST, TRAIN, VALIDATION};
@@ -204,11 +204,19 @@ pub(super) fn embargo_rows(store: &Store, window: usize) -> usize {
         let around = (label.lookback + label.offset + label.lookforward).div_ceil(updates_a_bin);
         let ahead = meta.labels.iter().map(|label| match label.unit {
             LabelUnit::Bins => label.horizon,
+            LabelUnit::Seconds => bins_in(meta, rows, label.horizon.saturating_mul(1_000_000_000)),
             _ => label.horizon.div_ceil(updates_a_bin),
         });
         ahead.fold(around, u64::max)
     });
     window + usize::try_from(reach.max().unwrap_or(0)).unwrap_or(usize::MAX / 2)
+}
+
+/// Bins of a file in a time, at its mean pace; all of them where the file takes none.
+fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
+    let took = meta.segments.iter().map(|s| s.ts_last.saturating_sub(s.ts_first)).sum::<u64>();
+    let bins = (u128::from(ns) * u128::from(rows)).checked_div(u128::from(took));
+    bins.map_or(rows, |bins| u64::try_from(bins + 1).unwrap_or(rows)).min(rows)
 }
 
 /// Third of the volatility inside the window that ends at each row, for a supervised loss.
