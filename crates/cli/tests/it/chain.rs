@@ -40,7 +40,7 @@ fn eval_args<'a>(run: &'a Path, store: &'a Path, more: &[&'a str]) -> Vec<&'a st
     // What is scored does not matter here, only on which windows.
     let sized =
         ["--seeds", "3", "--max-train", "60", "--max-test", "40", "--labels", "40", "--json"];
-    let sized = [&sized[..], &["--tasks", "next_volatility_16", "--against", "majority"]].concat();
+    let sized = [&sized[..], &["--tasks", "reversal", "--against", "majority"]].concat();
     [&["eval", shown(run), shown(store)], &sized[..], more].concat()
 }
 

@@ -119,7 +119,7 @@ fn a_run_goes_on_with_its_own_data_alone() {
     assert!(bytes.windows(data.len()).any(|w| w == data.as_bytes()), "the footer names its data");
     let sized =
         ["--seeds", "3", "--max-train", "60", "--max-test", "40", "--labels", "40", "--json"];
-    let sized = [&sized[..], &["--tasks", "next_volatility_16", "--against", "majority"]].concat();
+    let sized = [&sized[..], &["--tasks", "reversal", "--against", "majority"]].concat();
     let eval = [&["eval", shown(&model), shown(&first)], &sized[..]].concat();
     assert!(lob_fails(&eval).contains("windows that trained the model would be evaluated"));
     let evaluated = json(&lob_ok(&[&eval[..], &["--allow-trained-windows"]].concat()));
