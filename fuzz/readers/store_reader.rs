@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use lob_depth::BinColumns;
-use lob_store::{BinFile, LabelPlace, read_tick_meta};
+use lob_store::{BinFile, LabelPlace, TruthFile, TruthKey, read_tick_meta};
 
 /// Rows read at once.
 const BATCH: u64 = 256;
@@ -14,6 +14,14 @@ pub(crate) fn check(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for the input");
     drop(read_tick_meta(file.path()));
+    if let Ok(truth) = TruthFile::open(file.path()) {
+        let mut reader = truth.reader();
+        // The first records of the calendar of `lob synth`, and what lies beyond all of them.
+        for ts_recv in [0, 1_711_929_600_000_000_000, 1_711_929_700_000_000_000, u64::MAX] {
+            let key = TruthKey { instrument_id: 0, sequence: 0, ts_event: 0, ts_recv };
+            drop(reader.find(&key));
+        }
+    }
     let Ok(store) = BinFile::open(file.path()) else { return };
     let rows = store.len().min(MOST);
     drop(store.labels(0..rows));

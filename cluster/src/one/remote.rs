@@ -48,7 +48,8 @@ struct Stamp {
 impl Stamp {
     /// `None` if the same stamp does not mean the same result.
     fn new(meta: &ObjectMeta, job: &Job, lob: &str) -> Option<Self> {
-        const READ_FILES: [&str; 4] = ["--config", "--label-edges", "--edges", "--definitions"];
+        const READ_FILES: [&str; 5] =
+            ["--config", "--label-edges", "--edges", "--definitions", "--truth"];
         let reads_a_file =
             |flag: &String| READ_FILES.contains(&flag.split('=').next().unwrap_or(flag));
         if job.flags.iter().any(reads_a_file) {

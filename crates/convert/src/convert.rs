@@ -216,7 +216,7 @@ fn conclude(
     if summary.samples == 0 {
         let label = &config.label;
         summary.warnings.push(format!(
-            "no bin has a label: a label needs {} updates of an instrument without a break \
+            "no bin has the label `reversal`, which needs {} updates of an instrument without a break \
              (look-back {}, offset {}, look-forward {}); smaller windows would fit",
             label.min_rows(),
             label.lookback,

@@ -130,6 +130,7 @@ fn settings_from_files_are_never_assumed_the_same() {
     assert_eq!(Stamp::new(&meta, &job(&[]), "lob 1"), Some(stamp("1")));
     assert!(Stamp::new(&meta, &job(&["--config=x.toml"]), "lob 1").is_none());
     assert!(Stamp::new(&meta, &job(&["--label-edges", "x"]), "lob 1").is_none());
+    assert!(Stamp::new(&meta, &job(&["--truth", "x"]), "lob 1").is_none());
     let untagged = ObjectMeta { e_tag: None, ..meta };
     assert!(Stamp::new(&untagged, &job(&[]), "lob 1").is_none());
 }

@@ -138,16 +138,16 @@ pub(crate) struct Args {
     /// Convert all inputs, also those that hold the same instruments at the same time
     #[arg(long)]
     keep_duplicates: bool,
-    /// Classes of the price movement [default: 13]
+    /// Classes of `reversal` [default: 13]
     #[arg(long)]
     label_classes: Option<u32>,
-    /// Updates before a label [default: 5000]
+    /// Updates before the bin's last one that `reversal` compares with [default: 5000]
     #[arg(long)]
     lookback: Option<u32>,
-    /// Updates after a label [default: 5000]
+    /// Updates after it that `reversal` compares [default: 5000]
     #[arg(long)]
     lookforward: Option<u32>,
-    /// Updates between a label and what it looks forward to [default: 500]
+    /// Updates between the bin's last one and these [default: 500]
     #[arg(long)]
     offset: Option<u32>,
     /// Comma-separated horizons of labels that look forward: bins (10), updates (500u), seconds (5s),

@@ -13,6 +13,8 @@ const MOST: usize = 32;
 /// Those of bins where none are asked for.
 const DEFAULT: [Horizon; 4] =
     [Horizon::Bins(1), Horizon::Bins(3), Horizon::Bins(10), Horizon::Bins(50)];
+/// No mid moves farther, in price steps; no multiple is larger.
+const MOST_STEPS: f64 = 4_294_967_295.0;
 /// Multiple of the volatility where none is given.
 const DEFAULT_MULTIPLE: f64 = 0.5;
 
@@ -124,7 +126,9 @@ impl FromStr for ForwardClasses {
 
     /// `none`, `fixed=X`, `spread`, `volatility` or `volatility=K`.
     fn from_str(text: &str) -> Result<Self, ConvertError> {
-        let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+        // No sign of zero makes another setting.
+        let number =
+            |text: &str| text.parse::<f64>().ok().filter(|x| *x <= MOST_STEPS).map(|x| x + 0.0);
         let parsed = match text.split_once('=') {
             None if text == "none" => Some(Self::None),
             None if text == "spread" => Some(Self::Spread),
@@ -143,7 +147,7 @@ fn odd_classes(found: &str) -> ConvertError {
         found: found.to_owned(),
         expected:
             "`none`, `fixed=X` with X price steps from 0 on, `spread`, or `volatility=K` with K \
-                   above 0"
+                   above 0, neither beyond 2^32"
                 .to_owned(),
     }
 }
@@ -160,7 +164,7 @@ impl ForwardClasses {
             Self::Fixed(steps) => {
                 // Values are whole half steps.
                 let half_steps = 2.0 * steps;
-                let edges = vec![-half_steps, half_steps.floor() + 1.0];
+                let edges = vec![0.0 - half_steps, half_steps.floor() + 1.0];
                 NamedLabel { edges, ..ruled(format!("{steps} price steps")) }
             }
             Self::Spread => ruled("the spread at the row".to_owned()),

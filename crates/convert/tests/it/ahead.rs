@@ -265,6 +265,7 @@ fn words_that_make_no_sense_are_refused_by_name() {
         "fixed=nan",
         "volatility=0",
         "volatility=inf",
+        "fixed=1e300",
         "spread=2",
     ] {
         let refused = ForwardClasses::from_str(text).unwrap_err().to_string();

@@ -2,8 +2,9 @@ use std::{fs, io::Write as _, path::Path, sync::Arc};
 
 use lob_depth::BinColumns;
 use lob_store::{
-    BinFile, Compression, LabelColumns, LabelPlace, Planes, StoreError, StoreMeta, StoredBin,
-    WriterOptions,
+    BinFile, BinWriter, Compression, LabelCell, LabelColumns, LabelPlace, NamedLabel, Planes,
+    StoreError, StoreMeta, StoredBin, WriterOptions,
+    fs::{DiskSystem, SharedFs},
 };
 use parquet::{
     data_type::Int64Type,
@@ -323,6 +324,32 @@ fn a_description_that_makes_no_sense_is_refused_by_name() {
     }
     fs::write(&path, resealed(&sound, (&step, "\"price_step\":7"), |_| {})).unwrap();
     BinFile::open(&path).unwrap();
+}
+
+/// A class is an index for whoever reads it.
+#[test]
+fn a_class_beyond_the_label_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let fs: SharedFs = Arc::new(DiskSystem);
+    let labels = vec![NamedLabel::next_change()];
+    let options = options(Compression::None);
+    let mut writer = BinWriter::create_staged(&fs, &path, STEP, options, labels).unwrap();
+    for (i, mut row) in (0..).zip(rows(9, 8)) {
+        row.others = vec![LabelCell { value: Some(7.0), class: Some(i32::from(i == 5)) }];
+        writer.push(&row).unwrap();
+    }
+    writer.finish(crate::made::meta()).unwrap();
+    let sound = fs::read(&path).unwrap();
+    let of = "\"unit\":\"mid_changes\",\"classes\":";
+    let (from, to) = (format!("{of}2"), format!("{of}1"));
+    fs::write(&path, resealed(&sound, (&from, &to), |_| {})).unwrap();
+    let file = BinFile::open(&path).unwrap();
+    assert!(file.label_values("next_change", 0..5).is_ok());
+    let refused = file.label_values("next_change", 0..9).unwrap_err().to_string();
+    for named in ["next_change_class", "row `5`", "one of `1` classes", "found `1`"] {
+        assert!(refused.contains(named), "{named}: {refused}");
+    }
 }
 
 fn varint(mut n: u64) -> Vec<u8> {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use lob_depth::{BinColumns, NO_PRICE, OrderFlow};
-use lob_store::{Store, read_tick_meta};
+use lob_store::{Store, Truth, TruthFile, TruthKey, read_tick_meta};
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::Field,
@@ -142,6 +142,23 @@ fn ticks_of_version_2_are_read() {
     assert_eq!((meta.symbol.as_str(), meta.instrument_id), ("6AM4", 42_005_850));
     assert_eq!(meta.class_counts.iter().sum::<u64>(), 429);
     assert_eq!(tick_sums(&path), (504, [330_023_450_000, 26_310, 1_407, 116_434]));
+}
+
+/// The truth of `source.mbp-10.dbn.zst`; keys and values are those that pyarrow reads.
+#[test]
+fn a_truth_of_version_1_is_read() {
+    let file = TruthFile::open(formats("truth-v1.parquet")).unwrap();
+    assert_eq!(file.len(), 800);
+    let mut reader = file.reader();
+    for (sequence, ts_event, latency, pressure) in [
+        (2, 1_711_929_600_000_000_000, 65_119, 0.0),
+        (185, 1_711_929_619_286_299_029, 69_141, 0.0),
+        (453, 1_711_929_659_074_903_787, 71_596, 12.0),
+    ] {
+        let (instrument_id, ts_recv) = (42_005_850, ts_event + latency);
+        let key = TruthKey { instrument_id, sequence, ts_event, ts_recv };
+        assert_eq!(reader.find(&key).unwrap(), Some(Truth { regime: 1, pressure }));
+    }
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn all(path: &Path, rows: &[(usize, TruthKey, Truth)]) -> Option<Vec<Option<Trut
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn a_truth_cut_anywhere_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("truth.parquet");
     let rows = rows(300, 2);
@@ -198,7 +198,7 @@ proptest! {
 
     /// A damaged byte is refused, or is in a place that no number depends on.
     #[test]
-    fn no_damage_changes_a_number(at in 0.0_f64..1.0, to in any::<u8>()) {
+    fn no_damage_changes_a_truth(at in 0.0_f64..1.0, to in any::<u8>()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("truth.parquet");
         let rows = rows(400, 4);
