@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lob_signals::{
     BoxError, EmbeddingModel, FeatureMatrix, FeatureScale, HEAD_RIDGE, LinearHead, Model,
-    N_FEATURES, rises, windows_ending_at,
+    N_FEATURES, moves, windows_ending_at,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 pub struct SignalModelConfig {
     /// Rows of features the encoder looks back on.
     pub window: usize,
-    /// Rows from a prediction to the mid that decides whether there was a rise.
+    /// Rows from a prediction to the mid that decides whether there was a rise or a fall.
     pub horizon: usize,
     /// Contrastive training steps; the weights' values do not change the speed.
     pub steps: usize,
@@ -33,7 +33,7 @@ impl Default for SignalModelConfig {
 }
 
 /// The medium encoder, trained without labels on windows of `features` (InfoNCE), with a linear
-/// head fitted to the `mids` of the same rows. Runs on the CPU, one window at a time or many.
+/// head fitted to the `mids` of the same rows: the probability of a rise given that the mid moves. Runs on the CPU, one window at a time or many.
 ///
 /// # Errors
 /// [`ContrastiveError::Shape`] unless there is one mid a row, [`ContrastiveError::NotEnoughData`] without enough rows in a row for pairs of windows,
@@ -59,13 +59,14 @@ pub fn fit_signal_model(
     };
     let trained = crate::train(Arc::new(source), &training)?.model;
     let mut embedder = Embedder::new(&trained, Device::Cpu)?;
-    let labels = rises(mids, config.horizon);
-    let step = labels.len().div_ceil(config.head_windows.max(1)).max(1);
+    let labels = moves(mids, config.horizon);
+    let moved: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
+    let step = moved.len().div_ceil(config.head_windows.max(1)).max(1);
     let (rows, ends) =
-        windows_ending_at(features, &scale, config.window, (0..labels.len()).step_by(step));
+        windows_ending_at(features, &scale, config.window, moved.into_iter().step_by(step));
     let mut embeddings = vec![0.0; ends.len() * trained.embedding_dim()];
     embedder.embed_into(&rows, &mut embeddings)?;
-    let rose: Vec<bool> = ends.iter().map(|&end| labels[end]).collect();
+    let rose: Vec<Option<bool>> = ends.iter().map(|&end| labels[end]).collect();
     let head = LinearHead::fit(&embeddings, trained.embedding_dim(), &rose, HEAD_RIDGE);
     let encode = move |windows: &[f32], out: &mut [f32]| -> Result<(), BoxError> {
         embedder.embed_into(windows, out).map_err(Into::into)

@@ -1,3 +1,4 @@
+mod edge;
 mod embedding;
 mod features;
 mod gate;
@@ -5,12 +6,13 @@ mod head;
 mod model;
 mod rise;
 
+pub use edge::{Edge, EdgeMeter};
 pub use embedding::{EmbeddingModel, Encode, FeatureScale, windows_ending_at};
 pub use features::{FEATURE_NAMES, FeatureConfig, FeatureExtractor, FeatureMatrix, N_FEATURES};
 pub use gate::{GateConfig, Signal, SignalGate, Stance};
 pub use head::LinearHead;
 pub use model::{BoxError, LogisticModel, Model};
-pub use rise::{HEAD_RIDGE, rises};
+pub use rise::{HEAD_RIDGE, base_rate, moves};
 
 use std::time::Instant;
 
@@ -68,6 +70,14 @@ impl<M: Model> SignalPipeline<M> {
     /// Puts another model in the place of the one that is there; everything else goes on.
     pub fn set_model(&mut self, model: M) {
         self.model = model;
+    }
+
+    /// Puts the gate's thresholds around this share of rises among moves, see [`GateConfig`].
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] unless it lies between 0 and 1.
+    pub fn set_base_rate(&mut self, base_rate: f32) -> Result<(), SignalError> {
+        self.gate.set_base_rate(base_rate)
     }
 
     /// Forgets all quotes and goes flat.

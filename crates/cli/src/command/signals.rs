@@ -2,6 +2,7 @@
 
 mod columns;
 mod line;
+mod outcome;
 mod records;
 mod sheet;
 mod table;
@@ -43,6 +44,12 @@ macd:12:26:9 bollinger:20:2 atr:14 vwap:20 kyle_lambda:50 spread microprice queu
 book_imbalance order_flow_imbalance; the settings shown are those a name alone takes. From DBN
 records, prices are mids, a bar is one update, volumes are trades.
 
+Positions are around the base rate: with p the probability of a rise given that the mid moves and b
+the share of rises in what the model was fitted to, thresholds are of p(1-b) / (p(1-b) + (1-p)b). A
+run ends with the numbers of long, flat and short rows, and with what trades bring: the sign of the
+change of position times the mid's change to the horizon, in price steps, against half a spread at
+the trade and --fee-ticks.
+
 An empty cell (CSV) or a null (Parquet): the indicator is still warming up, or a side of the book is
 absent.")]
 pub(crate) struct Args {
@@ -70,7 +77,8 @@ pub(crate) struct Args {
     /// Contrastive training steps of the `embedding` model
     #[arg(long, default_value_t = 50)]
     fit_steps: usize,
-    /// Probability of a rise from which to go long, and one minus it to go short
+    /// Probability of a rise from which to go long, and one minus it to go short: given that the mid
+    /// moves, and around the share of rises that the model has learned from
     #[arg(long, default_value_t = GateConfig::default().enter)]
     enter: f32,
     /// Probability below which a long is left, and one minus it for a short
@@ -79,6 +87,9 @@ pub(crate) struct Args {
     /// Largest position, either way
     #[arg(long, default_value_t = GateConfig::default().max_position)]
     max_position: u16,
+    /// Fee of a trade in price steps, for the line on what trades bring
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = parse_fee)]
+    fee_ticks: f64,
     /// Calculate the indicators of a table this often and report the time of each
     #[arg(long, default_value_t = 1)]
     repeat: usize,
@@ -96,6 +107,11 @@ enum ModelName {
     Logistic,
     /// Medium contrastive encoder over 100 rows of features, and a linear head
     Embedding,
+}
+
+fn parse_fee(text: &str) -> Result<f64> {
+    let fee = text.parse::<f64>().ok().filter(|fee| fee.is_finite() && *fee >= 0.0);
+    fee.with_context(|| format!("`{text}` is no number of price steps from 0 on"))
 }
 
 fn parse_study(text: &str) -> Result<Study, lob_signals::SignalError> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{evidence, fixture, json, lob_fails, lob_ok, shown};
+use crate::{evidence, fixture, json, lob, lob_fails, lob_ok, shown};
 
 /// Header and cells of a CSV file.
 fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
@@ -98,6 +98,53 @@ fn a_fitted_model_is_silent_until_it_has_learned() {
         }
         assert!(n_answers > 100, "{model}: {n_answers} answers");
     }
+}
+
+/// A rise within the horizon is rarer than half, since the mid often stays: a model fitted to rises
+/// against all else was short nearly always.
+#[test]
+fn a_fitted_model_is_long_about_as_often_as_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("m.mbp-10.dbn.zst"), folder.path().join("s.csv"));
+    let synth = ["synth", "--records", "30000", "--instruments", "1", "--seed", "8", "--quiet"];
+    lob_ok(&[&synth[..], &["--out", shown(&input)]].concat());
+    let run = |model: &str, more: &[&str]| {
+        let args = ["signals", shown(&input), "--out", shown(&out), "--json", "--model", model];
+        json(&lob_ok(&[&args[..], &["--fit-rows", "10000"], more].concat()))
+    };
+    let found = run("logistic", &["--enter", "0.52"]);
+    let count = |name: &str| found["stances"][name].as_u64().unwrap();
+    let (long, flat, short) = (count("long"), count("flat"), count("short"));
+    assert_eq!(long + flat + short, found["rows"].as_u64().unwrap());
+    assert!(long > 500 && short > 500, "{}", found["stances"]);
+    assert!(long < 5 * short && short < 5 * long, "{}", found["stances"]);
+    // The edge of the table's own positions and quotes, calculated apart.
+    let table = table(&out);
+    let [bids, asks, trades] = ["bid_px", "ask_px", "trade"].map(|name| column(&table, name));
+    let mid = |row: usize| Some((bids[row]? + asks[row]?) / 2.0);
+    let (mut gross, mut half_spread, mut n) = (0.0, 0.0, 0.0);
+    for (row, trade) in trades.iter().enumerate().filter(|(_, trade)| **trade != Some(0.0)) {
+        if row + 50 < trades.len() {
+            gross += trade.unwrap().signum() * (mid(row + 50).unwrap() - mid(row).unwrap());
+            half_spread += (asks[row].unwrap() - bids[row].unwrap()) / 2.0;
+            n += 1.0;
+        }
+    }
+    let edge = &found["edge"];
+    assert_eq!((&edge["scored"], &edge["fee_ticks"]), (&(n as u64).into(), &0.0.into()));
+    let ratio = edge["gross_ticks"].as_f64().unwrap() / edge["half_spread_ticks"].as_f64().unwrap();
+    assert!((ratio - gross / half_spread).abs() < 1e-6, "{edge} {gross} {half_spread}");
+    // A half-spread is a multiple of half a step.
+    let halves = 2.0 * edge["half_spread_ticks"].as_f64().unwrap() * n;
+    assert!((halves - halves.round()).abs() < 1e-6, "{halves}");
+    let fee = run("queue-pressure", &["--fee-ticks", "0.25"]);
+    let of = |name: &str| fee["edge"][name].as_f64().unwrap();
+    assert!((of("net_ticks") - (of("gross_ticks") - of("half_spread_ticks") - 0.25)).abs() < 1e-9);
+    let words = lob(&["signals", shown(&input), "--out", shown(&out)]);
+    let words = String::from_utf8(words.stderr).unwrap();
+    assert!(words.contains("long ") && words.contains("no fee (--fee-ticks): net"), "{words}");
+    let said = lob_fails(&["signals", shown(&input), "--out", shown(&out), "--fee-ticks", "-1"]);
+    assert!(said.contains("no number of price steps"), "{said}");
 }
 
 #[test]

@@ -2,6 +2,12 @@ use crate::SignalError;
 
 /// When to take and leave a position.
 ///
+/// Thresholds are of the probability around the base rate: with `p` the probability of a rise given
+/// a move and `b` its share in training, the gate looks at the `q` of
+/// `ln(q / (1 - q)) = ln(p / (1 - p)) - ln(b / (1 - b))`, which is `p (1 - b) / (p (1 - b) + (1 - p) b)`.
+/// A model that has learned nothing but the base rate is at `q = 1/2`, whatever the rate, and stays
+/// flat.
+///
 /// The gap between entry and exit is the hysteresis: a probability that hovers near a threshold
 /// does not turn the position over at every quote.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +59,9 @@ pub struct Signal {
 #[derive(Debug, Clone)]
 pub struct SignalGate {
     config: GateConfig,
+    /// Share of rises among the moves that the model was fitted to; none for a half, which leaves
+    /// probabilities as they are.
+    base_rate: Option<f32>,
     stance: Stance,
     position: i32,
 }
@@ -77,7 +86,7 @@ impl SignalGate {
             let found = format!("{max_position} and {max_step}");
             return Err(SignalError::parameter("max_position, max_step", "at least 1", found));
         }
-        Ok(Self { config, stance: Stance::Flat, position: 0 })
+        Ok(Self { config, base_rate: None, stance: Stance::Flat, position: 0 })
     }
 
     /// Goes flat and forgets.
@@ -90,7 +99,7 @@ impl SignalGate {
     pub fn update(&mut self, features: &[f32], probability: f32) -> Signal {
         if !probability.is_nan() {
             let rsi = features.first().copied().unwrap_or(0.5);
-            self.stance = self.next_stance(probability, rsi);
+            self.stance = self.next_stance(self.around_base(probability), rsi);
         }
         let limit = i32::from(self.config.max_position);
         let target = match self.stance {
@@ -103,6 +112,27 @@ impl SignalGate {
             if probability.is_nan() { 0 } else { (target - self.position).clamp(-step, step) };
         self.position += trade;
         Signal { probability, stance: self.stance, trade, position: self.position }
+    }
+
+    /// Thresholds are around this share of rises from now on; a half by default, which leaves
+    /// probabilities as they are.
+    ///
+    /// # Errors
+    /// [`SignalError::Parameter`] unless it lies between 0 and 1.
+    pub fn set_base_rate(&mut self, base_rate: f32) -> Result<(), SignalError> {
+        if !(base_rate > 0.0 && base_rate < 1.0) {
+            return Err(SignalError::parameter("base_rate", "between 0 and 1", base_rate));
+        }
+        self.base_rate = Some(base_rate);
+        Ok(())
+    }
+
+    /// The probability around the base rate.
+    fn around_base(&self, p: f32) -> f32 {
+        match self.base_rate {
+            Some(b) => p * (1.0 - b) / (p * (1.0 - b) + (1.0 - p) * b),
+            None => p,
+        }
     }
 
     fn next_stance(&self, p: f32, rsi: f32) -> Stance {
@@ -151,6 +181,35 @@ mod tests {
         check(c, &[(0.1, 0.19), (0.1, 0.21)], &[0, -1]);
         let c = GateConfig { max_position: 5, max_step: 2, ..c };
         check(c, &[(0.9, 0.5); 4], &[2, 4, 5, 5]);
+    }
+
+    /// Whatever the share of rises: what says no more than it is no signal, and odds of 3 to 2
+    /// against it are one, either way.
+    #[test]
+    fn thresholds_are_around_the_base_rate() {
+        for base in [0.02_f32, 0.3, 0.5, 0.9] {
+            let odds = |times: f32| {
+                let odds = base / (1.0 - base) * times;
+                odds / (1.0 + odds)
+            };
+            let stance = |p: f32| {
+                let mut gate = SignalGate::new(GateConfig::default()).unwrap();
+                gate.set_base_rate(base).unwrap();
+                gate.update(&[0.5], p).stance
+            };
+            assert_eq!(stance(base), Stance::Flat);
+            for (times, expected) in [(1.4, Stance::Flat), (1.6, Stance::Long)] {
+                assert_eq!(stance(odds(times)), expected, "{base} {times}");
+            }
+            for (times, expected) in [(1.4, Stance::Flat), (1.6, Stance::Short)] {
+                assert_eq!(stance(odds(1.0 / times)), expected, "{base} 1/{times}");
+            }
+            assert_eq!((stance(0.0), stance(1.0)), (Stance::Short, Stance::Long));
+        }
+        let mut gate = SignalGate::new(GateConfig::default()).unwrap();
+        for odd in [0.0, 1.0, f32::NAN, -0.5] {
+            assert!(gate.set_base_rate(odd).unwrap_err().to_string().contains("base_rate"));
+        }
     }
 
     #[test]

@@ -14,17 +14,18 @@ const FIT_STEPS: usize = 300;
 impl LinearHead {
     /// Fits by gradient descent on the mean log loss plus `ridge / 2 · |w|²`, inputs standardised
     /// inside. `rows` is `labels.len()` × `n_inputs`, row-major; `labels[i]` tells whether row `i`
-    /// was followed by a rise. Rows with a value that is not finite are left out; without a usable
-    /// row the head answers 0.5.
+    /// was followed by a rise or a fall. Rows followed by neither (`None`), and those with a value
+    /// that is not finite, are left out, so that the head answers with the probability of a rise
+    /// given that the mid moves; without a usable row it answers 0.5.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "weights are stored as f32")]
     #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-    pub fn fit(rows: &[f32], n_inputs: usize, labels: &[bool], ridge: f64) -> Self {
+    pub fn fit(rows: &[f32], n_inputs: usize, labels: &[Option<bool>], ridge: f64) -> Self {
         let rows: Vec<(&[f32], f64)> = rows
             .chunks_exact(n_inputs.max(1))
             .zip(labels)
             .filter(|(row, _)| super::is_complete(row))
-            .map(|(row, &up)| (row, f64::from(u8::from(up))))
+            .filter_map(|(row, up)| Some((row, f64::from(u8::from((*up)?)))))
             .collect();
         if rows.is_empty() {
             return Self { weights: vec![0.0; n_inputs], bias: 0.0 };

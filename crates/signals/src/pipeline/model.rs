@@ -57,9 +57,10 @@ impl LogisticModel {
         Self { weights, bias: 0.0 }
     }
 
-    /// Fits as [`LinearHead::fit`] does; `labels[i]` tells whether row `i` was followed by a rise.
+    /// Fits as [`LinearHead::fit`] does; `labels[i]` tells whether row `i` was followed by a rise or
+    /// a fall.
     #[must_use]
-    pub fn fit(features: &FeatureMatrix, labels: &[bool], ridge: f64) -> Self {
+    pub fn fit(features: &FeatureMatrix, labels: &[Option<bool>], ridge: f64) -> Self {
         let head = LinearHead::fit(features.values(), N_FEATURES, labels, ridge);
         Self { weights: std::array::from_fn(|f| head.weights[f]), bias: head.bias }
     }
@@ -88,16 +89,19 @@ mod tests {
             row[8] = f32::from(i % 10) - 4.5;
             row[3] = 2.0; // constant
             features.push(&row);
-            labels.push(row[8] > 0.0);
+            labels.push(Some(row[8] > 0.0));
         }
         features.push(&[f32::NAN; N_FEATURES]);
-        labels.push(true);
+        labels.push(Some(true));
+        // What is followed by no move says nothing of the direction.
+        features.push(&[1e3; N_FEATURES]);
+        labels.push(None);
         let mut model = LogisticModel::fit(&features, &labels, 1e-3);
         assert_eq!(model.weights[3], 0.0);
         assert!(model.weights[8] > 10.0 * model.weights[0].abs());
         let mut p = [0.0; 200];
         model.predict(&features.values()[..200 * N_FEATURES], &mut p).unwrap();
-        assert!(p.iter().zip(&labels).all(|(p, &up)| (*p > 0.5) == up));
+        assert!(p.iter().zip(&labels).all(|(p, &up)| Some(*p > 0.5) == up));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use lob_contrastive::{SignalModelConfig, fit_signal_model};
 use lob_convert::Instrument;
+use lob_depth::StepDetector;
 use lob_signals::{
-    FeatureConfig, FeatureMatrix, GateConfig, HEAD_RIDGE, LogisticModel, Model, N_FEATURES, Quote,
-    Signal, SignalPipeline, Study, StudyStream, Tick, rises,
+    EdgeMeter, FeatureConfig, FeatureMatrix, GateConfig, HEAD_RIDGE, LogisticModel, Model,
+    N_FEATURES, Quote, Signal, SignalPipeline, Study, StudyStream, Tick, base_rate, moves,
 };
 
 use super::{Args, ModelName};
@@ -38,6 +39,10 @@ pub(super) struct Line {
     studies: Vec<(Study, StudyStream)>,
     /// The chosen indicators at the last tick.
     pub(super) values: Vec<f64>,
+    /// What its trades bring before costs.
+    pub(super) edge: EdgeMeter,
+    /// Finds its price step.
+    pub(super) steps: StepDetector,
 }
 
 /// Seconds of the three stages of one update.
@@ -64,6 +69,8 @@ impl Line {
             lessons: must_learn.then(Lessons::default),
             studies: studies?,
             values: Vec::new(),
+            edge: EdgeMeter::new(SignalModelConfig::default().horizon),
+            steps: StepDetector::default(),
         })
     }
 
@@ -71,6 +78,7 @@ impl Line {
     /// those before it. What a model has learned stays.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.pipeline.reset();
+        self.edge.break_off();
         for (study, twin) in &mut self.studies {
             *twin = study.stream()?;
         }
@@ -96,6 +104,7 @@ impl Line {
         let signal = self.pipeline.signal(&row, probability);
         let seconds = [after_features - begun, after_model - after_features, after_model.elapsed()]
             .map(|time| time.as_secs_f64());
+        self.edge.push(quote, signal.trade);
         self.learn(args, &row, quote)?;
         Ok((row, signal, seconds))
     }
@@ -113,14 +122,13 @@ impl Line {
         let Lessons { rows, mids } = std::mem::take(lessons);
         let mut features = FeatureMatrix::default();
         rows.iter().for_each(|row| features.push(row));
+        let labels = moves(&mids, config.horizon);
         let model: Box<dyn Model> = match args.model {
             ModelName::Embedding => fit_signal_model(&features, &mids, &config)
                 .context("cannot fit `--model embedding`")?,
-            _ => {
-                let rose = rises(&mids, config.horizon);
-                Box::new(LogisticModel::fit(&features, &rose, HEAD_RIDGE))
-            }
+            _ => Box::new(LogisticModel::fit(&features, &labels, HEAD_RIDGE)),
         };
+        self.pipeline.set_base_rate(base_rate(&labels))?;
         self.pipeline.set_model(model);
         self.lessons = None;
         Ok(())

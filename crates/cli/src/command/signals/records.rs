@@ -1,21 +1,22 @@
 //! Signals of a DBN file, one record at a time.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
+use lob_contrastive::SignalModelConfig;
 use lob_convert::{
     Breaks, Clock, ConvertConfig, DayStart, Instrument, RecordStream, Update, event_near,
 };
-use lob_depth::{PRICE_SCALE, UNDEF_PRICE};
+use lob_depth::{PRICE_SCALE, PriceStep, UNDEF_PRICE};
 use lob_metrics::stats::quantile;
 use lob_metrics::{Summary, Unit, shown};
-use lob_signals::{FEATURE_NAMES, N_FEATURES, Quote, Signal, Stance, Tick};
+use lob_signals::{EdgeMeter, FEATURE_NAMES, N_FEATURES, Quote, Tick};
 use lob_store::{Column, ColumnKind};
 use serde_json::{Value, json};
 
 use super::line::{Line, StageSeconds};
-use super::{Args, Written, open_sheet, sheet::Sheet};
+use super::outcome::{Counts, Stances, edge_facts, edge_words};
+use super::{Args, Written, open_sheet};
 use crate::command::mappings;
 use crate::interrupt;
 
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
     // By position in the stream.
     let mut lines: Vec<Lane> = Vec::new();
     let mut latencies: Vec<StageSeconds> = Vec::new();
-    let stances = Stances::default();
+    let (stances, mut counts) = (Stances::default(), Counts::default());
     let mut n_written = 0_u64;
     while let Some(update) = stream.next_update_unless_stopped(&interrupt::Stop)? {
         ensure!(!interrupt::requested(), "interrupted after {n_written} updates");
@@ -99,6 +100,9 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             line.study(&tick, trade.price);
             line.values.iter().for_each(|x| sheet.f64(*x));
         }
+        counts.add(signal);
+        line.steps.push(record.levels[0].bid_px);
+        line.steps.push(record.levels[0].ask_px);
         stances.write(&mut sheet, signal);
         sheet.u64(u64::from(record.hd.publisher_id));
         sheet.end_row()?;
@@ -109,20 +113,38 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         return Err(nothing_written(args, lines.iter().find_map(Lane::name)));
     }
     let (rows, file) = sheet.finish()?;
-    let symbols: BTreeSet<&str> = lines.iter().filter_map(Lane::name).collect();
-    let (stages, mut words) = summarise(&latencies);
+    let mut written = conclude(args, &lines, &counts, &latencies);
     let n_untimed = clock.n_unplaced();
     if n_untimed > 0 {
-        words = format!("{n_untimed} updates without a usable time left out; {words}");
+        written.words =
+            format!("{n_untimed} updates without a usable time left out; {}", written.words);
     }
+    written.facts["untimed"] = n_untimed.into();
+    written.facts["warnings"] = json!(warnings);
+    Ok(Written { rows, file, ..written })
+}
+
+/// What came of it, in facts and words.
+fn conclude(args: &Args, lines: &[Lane], counts: &Counts, latencies: &[StageSeconds]) -> Written {
+    let symbols: BTreeSet<&str> = lines.iter().filter_map(Lane::name).collect();
+    let (stages, words) = summarise(latencies);
+    let traded = lines.iter().filter_map(|lane| match lane {
+        // One without a price step has no ticks to count in.
+        Lane::Line(line) => Some((&line.edge, line.steps.finish().map_or(f64::NAN, step_px))),
+        Lane::Unseen | Lane::Unwanted => None,
+    });
+    let edge = EdgeMeter::edge(traded);
+    let ahead = (SignalModelConfig::default().horizon, "updates");
     let facts = json!({
         "model": format!("{:?}", args.model),
+        "stances": counts.facts(),
+        "edge": edge_facts(&edge, args.fee_ticks, ahead),
         "symbols": symbols,
         "stages": stages,
-        "untimed": n_untimed,
-        "warnings": warnings,
     });
-    Ok(Written { rows, file, facts, words })
+    let edge = edge_words(&edge, args.fee_ticks, ahead);
+    let words = format!("{words}\n{}\n{edge}", counts.words());
+    Written { rows: 0, file: None, facts, words }
 }
 
 /// Where a conversion would end a segment.
@@ -222,30 +244,9 @@ fn price(px: i64) -> f64 {
     if px == UNDEF_PRICE { f64::NAN } else { px as f64 / PRICE_SCALE as f64 }
 }
 
-/// The words for the stances, shared by all rows.
-struct Stances {
-    flat: Arc<str>,
-    long: Arc<str>,
-    short: Arc<str>,
-}
-
-impl Default for Stances {
-    fn default() -> Self {
-        Self { flat: "flat".into(), long: "long".into(), short: "short".into() }
-    }
-}
-
-impl Stances {
-    fn write(&self, sheet: &mut Sheet, signal: Signal) {
-        sheet.f32(signal.probability);
-        sheet.text(match signal.stance {
-            Stance::Flat => &self.flat,
-            Stance::Long => &self.long,
-            Stance::Short => &self.short,
-        });
-        sheet.i64(i64::from(signal.trade));
-        sheet.i64(i64::from(signal.position));
-    }
+/// A price step in the unit of quotes.
+fn step_px(step: PriceStep) -> f64 {
+    step.get() as f64 / PRICE_SCALE as f64
 }
 
 /// Percentiles of each stage and of their sum, for programs and for people.
