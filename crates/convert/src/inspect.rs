@@ -2,20 +2,18 @@
 
 mod edges;
 mod journals;
+mod labels;
 
 use std::path::{Path, PathBuf};
 
 use lob_metrics::shown;
-use lob_store::{BinFile, NamedLabel, Store, StoreError, TickMeta, read_tick_meta};
+use lob_store::{NamedLabel, Store, TickMeta, read_tick_meta};
 use serde::Serialize;
 
 use crate::{ClassReport, ConvertError, Progress, VerifyReport, progress::go_on, verify::look};
 
-use self::edges::EdgesOfFiles;
-pub use self::{edges::EdgesInspection, journals::JournalInspection};
-
-/// Bins whose labels are read at once.
-const READ_ROWS: u64 = 1 << 16;
+pub use self::{edges::EdgesInspection, journals::JournalInspection, labels::LabelCounts};
+use self::{edges::EdgesOfFiles, labels::FileLabels};
 
 /// What [`inspect`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,6 +63,8 @@ pub struct StoreInspection {
     pub class_deviation_points: Option<f64>,
     /// That in a word, see [`ClassReport::verdict`](crate::ClassReport::verdict).
     pub class_verdict: Option<&'static str>,
+    /// How many bins have each label, in the order in which files first name them.
+    pub label_counts: Vec<LabelCounts>,
     /// Files in path order.
     pub files: Vec<StoreFileInspection>,
     /// Class edges of instruments, and how many files have them.
@@ -177,6 +177,7 @@ fn inspect_store(path: &Path, progress: &dyn Progress) -> Result<StoreInspection
             all.class_counts.resize(seen.class_counts.len(), 0);
         }
         all.class_counts.iter_mut().zip(&seen.class_counts).for_each(|(all, n)| *all += n);
+        labels::add(&mut all.label_counts, seen.counts);
         all.files.push(StoreFileInspection {
             path: file.path().to_owned(),
             day: meta.day.clone(),
@@ -254,6 +255,12 @@ impl StoreInspection {
             self.class_counts.resize(meta.class_counts.len(), 0);
         }
         self.class_counts.iter_mut().zip(&meta.class_counts).for_each(|(all, n)| *all += n);
+        let label = NamedLabel::reversal(&meta.label);
+        let (name, class_counts) = (label.name.clone(), meta.class_counts.clone());
+        labels::add(
+            &mut self.label_counts,
+            vec![LabelCounts { name, known: samples, class_counts }],
+        );
         self.files.push(StoreFileInspection {
             path,
             day: meta.day,
@@ -269,40 +276,9 @@ impl StoreInspection {
             longest_segment: 0,
             sources: meta.sources.into_iter().map(|source| source.name).collect(),
             format_version: meta.format_version,
-            labels: vec![NamedLabel::reversal(&meta.label)],
+            labels: vec![label],
             unknown: Vec::new(),
         });
-    }
-}
-
-#[derive(Default)]
-struct FileLabels {
-    samples: u64,
-    class_counts: Vec<u64>,
-    ts_event_range: Option<(u64, u64)>,
-}
-
-impl FileLabels {
-    fn read(&mut self, file: &BinFile) -> Result<(), StoreError> {
-        self.class_counts = vec![0; file.meta().label.classes as usize];
-        let mut start = 0;
-        while start < file.len() {
-            let end = file.len().min(start + READ_ROWS);
-            let columns = file.labels(start..end)?;
-            for label in columns.label.into_iter().flatten() {
-                self.samples += 1;
-                let class = usize::try_from(label).unwrap_or(usize::MAX);
-                if let Some(count) = self.class_counts.get_mut(class) {
-                    *count += 1;
-                }
-            }
-            for ts in columns.ts_event.into_iter().filter(|ts| *ts != u64::MAX) {
-                let (first, last) = self.ts_event_range.unwrap_or((ts, ts));
-                self.ts_event_range = Some((first.min(ts), last.max(ts)));
-            }
-            start = end;
-        }
-        Ok(())
     }
 }
 

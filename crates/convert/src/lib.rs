@@ -59,8 +59,8 @@ pub use edges::{
 };
 pub use error::ConvertError;
 pub use inspect::{
-    DbnInspection, EdgesInspection, Inspection, JournalInspection, StoreFileInspection,
-    StoreInspection, inspect, inspect_with,
+    DbnInspection, EdgesInspection, Inspection, JournalInspection, LabelCounts,
+    StoreFileInspection, StoreInspection, inspect, inspect_with,
 };
 pub use instruments::{At, Instrument};
 pub use levels::{Mbp10Levels, update_meta};

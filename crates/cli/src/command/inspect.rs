@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use lob_convert::{DbnInspection, DefectKind, Inspection, StoreInspection, inspect_with};
+use lob_convert::{
+    DbnInspection, DefectKind, Inspection, LabelCounts, StoreInspection, inspect_with,
+};
 use lob_metrics::shown;
 use lob_store::NamedLabel;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -132,11 +134,13 @@ fn utc(ns: u64) -> String {
 
 /// The labels that files have, and what files leave unsaid.
 fn print_labels(found: &StoreInspection) -> Result<()> {
-    let mut labels: Vec<_> = found.files.iter().flat_map(|file| &file.labels).map(text).collect();
+    let of_files = found.files.iter().flat_map(|file| &file.labels);
+    let mut labels: Vec<_> = of_files.map(|label| (&label.name, text(label))).collect();
     let mut seen = BTreeSet::new();
     labels.retain(|label| seen.insert(label.clone()));
-    for label in labels {
-        fact("label", &label)?;
+    for (name, label) in labels {
+        let counts = found.label_counts.iter().find(|counts| counts.name == *name);
+        fact("label", &format!("{label}{}", counts.map(shares).unwrap_or_default()))?;
     }
     let unsaid = found.files.iter().filter(|file| !file.unknown.is_empty());
     let what: BTreeSet<_> = unsaid.clone().flat_map(|file| &file.unknown).cloned().collect();
@@ -151,6 +155,7 @@ fn print_labels(found: &StoreInspection) -> Result<()> {
 fn text(label: &NamedLabel) -> String {
     let reach = match label.horizon {
         0 => "at the row".to_owned(),
+        1 => format!("1 {}", label.unit.to_string().trim_end_matches('s')),
         n => format!("{n} {}", label.unit),
     };
     let classes = match label.classes {
@@ -159,6 +164,17 @@ fn text(label: &NamedLabel) -> String {
     };
     let rule = if label.rule.is_empty() { String::new() } else { format!(": {}", label.rule) };
     format!("{} ({}, {reach}, {classes}{rule})", label.name, label.kind)
+}
+
+/// How many bins have a label, and the shares of its classes.
+fn shares(counts: &LabelCounts) -> String {
+    let n: u64 = counts.class_counts.iter().sum();
+    let share = |count: &u64| format!("{:.1}", 100.0 * *count as f64 / n as f64);
+    let shares: Vec<_> = counts.class_counts.iter().map(share).collect();
+    match n {
+        0 => format!("; known of {} bins", counts.known),
+        _ => format!("; known of {} bins, classes {} %", counts.known, shares.join(" / ")),
+    }
 }
 
 fn fact(name: &str, value: &str) -> Result<()> {

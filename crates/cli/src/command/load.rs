@@ -351,6 +351,7 @@ fn document(
         "label_kind": label.map(|label| label.kind),
         "label_horizon": label.map(|label| label.horizon),
         "label_unit": label.map(|label| label.unit),
+        "label_classes": label.map(|label| label.classes),
         "labels": labels,
         "leak": served.leak.as_ref().map(leak::document),
     })

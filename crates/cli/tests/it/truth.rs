@@ -56,6 +56,15 @@ fn a_market_with_its_truth_becomes_labels() {
             seen.contains("true_regime (true_regime, at the row, 4 classes: calm, normal"),
             "{seen}"
         );
+        let looked = json(&lob_ok(&["inspect", shown(&store), "--json"]));
+        let counts = looked["label_counts"].as_array().unwrap().iter();
+        let of = |name: &str| counts.clone().find(|of| of["name"] == name).unwrap();
+        assert_eq!(of("true_regime")["known"], found["rows"]);
+        let classes = of("true_regime")["class_counts"].as_array().unwrap().iter();
+        let n: u64 = classes.map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(Some(n), found["rows"].as_u64());
+        assert_eq!(of("reversal")["known"], found["samples"]);
+        assert!(of("forward_50")["known"].as_u64() < found["rows"].as_u64());
         let load = ["load", shown(&store), "--bins", "8", "--json", "--label", "true_regime"];
         let served = json(&lob_ok(&[&load[..], &["--balanced"]].concat()));
         assert_eq!(

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use dbn::{
-    Mbp10Msg, UNDEF_PRICE,
+    MboMsg, Mbp10Msg, UNDEF_PRICE,
     decode::{DecodeRecord, DynDecoder},
 };
+use lob_book::Replayer;
 use lob_convert::{ConvertConfig, ForwardClasses, Horizon, convert};
 use lob_depth::BinRule;
 use lob_store::{LabelCell, Store, StoredBin};
@@ -15,11 +16,26 @@ use crate::{market, small, tree};
 /// Time, twice the mid in price steps, and of a trade whether a buyer took liquidity.
 type Seen = (u64, Option<i64>, Option<bool>);
 
+/// The books of a file, one for each update.
+fn books(path: &Path) -> Vec<Mbp10Msg> {
+    let mut decoder = DynDecoder::from_file(path, dbn::VersionUpgradePolicy::default()).unwrap();
+    let (mut replayer, mut all) = (Replayer::new(), Vec::new());
+    if path.to_string_lossy().contains("mbo") {
+        while let Some(order) = decoder.decode_record::<MboMsg>().unwrap() {
+            all.extend(replayer.push_ref(order).unwrap().cloned());
+        }
+    } else {
+        while let Some(record) = decoder.decode_record::<Mbp10Msg>().unwrap() {
+            all.push(record.clone());
+        }
+    }
+    all
+}
+
 /// The updates of each instrument that become part of bins, in order.
 fn updates(path: &Path, step: impl Fn(u32) -> i64) -> BTreeMap<u32, Vec<Seen>> {
-    let mut decoder = DynDecoder::from_file(path, dbn::VersionUpgradePolicy::default()).unwrap();
     let mut all: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
-    while let Some(record) = decoder.decode_record::<Mbp10Msg>().unwrap() {
+    for record in books(path) {
         if record.flags.is_snapshot() {
             continue;
         }
@@ -120,12 +136,13 @@ fn horizons(texts: &[&str]) -> Option<Vec<Horizon>> {
 fn every_label_equals_a_plain_loop_over_the_updates() {
     let folder = tempfile::tempdir().unwrap();
     for (name, rule) in [
-        ("ticks", BinRule::Updates(20)),
-        ("time", BinRule::TimeNs(700_000_000)),
-        ("volume", BinRule::Volume(12)),
+        ("ticks.mbp-10", BinRule::Updates(20)),
+        ("orders.mbo", BinRule::Updates(15)),
+        ("time.mbp-10", BinRule::TimeNs(700_000_000)),
+        ("volume.mbp-10", BinRule::Volume(12)),
     ] {
         // Four instruments, one thin with empty sides and one with negative prices, on two days.
-        let input = market(folder.path(), &format!("{name}.mbp-10.dbn"), 24_000, 4, 2);
+        let input = market(folder.path(), &format!("{name}.dbn"), 24_000, 4, 2);
         let mut config = small(folder.path().join(name));
         config.bin_rule = rule;
         config.horizons = horizons(&["1", "3", "10b", "50", "7u", "500u", "2s", "30s"]);
@@ -138,6 +155,64 @@ fn every_label_equals_a_plain_loop_over_the_updates() {
         for (label, [known, unknown]) in seen {
             assert!(known > 30 && unknown > 0, "{name} {label}: {known} {unknown}");
         }
+    }
+}
+
+/// Snapshots in mid session, ids dealt anew and spoilt times: whatever a row says of what follows is of
+/// its own segment, and the next row cannot know better.
+#[test]
+fn rows_of_messy_markets_look_forward_within_their_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, mess) in
+        [("daily.mbp-10", lob_synth::Mess::daily()), ("live.mbo", lob_synth::Mess::live())]
+    {
+        let input = folder.path().join(format!("{name}.dbn"));
+        let schema =
+            if name.contains("mbo") { lob_synth::Schema::Mbo } else { lob_synth::Schema::Mbp10 };
+        let synth = lob_synth::SynthConfig {
+            records: 60_000,
+            instruments: 2,
+            sessions: 2,
+            seed: 3,
+            schema,
+        };
+        lob_synth::write_messy_file(&synth, &mess, &input, &|| false).unwrap();
+        let mut config = small(folder.path().join(name));
+        config.horizons = horizons(&["1", "10", "40u", "3s"]);
+        convert(std::slice::from_ref(&input), &config, &()).unwrap();
+        let (mut runs, mut moves) = (0, 0);
+        for file in Store::open(&config.out).unwrap().files() {
+            let labels = &file.meta().labels[1..];
+            let at = |name: &str| labels.iter().position(|label| label.name == name).unwrap();
+            let rows = file.rows(0..file.len()).unwrap();
+            for run in rows.chunk_by(|a, b| a.segment == b.segment) {
+                runs += 1;
+                // Of a last row nothing is known: its segment ends with it.
+                let last = run.last().unwrap();
+                assert!(last.others.iter().all(|cell| *cell == LabelCell::default()), "{last:?}");
+                for pair in run.windows(2) {
+                    let mid = |row: &StoredBin| {
+                        row.bin.has_mid().then(|| row.bin.last_bid + row.bin.last_ask)
+                    };
+                    let Some((now, next)) = mid(&pair[0]).zip(mid(&pair[1])) else { continue };
+                    let of = |name: &str| pair[0].others[at(name)];
+                    assert_eq!(of("forward_1").value, Some(f64::from(next - now)));
+                    if now != next {
+                        moves += 1;
+                        assert!(
+                            of("next_change").class.is_some(),
+                            "the mid of the next row is another"
+                        );
+                        let until =
+                            pair[1].bin.ts_event_last.checked_sub(pair[0].bin.ts_event_last);
+                        let wait = of("next_change").value.zip(until.map(|ns| ns as f64));
+                        // Two clocks out of step may have the change later than the row behind it.
+                        assert!(wait.is_none_or(|(wait, until)| wait <= until + 4e9), "{wait:?}");
+                    }
+                }
+            }
+        }
+        assert!(runs > 8 && moves > 100, "{name}: {runs} {moves}");
     }
 }
 
