@@ -1,6 +1,6 @@
 //! The truth of a synthetic market, joined to bins.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use dbn::Mbp10Msg;
 use lob_store::{LabelCell, NamedLabel, TruthFile, TruthKey, TruthReader};
@@ -25,6 +25,12 @@ impl TruthSource {
     }
 
     fn open(path: &Path, progress: &dyn Progress) -> Result<Self, ConvertError> {
+        // A pipe would be waited for, and could not be read twice.
+        let found = std::fs::metadata(path).map_err(ConvertError::io(path, "open"))?;
+        if !found.is_file() {
+            let odd = std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+            return Err(ConvertError::io(path, "read")(odd));
+        }
         let hash = InputFile::open(path)?.hash(InputHash::Xxh3, &|| progress.is_cancelled())?;
         let (file, hash) = (TruthFile::open(path)?, hash.xxh3.unwrap_or_default());
         Ok(Self { file, hash })

@@ -262,6 +262,8 @@ fn a_truth_of_another_market_and_damaged_ones_are_refused_and_leave_nothing() {
     assert!(is_damage, "{refused:?}");
     let absent = convert_with(&config(folder.path(), &folder.path().join("absent.parquet")));
     assert!(absent.to_string().contains("absent.parquet"), "{absent}");
+    let refused = convert_with(&config(folder.path(), folder.path())).to_string();
+    assert!(refused.contains("it is no regular file"), "{refused}");
     let ticks = ConvertConfig { layout: Layout::Ticks, ..config(folder.path(), &truth) };
     let refused = convert_with(&ticks);
     assert!(matches!(refused, ConvertError::Config { setting: "truth", .. }), "{refused}");

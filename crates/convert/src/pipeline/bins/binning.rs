@@ -113,8 +113,8 @@ impl Binning {
         if self.has_truth {
             self.truth_key = Some(truth_key(record));
         }
-        if let Some(bin) = closed.filter(|_| !is_before) {
-            self.store(&bin, parts, bins);
+        if let Some(bin) = closed.as_ref().filter(|_| !is_before) {
+            self.store(bin, parts, bins);
         }
         self.n_updates += 1;
         parts[self.part].updates += 1;
