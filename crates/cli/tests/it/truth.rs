@@ -132,6 +132,18 @@ fn what_cannot_have_a_truth_is_refused_and_leaves_nothing() {
         lob_fails(&["synth", "--records", "0", "--out", shown(&out), "--truth", shown(&truth)]);
     assert!(said.contains("records"), "{said}");
     assert_eq!(all(folder.path()), BTreeSet::new());
+    // The truth of another market fits nothing.
+    let (other, other_truth, store) = (at("o.dbn"), at("o.parquet"), at("o"));
+    let more = ["synth", "--records", "1000", "--seed", "9", "--out", shown(&other), "--truth"];
+    lob_ok(&[&more[..], &[shown(&other_truth)]].concat());
+    lob_ok(&["synth", "--records", "1000", "--out", shown(&out)]);
+    let convert = ["convert", shown(&out), "--out", shown(&store), "--truth", shown(&other_truth)];
+    let said = lob_fails(&convert);
+    for named in ["o.parquet", "fits nothing", "hint: give the file that `lob synth --truth` wrote"]
+    {
+        assert!(said.contains(named), "{named}: {said}");
+    }
+    assert!(!all(folder.path()).iter().any(|name| name.starts_with("bins-")));
     // A truth is no store and no input, and a store is no truth.
     lob_ok(&[&synth[..], &[shown(&truth)]].concat());
     let said =

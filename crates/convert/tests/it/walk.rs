@@ -1,30 +1,42 @@
 //! A market that nobody can foresee: what labels say of forecasts on it.
 
 use lob_convert::{ConvertConfig, convert};
-use lob_depth::BinRule;
+use lob_depth::{BinRule, OrderFlow};
 use lob_metrics::stats::SplitMix64;
-use lob_store::{BinFile, Store};
+use lob_store::{BinFile, Store, StoredBin};
 
 use crate::made;
 
 const UPDATES: u64 = 200_000;
 const ROWS_A_BLOCK: usize = 250;
 
-/// A mid that moves up or down one step in a quarter of all updates each, whatever was before.
+/// A mid that moves up or down one step in a quarter of all updates each, whatever was before, and in
+/// every eighth a trade of either side.
 fn walk(folder: &std::path::Path) -> std::path::PathBuf {
     let mut random = SplitMix64::new(20);
     let mut steps = 18_800;
     let records: Vec<_> = (0..UPDATES)
         .map(|at| {
             steps += [-1, 0, 0, 1][(random.next_u64() >> 62) as usize];
-            made::update(7, made::DAY_1 + at * 1_000_000, steps)
+            let mut record = made::update(7, made::DAY_1 + at * 1_000_000, steps);
+            if random.next_u64() % 8 == 0 {
+                record.action = b'T'.cast_signed();
+                record.side = [b'A', b'B'][(random.next_u64() >> 63) as usize].cast_signed();
+            }
+            record
         })
         .collect();
     made::books(folder, "walk.dbn", &[made::Mapped("WALK", 7, 1, 2)], &records)
 }
 
 /// What is known at each row: the sign of a number of its past, by name.
-fn predictors(mids: &[f64]) -> Vec<(&'static str, Vec<f64>)> {
+fn predictors(rows: &[StoredBin]) -> Vec<(&'static str, Vec<f64>)> {
+    let mids: Vec<_> =
+        rows.iter().map(|row| f64::from(row.bin.last_bid) + f64::from(row.bin.last_ask)).collect();
+    let flow = |of: fn(&OrderFlow) -> i64| {
+        rows.iter().map(|row| of(&row.bin.flow.unwrap()) as f64).collect::<Vec<_>>()
+    };
+    let (trades, imbalance) = (flow(|flow| flow.signed_trades), flow(|flow| flow.imbalance[0]));
     let change =
         |row: usize, n: usize| row.checked_sub(n).map_or(0.0, |before| mids[row] - mids[before]);
     let rows = || 0..mids.len();
@@ -38,6 +50,8 @@ fn predictors(mids: &[f64]) -> Vec<(&'static str, Vec<f64>)> {
         ("last 10 changes", rows().map(|row| change(row, 10)).collect()),
         ("against the last 10 changes", rows().map(|row| -change(row, 10)).collect()),
         ("imbalance of 50 moves", rows().map(moves).collect()),
+        ("side of the trades", trades),
+        ("imbalance of the order flow", imbalance),
         ("distance from the mean", rows().map(|row| mids[row] - mean(row)).collect()),
     ]
 }
@@ -64,8 +78,10 @@ fn agreement(predictor: &[f64], label: &[Option<f64>]) -> (f64, f64) {
 fn direction(file: &BinFile, name: &str) -> Vec<Option<f64>> {
     let values = file.label_values(name, 0..file.len()).unwrap();
     match name {
-        // Its value is a time.
-        "next_change" => values.class.iter().map(|up| up.map(|up| f64::from(2 * up - 1))).collect(),
+        // Their values are a time and a number of 0 or 1.
+        "next_change" | "next_trade_side" => {
+            values.class.iter().map(|up| up.map(|up| f64::from(2 * up - 1))).collect()
+        }
         _ => values.value,
     }
 }
@@ -83,9 +99,7 @@ fn on_a_driftless_walk_nothing_known_foresees_a_forward_label_but_it_does_the_re
     let [file] = store.files() else { panic!("one file") };
     let rows = file.rows(0..file.len()).unwrap();
     assert_eq!((rows.len() as u64, rows.last().unwrap().segment), (UPDATES / 10, 0));
-    let mids: Vec<_> =
-        rows.iter().map(|row| f64::from(row.bin.last_bid) + f64::from(row.bin.last_ask)).collect();
-    let predictors = predictors(&mids);
+    let predictors = predictors(&rows);
     for name in [
         "forward_1",
         "forward_3",
@@ -94,6 +108,7 @@ fn on_a_driftless_walk_nothing_known_foresees_a_forward_label_but_it_does_the_re
         "forward_25u",
         "forward_1s",
         "next_change",
+        "next_trade_side",
     ] {
         let label = direction(file, name);
         for (predictor, past) in &predictors {
@@ -104,6 +119,6 @@ fn on_a_driftless_walk_nothing_known_foresees_a_forward_label_but_it_does_the_re
     }
     // The label with a past is another matter: that is why it is no forecast.
     let label = direction(file, "reversal");
-    let (share, error) = agreement(&predictors[4].1, &label);
+    let (share, error) = agreement(&predictors.last().unwrap().1, &label);
     assert!(share > 0.6 && share - 0.5 > 3.0 * error, "{share} +- {error}");
 }
