@@ -19,7 +19,7 @@ fn walk(folder: &std::path::Path) -> std::path::PathBuf {
         .map(|at| {
             steps += [-1, 0, 0, 1][(random.next_u64() >> 62) as usize];
             let mut record = made::update(7, made::DAY_1 + at * 1_000_000, steps);
-            if random.next_u64() % 8 == 0 {
+            if random.next_u64().is_multiple_of(8) {
                 record.action = b'T'.cast_signed();
                 record.side = [b'A', b'B'][(random.next_u64() >> 63) as usize].cast_signed();
             }
