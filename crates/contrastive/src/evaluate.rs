@@ -209,3 +209,6 @@ fn check(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

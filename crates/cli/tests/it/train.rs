@@ -56,15 +56,21 @@ fn a_market_is_learned_embedded_and_evaluated() {
     assert!(String::from_utf8_lossy(&bytes[..128]).contains(&header), "{header}");
     assert_eq!(&std::fs::read(&parquet).unwrap()[..4], b"PAR1");
 
-    let sized = ["--seeds", "3", "--max-train", "200", "--max-test", "100", "--json"];
+    let sized = ["--seeds", "3", "--max-train", "200", "--labels", "50", "--json"];
+    let sized = [&sized[..], &["--tasks", "forward_3,reversal"]].concat();
+    let sized = [&sized[..], &["--against", "raw,hand_statistics,past_value"]].concat();
     let evaluated = [&["eval", shown(&model), shown(&store)], &sized[..]].concat();
     let evaluated = json(&lob_ok(&evaluated));
     let rows = evaluated["table"]["rows"].as_array().unwrap();
-    assert_eq!(rows.len() % 10, 0, "five kinds of features, two methods");
-    assert!(!rows.is_empty(), "{evaluated}");
+    assert_eq!(rows.len(), 2 * (8 + 5), "two tasks: three read-outs, one more, one alone");
     for row in rows {
-        assert_eq!(row["ci95"].as_array().unwrap().len(), 2, "{row}");
+        let blocks = row["n_blocks"].as_u64().unwrap();
+        assert_eq!(row["ci95"].is_array(), blocks >= 6, "{row}");
+        assert!(row["n_independent"].as_u64().unwrap() >= 5, "{row}");
     }
+    let name = [&["eval", shown(&model), shown(&store)], &["--tasks", "regime"][..]].concat();
+    let refused = lob_fails(&name);
+    assert!(refused.contains("no task `regime`") && refused.contains("forward_3"), "{refused}");
     let findings = evaluated["findings"].to_string();
     assert!(findings.contains("they lose to") && findings.contains("no forecast of prices"));
     assert!(

@@ -213,7 +213,7 @@ pub(super) fn embargo_rows(store: &Store, window: usize) -> usize {
 }
 
 /// Bins of a file in a time, at its mean pace; all of them where the file takes none.
-fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
+pub(super) fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
     let took = meta.segments.iter().map(|s| s.ts_last.saturating_sub(s.ts_first)).sum::<u64>();
     let bins = (u128::from(ns) * u128::from(rows)).checked_div(u128::from(took));
     bins.map_or(rows, |bins| u64::try_from(bins + 1).unwrap_or(rows)).min(rows)

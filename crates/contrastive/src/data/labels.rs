@@ -1,5 +1,6 @@
 use lob_store::{LabelKind, LabelUnit, NamedLabel, Store, StoreMeta};
 
+use super::bins::bins_in;
 use crate::{BinSeries, ContrastiveError, Task, TimeSplit};
 
 /// Classes of a value: thirds of the training windows. What is no finite number has none, and
@@ -155,10 +156,16 @@ impl Asked<'_> {
     /// A label of the store at each window's last bin.
     fn stored(&self, label: &NamedLabel) -> Result<Question, ContrastiveError> {
         let (values, classes) = self.label_at_rows(label)?;
-        let values = self.by_window(|end| values[end.checked_sub(1)?]);
-        let known = || self.by_window(|end| classes[end.checked_sub(1)?]);
+        let known = || {
+            self.by_window(|end| {
+                let wait_ns = values[end.checked_sub(1)?].unwrap_or(0.0);
+                let is_kept = label.kind != LabelKind::NextChange || self.comes_soon(end, wait_ns);
+                classes[end - 1].filter(|_| is_kept)
+            })
+        };
         let name = &label.name;
-        let reach = self.bins(label);
+        let (reach, classes) = (self.bins(label), known());
+        let values = self.by_window(|end| values[end.checked_sub(1)?]);
         let (description, classes, past) = match label.kind {
             LabelKind::Reversal => (
                 "third of the stored movement around the window's last bin, which is no forecast: \
@@ -170,7 +177,7 @@ impl Asked<'_> {
             ),
             _ if label.classes > 1 => (
                 format!("stored label `{name}`, {} classes{}", label.classes, rule(label)),
-                Classes::Known(label.classes, known()),
+                Classes::Known(label.classes, classes),
                 self.past_of(name, reach),
             ),
             LabelKind::Forward => (
@@ -195,6 +202,7 @@ impl Asked<'_> {
         match name {
             _ if name.contains("volatility") => self.past_volatility(reach),
             _ if name.contains("regime") => self.past_volatility(16),
+            _ if name.starts_with("next") => self.past_change(1),
             _ => self.past_change(if reach == 0 { 8 } else { reach }),
         }
     }
@@ -216,18 +224,34 @@ impl Asked<'_> {
 
     /// Bins after a row that its label depends on.
     fn bins(&self, label: &NamedLabel) -> usize {
-        let updates = match label.kind {
-            LabelKind::Reversal => {
+        let files = self.store.files().iter();
+        let bins = match (label.kind, label.unit) {
+            (LabelKind::Reversal, _) => {
                 let of = |meta: &StoreMeta| meta.label.offset + meta.label.lookforward;
-                self.store.files().iter().map(|file| of(file.meta())).max().unwrap_or(0)
+                let updates = files.map(|file| of(file.meta())).max().unwrap_or(0);
+                updates.div_ceil(self.updates_a_bin())
             }
-            _ => label.horizon,
-        };
-        let bins = match label.unit {
-            LabelUnit::Bins => updates,
-            _ => updates.div_ceil(self.updates_a_bin()),
+            (_, LabelUnit::Bins) => label.horizon,
+            (_, LabelUnit::Seconds) => {
+                let ns = label.horizon.saturating_mul(1_000_000_000);
+                files.map(|file| bins_in(file.meta(), file.len(), ns)).max().unwrap_or(0)
+            }
+            // What comes later has no class here.
+            (_, LabelUnit::MidChanges | LabelUnit::Trades) => self.window as u64,
+            _ => label.horizon.div_ceil(self.updates_a_bin()),
         };
         usize::try_from(bins).unwrap_or(usize::MAX / 4)
+    }
+
+    /// Whether the event that a label waits so many nanoseconds for comes within a window.
+    fn comes_soon(&self, end: usize, wait_ns: f64) -> bool {
+        let ts = |row: usize| self.series.rows.get(row).map(|row| row.ts_event);
+        let (Some(now), Some(then)) = (ts(end - 1), ts(end - 1 + self.window)) else {
+            return false;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a pause is far below 2^52 ns")]
+        let span = then.saturating_sub(now) as f64;
+        then != u64::MAX && wait_ns <= span
     }
 
     /// Values and classes of a label by row of the series.

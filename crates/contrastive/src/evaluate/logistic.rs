@@ -7,7 +7,7 @@ use super::{Rows, knn::largest, score::Confusion};
 /// Penalties tried, from the strongest: each starts from the solution of the one before.
 const PENALTIES: [f64; 7] = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001];
 
-const LIMITS: Limits = Limits { steps: 100, slope: 1e-5 };
+const LIMITS: Limits = Limits { steps: 60, slope: 1e-4 };
 
 /// Probabilities of classes that are a softmax of linear functions of standardised features.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,9 +10,9 @@ use crate::Rng;
 const HIDDEN: usize = 32;
 
 /// Penalties tried, from the strongest; each fit starts from the same weights.
-const PENALTIES: [f64; 4] = [0.1, 0.01, 0.001, 0.0001];
+const PENALTIES: [f64; 3] = [0.1, 0.01, 0.001];
 
-const LIMITS: Limits = Limits { steps: 60, slope: 1e-4 };
+const LIMITS: Limits = Limits { steps: 40, slope: 1e-4 };
 
 /// One hidden layer of `tanh` units and a softmax.
 #[derive(Debug)]

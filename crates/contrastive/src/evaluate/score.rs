@@ -28,10 +28,10 @@ impl Confusion {
         }
     }
 
-    /// Adds another so many times.
-    pub(super) fn add(&mut self, other: &Self, times: u64) {
+    /// Adds another.
+    pub(super) fn add(&mut self, other: &Self) {
         let own = self.counts.iter_mut().chain(&mut self.unclassed);
-        own.zip(other.counts.iter().chain(&other.unclassed)).for_each(|(a, b)| *a += times * b);
+        own.zip(other.counts.iter().chain(&other.unclassed)).for_each(|(a, b)| *a += b);
     }
 
     /// Counts by true class.
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn counts_add_up() {
         let mut sum = confusion(&[0, 1], &[1, 1], 2);
-        sum.add(&Confusion::count(&[1], &[None], 2), 3);
+        sum.add(&Confusion::count(&[1, 1, 1], &[None, None, None], 2));
         assert_eq!((sum.rows(), sum.n_unclassed()), (vec![vec![0, 1], vec![0, 1]], 3));
         assert_eq!(sum.recalls(), [Some(0.0), Some(0.25)]);
     }

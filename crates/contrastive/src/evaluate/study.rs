@@ -1,6 +1,6 @@
 //! One task: fits, predictions, scores.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Scored};
 use super::calibration::calibration;
 use super::features::{Chosen, Made};
 use super::knn::knn_predict;
@@ -34,13 +34,22 @@ struct Study<'a> {
     blocks: Blocks,
 }
 
-/// Predictions of one kind of features and read-out: by model, seed or drawing, and block.
+/// Predictions of one kind of features and read-out, by model, seed or drawing.
 struct Found {
     features: Features,
     method: Method,
-    by_block: Vec<Vec<Confusion>>,
+    scored: Vec<Scored>,
     /// Mean score on the validation windows, where a fit chooses by it.
     validation: f64,
+}
+
+impl Found {
+    /// Mean balanced accuracy, each block counted so often.
+    #[expect(clippy::cast_precision_loss, reason = "a few scores")]
+    fn mean(&self, weights: &[f32]) -> f64 {
+        let sum = |all: f64, scored: &Scored| all + scored.balanced_accuracy(weights);
+        self.scored.iter().fold(0.0, sum) / self.scored.len().max(1) as f64
+    }
 }
 
 pub(super) fn study(
@@ -217,14 +226,14 @@ impl<'a> Study<'a> {
         // One of several models or untrained encoders a time, all components at a time.
         let is_one = matches!(features, Features::Contrastive | Features::RandomEncoder);
         let n = if is_one { draws.len().max(variants.len()) } else { draws.len() };
-        let (mut by_block, mut validation) = (Vec::new(), 0.0);
+        let (mut scored, mut validation) = (Vec::new(), 0.0);
         for i in 0..n {
             let candidates = if is_one { &variants[i % variants.len()..][..1] } else { variants };
             let (found, score) = self.predict(candidates, method, &draws[i % draws.len()], i);
             validation += score / f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-            by_block.push(self.blocks.confusions(&truth, &found, self.task.n_classes));
+            scored.push(self.blocks.scored(&truth, &found, self.task.n_classes));
         }
-        Found { features, method, by_block, validation }
+        Found { features, method, scored, validation }
     }
 
     fn with_labels(&self, labels: Budget, all: &[&Made], out: &mut Studied) {
@@ -284,48 +293,37 @@ impl<'a> Study<'a> {
             task: self.task.name.clone(),
             labels,
             over: best.features,
-            together: self.mean(&together, &self.blocks.all()),
+            together: mean(&self.scores(&together)),
             difference: self.difference(&together, best),
         })
     }
 
-    /// Balanced accuracy of each model, seed or drawing, blocks counted so often.
-    fn scores(&self, found: &Found, weights: &[u16]) -> Vec<f64> {
-        let score = |blocks: &Vec<Confusion>| {
-            let mut sum = Confusion::new(self.task.n_classes);
-            for (block, &times) in blocks.iter().zip(weights).filter(|(_, times)| **times > 0) {
-                sum.add(block, times.into());
-            }
-            sum.balanced_accuracy()
-        };
-        found.by_block.iter().map(score).collect()
-    }
-
-    fn mean(&self, found: &Found, weights: &[u16]) -> f64 {
-        mean(&self.scores(found, weights))
+    /// Balanced accuracy of each model, seed or drawing.
+    fn scores(&self, found: &Found) -> Vec<f64> {
+        let all = self.blocks.all();
+        found.scored.iter().map(|scored| scored.balanced_accuracy(&all)).collect()
     }
 
     fn difference(&self, own: &Found, other: &Found) -> Difference {
-        let weights = self.blocks.all();
-        let (a, b) = (self.scores(own, &weights), self.scores(other, &weights));
+        let (a, b) = (self.scores(own), self.scores(other));
         let spread = if a.len() == b.len() {
             student::half_width(&a.iter().zip(&b).map(|(a, b)| a - b).collect::<Vec<_>>())
         } else {
             student::half_width(&a).hypot(student::half_width(&b))
         };
         let at = mean(&a) - mean(&b);
-        let interval = self.blocks.interval(|w| self.mean(own, w) - self.mean(other, w));
+        let interval = self.blocks.interval(|weights| own.mean(weights) - other.mean(weights));
         let ci95 = interval.map(|interval| widened(at, interval, spread));
         Difference { mean: at, ci95, verdict: ci95.and_then(Verdict::of) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a few classes")]
     fn row(&self, labels: Budget, draws: &[Vec<usize>], found: &Found) -> EvaluationRow {
-        let scores = self.scores(found, &self.blocks.all());
+        let scores = self.scores(found);
         let at = mean(&scores);
-        let interval = self.blocks.interval(|weights| self.mean(found, weights));
+        let interval = self.blocks.interval(|weights| found.mean(weights));
         let mut sum = Confusion::new(self.task.n_classes);
-        found.by_block.iter().flatten().for_each(|block| sum.add(block, 1));
+        found.scored.iter().for_each(|scored| sum.add(&scored.confusion));
         let [_, validation, test] = &self.parts;
         EvaluationRow {
             task: self.task.name.clone(),
