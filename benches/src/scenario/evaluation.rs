@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use lob_contrastive::{
-    Augment, Budget, EncoderConfig, EvaluateConfig, Evaluated, EvaluationRow, Features, InputSpec,
-    Positives, PrepareOptions, Schedule, Task, Temperature, TrainConfig, TrainedModel, evaluate,
+    Augment, EncoderConfig, EvaluateConfig, Evaluated, Features, InputSpec, Positives,
+    PrepareOptions, Schedule, Task, Temperature, TrainConfig, TrainedModel, evaluate, gallery,
     prepare,
 };
-use lob_metrics::{Artifact, Direction, IntervalGroup, IntervalRow, Measurement, Severity, Unit};
+use lob_metrics::{Artifact, NamedCurve, Severity};
 
 use super::Bench;
 
@@ -36,6 +36,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     let steps = if quick { 150 } else { 1000 };
     let mut models: Vec<TrainedModel> = Vec::new();
+    let mut losses = Vec::new();
     for seed in 0..SEEDS {
         let _scope = lob_scope::scope("train");
         let config = TrainConfig { device, ..config(bench.options.seed + seed, steps) };
@@ -43,6 +44,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
         if let Some(why) = &outcome.metrics.collapse {
             bench.rec.finding(Severity::Warning, format!("seed {seed} looks collapsed: {why}"));
         }
+        losses.push(outcome.losses);
         models.push(outcome.model);
     }
     let defaults = EvaluateConfig::default();
@@ -64,10 +66,14 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     for task in &table.tasks {
         bench.rec.config(&format!("task.{}", task.name), task.description.clone());
     }
-    for row in table.rows.iter().filter(|row| row.labels == Budget::All) {
-        bench.rec.add(measurement(row));
+    for measurement in table.measurements() {
+        bench.rec.add(measurement);
     }
-    bench.rec.artifacts.push(intervals(&table.rows));
+    bench.rec.artifacts.extend(table.artifacts());
+    bench.rec.artifacts.push(training_curves(&losses));
+    let (queries, neighbours) = if quick { (1, 3) } else { (4, 4) };
+    let pictures = gallery(&prepared, &models[0], (queries, neighbours), device)?;
+    bench.rec.artifacts.extend(pictures);
     for finding in table.findings() {
         let loses = finding.contains("they lose to") && !finding.contains("they lose to none");
         let severity = if loses { Severity::Warning } else { Severity::Info };
@@ -96,38 +102,20 @@ fn config(seed: u64, steps: usize) -> TrainConfig {
     }
 }
 
-/// The table: for each task, budget and read-out every kind of features with its interval.
-fn intervals(rows: &[EvaluationRow]) -> Artifact {
-    let mut groups: Vec<IntervalGroup> = Vec::new();
-    for row in rows {
-        let name = match row.labels {
-            Budget::All => format!("{}, {}", row.task, row.method.name()),
-            Budget::Labels(n) => format!("{}, {}, {n} labels", row.task, row.method.name()),
-        };
-        let own =
-            IntervalRow { name: row.features.name().to_owned(), value: row.mean, ci95: row.ci95 };
-        match groups.iter_mut().find(|group| group.name == name) {
-            Some(group) => group.rows.push(own),
-            None => {
-                groups.push(IntervalGroup { name, reference: Some(row.chance), rows: vec![own] });
-            }
-        }
-    }
-    Artifact::Intervals {
-        title: "Accuracy on later windows; intervals over blocks of time; reference: chance"
-            .to_owned(),
-        x_label: "balanced accuracy".to_owned(),
-        groups,
-    }
-}
-
-/// One cell of the table: a value for each model or untrained encoder.
-fn measurement(row: &EvaluationRow) -> Measurement {
-    let metric = format!("evaluation.{}.{}.{}", row.task, row.method.name(), row.features.name());
-    let direction = match row.features {
-        Features::Contrastive => Direction::HigherIsBetter,
-        // A baseline is what it is.
-        _ => Direction::Neutral,
+/// The loss of each seed, a mean of every twentieth part of the run.
+fn training_curves(losses: &[Vec<f32>]) -> Artifact {
+    let curve = |(seed, losses): (usize, &Vec<f32>)| {
+        let part = losses.len().div_ceil(20).max(1);
+        let mean = |part: &[f32]| f64::from(part.iter().sum::<f32>()) / part.len() as f64;
+        let y: Vec<f64> = losses.chunks(part).map(mean).collect();
+        let x = (1..=y.len()).map(|i| (i * part).min(losses.len()) as f64).collect();
+        NamedCurve::plain(format!("seed {seed}"), x, y)
     };
-    Measurement::measured(&metric, Unit::Fraction, direction, &row.scores)
+    Artifact::Curves {
+        title: "Training loss of the evaluated encoders".to_owned(),
+        x_label: "step".to_owned(),
+        y_label: "InfoNCE loss".to_owned(),
+        log_x: false,
+        curves: losses.iter().enumerate().map(curve).collect(),
+    }
 }

@@ -10,6 +10,7 @@ mod knn;
 mod logistic;
 mod minimise;
 mod network;
+mod pictures;
 mod rows;
 mod score;
 mod student;

@@ -25,6 +25,7 @@ mod error;
 mod evaluate;
 pub mod flops;
 mod fused;
+mod gallery;
 mod generator;
 mod input;
 pub mod loss;
@@ -67,6 +68,7 @@ pub use crate::{
         Evaluated, EvaluationRow, EvaluationTable, Features, Method, Task, TaskNote, TimeSplit,
         Verdict, evaluate,
     },
+    gallery::gallery,
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
     input::InputSpec,
     model::{NamedTensor, TrainedModel},

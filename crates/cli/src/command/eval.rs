@@ -1,12 +1,15 @@
 //! `lob eval`.
 
+mod report;
+mod table;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use lob_contrastive::{
-    Device, EvaluateConfig, Evaluated, EvaluationRow, EvaluationTable, Features, ModelFile, Task,
-    evaluate,
+    Device, EvaluateConfig, Evaluated, Features, ModelFile, Task, evaluate, gallery,
 };
 use lob_metrics::shown;
 
@@ -25,12 +28,13 @@ use crate::output;
 Examples:
   lob eval runs/a/model.safetensors store
   lob eval a.safetensors store --more b.safetensors --more c.safetensors --json
+  lob eval runs/a store --out results/eval
   lob eval runs/a store --tasks forward_10,true_regime --labels 50,200,1000 --against raw,hand_statistics
 
 Tasks: each label of the store by its name (of a store without labels that look forward forward_3,
 forward_10 and forward_50 from the mids), next_volatility_N of the N bins that follow, and reversal.
 
-An interval holds the test part, drawn anew in blocks of twice a window and the label's reach; give
+An interval holds the test part, drawn anew in blocks of four times a window and the label's reach; give
 --more models trained with other seeds for what training changes. `added` is what the embedding adds
 to the hand-made features that are best on the validation part.")]
 pub(crate) struct Args {
@@ -71,6 +75,10 @@ pub(crate) struct Args {
     /// auto, cpu or cuda
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// Folder for a Run document, its report and pictures: confusion, calibration, label budgets,
+    /// added value, windows with their nearest neighbours
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -112,7 +120,23 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     };
     let tasks = wanted(&prepared.tasks, &args.tasks)?;
     let data = Evaluated { tasks: &tasks, ..prepared.evaluated() };
+    let begun = Instant::now();
     let table = evaluate(&data, &models, &config)?;
+    if let Some(out) = &args.out {
+        let settings = [
+            ("model", args.model.display().to_string().into()),
+            ("models", models.len().into()),
+            ("window", prepared.window.into()),
+            ("data", prepared.data.map(|data| data.to_string()).into()),
+        ];
+        let beside = report::Beside {
+            settings: settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            notes: opened.notes.clone(),
+            gallery: gallery(prepared, &models[0], (4, 4), args.device)?,
+            elapsed_s: begun.elapsed().as_secs_f64(),
+        };
+        report::write(&table, beside, out)?;
+    }
     if args.json {
         output::print_json(&serde_json::json!({
             "table": table,
@@ -123,7 +147,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             "model_data": file.data,
         }))?;
     } else {
-        print(&table)?;
+        table::print(&table)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -146,58 +170,4 @@ fn wanted(tasks: &[Task], names: &[String]) -> Result<Vec<Task>> {
         })
     };
     names.iter().map(of).collect()
-}
-
-fn print(table: &EvaluationTable) -> Result<()> {
-    for task in &table.tasks {
-        output::print_line(&format!("\n{}: {}", task.name, task.description))?;
-        let rows: Vec<_> = table.rows.iter().filter(|row| row.task == task.name).collect();
-        if let Some(row) = rows.first() {
-            output::print_line(&format!(
-                "  {} test windows, {} of them independent; intervals over {} blocks of time; a \
-                 guess scores {:.3}",
-                row.n_windows[2], row.n_independent, row.n_blocks, row.chance
-            ))?;
-        }
-        output::print_line(&format!(
-            "  {:<7}{:<17}{:<10}{:<23}{:>6}{:>7}  {}",
-            "labels", "features", "by", "balanced accuracy", "F1", "MCC", "recall by class"
-        ))?;
-        for row in rows {
-            print_row(row)?;
-        }
-        for added in table.added.iter().filter(|added| added.task == task.name) {
-            output::print_line(&format!(
-                "  {:<7}added to {}: {:+.3}{}",
-                added.labels.to_string(),
-                added.over.name(),
-                added.difference.mean,
-                interval(added.difference.ci95)
-            ))?;
-        }
-    }
-    output::print_line("")?;
-    for finding in table.findings() {
-        output::print_line(&finding)?;
-    }
-    Ok(())
-}
-
-fn print_row(row: &EvaluationRow) -> Result<()> {
-    let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.2}"));
-    let recalls: Vec<_> = row.recalls.iter().map(|recall| number(*recall)).collect();
-    output::print_line(&format!(
-        "  {:<7}{:<17}{:<10}{:<23}{:>6.3}{:>7}  {}",
-        row.labels.to_string(),
-        row.features.name(),
-        row.method.name(),
-        format!("{:.3}{}", row.mean, interval(row.ci95)),
-        row.macro_f1,
-        number(row.mcc),
-        recalls.join(" ")
-    ))
-}
-
-fn interval(ci95: Option<[f64; 2]>) -> String {
-    ci95.map_or_else(String::new, |[low, high]| format!(" [{low:.3}, {high:.3}]"))
 }
