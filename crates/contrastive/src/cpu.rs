@@ -157,6 +157,12 @@ impl Embedder {
         &self.device
     }
 
+    /// Numbers in an embedding.
+    #[must_use]
+    pub fn embedding_dim(&self) -> usize {
+        self.embedding_dim
+    }
+
     /// Embeds `windows` (n × `n_inputs`) into `out` (n × `embedding_dim`), features before the
     /// projection head.
     ///

@@ -27,6 +27,7 @@ use rayon::prelude::*;
 
 use crate::{ContrastiveError, Device, Origin, TrainedModel, WindowSource};
 use features::{Chosen, make_all};
+pub(crate) use logistic::{Logistic, Weighting};
 pub(crate) use rows::{Rows, Standardiser};
 
 /// What the features are asked to tell.

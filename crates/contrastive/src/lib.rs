@@ -27,6 +27,7 @@ pub mod flops;
 mod fused;
 mod gallery;
 mod generator;
+mod head;
 mod input;
 pub mod loss;
 mod metrics;
@@ -70,6 +71,7 @@ pub use crate::{
     },
     gallery::gallery,
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
+    head::{Head, HeadFacts, HeadLabel},
     input::InputSpec,
     model::{NamedTensor, TrainedModel},
     model_file::ModelFile,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::safetensors_file::{self, Contents};
 use crate::{
-    ContrastiveError, EncoderConfig, InputSpec, NamedTensor, Positives, TrainedModel, Training,
+    ContrastiveError, EncoderConfig, Head, HeadFacts, InputSpec, NamedTensor, Positives,
+    TrainedModel, Training,
 };
 
 /// A trained model with all it takes to use it on new data: a safetensors file.
@@ -33,6 +34,8 @@ pub struct ModelFile {
     pub data: Option<StoreFingerprint>,
     /// What it was trained on, how, and with what result; `None` in files of versions 1 and 2.
     pub training: Option<Training>,
+    /// What turns its embeddings into probabilities of classes, if one was fitted.
+    pub head: Option<Head>,
 }
 
 /// Key of the description in the file's metadata.
@@ -41,6 +44,8 @@ const VERSION: u32 = 3;
 /// The last version whose files have no checksum.
 const WITHOUT_CHECKSUM: u32 = 1;
 const MEAN: &str = "input.mean";
+const HEAD_WEIGHT: &str = "head.weight";
+const HEAD_BIAS: &str = "head.bias";
 const INVERSE: &str = "input.inverse_deviation";
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +61,8 @@ struct Description {
     data: Option<StoreFingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     training: Option<Training>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<HeadFacts>,
 }
 
 impl ModelFile {
@@ -79,6 +86,7 @@ impl ModelFile {
             steps: self.steps,
             data: self.data,
             training: self.training.clone(),
+            head: self.head.as_ref().map(|head| head.facts.clone()),
         };
         let json = serde_json::to_string(&description).map_err(|source| ContrastiveError::Io {
             action: "write",
@@ -93,6 +101,17 @@ impl ModelFile {
         let mut tensors = self.model.tensors.clone();
         tensors.push(column(MEAN, |s| s.0));
         tensors.push(column(INVERSE, |s| s.1));
+        if let Some(head) = &self.head {
+            let n_classes = head.bias.len();
+            let tensor = |name: &str, shape: Vec<usize>, values: &[f32]| NamedTensor {
+                name: name.to_owned(),
+                shape,
+                values: values.to_vec(),
+            };
+            let dim = self.model.embedding_dim();
+            tensors.push(tensor(HEAD_WEIGHT, vec![dim, n_classes], &head.weights));
+            tensors.push(tensor(HEAD_BIAS, vec![n_classes], &head.bias));
+        }
         let unfit = |reason| ContrastiveError::UnfitModel { path: path.to_owned(), reason };
         safetensors_file::check_finite(&tensors).map_err(|flaw| unfit(flaw.to_string()))?;
         safetensors_file::write(path, &tensors, BTreeMap::from([(KEY.to_owned(), json)]))
@@ -147,6 +166,26 @@ impl ModelFile {
             }
             ordered.push(tensor);
         }
+        let head = match description.head {
+            Some(facts) => {
+                let (weight, bias) = (take(HEAD_WEIGHT)?, take(HEAD_BIAS)?);
+                let n = facts.classes.len();
+                let expected = [description.encoder.embedding_dim, n];
+                let is_odd = n < 2
+                    || weight.shape != expected
+                    || bias.shape != [n]
+                    || facts.base_rates.len() != n;
+                if is_odd {
+                    let found = (weight.shape, bias.shape, facts.base_rates.len());
+                    let expected = (expected, [n], n);
+                    return Err(bad(format!(
+                        "its head has shapes and rates {found:?}, expected {expected:?}"
+                    )));
+                }
+                Some(Head { facts, weights: weight.values, bias: bias.values })
+            }
+            None => None,
+        };
         let file = Self {
             model: TrainedModel {
                 encoder: description.encoder,
@@ -160,6 +199,7 @@ impl ModelFile {
             steps: description.steps,
             data: description.data,
             training: description.training,
+            head,
         };
         Ok((file, version))
     }

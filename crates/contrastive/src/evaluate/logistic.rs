@@ -26,7 +26,6 @@ pub(crate) enum Weighting {
     /// The inverse share of its class, which aims at balanced accuracy.
     Balanced,
     /// The same for all, so that probabilities are those of the training rows.
-    #[allow(dead_code, reason = "heads of model files take it")]
     Natural,
 }
 

@@ -71,6 +71,11 @@ impl Standardiser {
         Self { columns: columns.collect() }
     }
 
+    /// Mean and inverse deviation of each column.
+    pub(crate) fn columns(&self) -> &[(f64, f64)] {
+        &self.columns
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "features are single precision")]
     pub(crate) fn apply(&self, rows: &mut Rows) {
         for row in rows.values.chunks_exact_mut(rows.dim.max(1)) {

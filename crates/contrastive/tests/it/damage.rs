@@ -37,6 +37,7 @@ fn file(model: TrainedModel) -> ModelFile {
         steps: 1,
         data: Some("0123456789abcdef".repeat(2).parse().unwrap()),
         training: None,
+        head: None,
     }
 }
 

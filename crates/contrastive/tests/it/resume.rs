@@ -213,6 +213,7 @@ fn a_model_file_comes_back_whole_or_not_at_all() {
         steps: 2,
         data: Some("0123456789abcdef".repeat(2).parse().unwrap()),
         training: None,
+        head: None,
     };
     file.save(&path).unwrap();
     let again = ModelFile::load(&path).unwrap();

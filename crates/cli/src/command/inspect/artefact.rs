@@ -11,6 +11,7 @@ use lob_store::{TableFacts, read_table_facts};
 use serde_json::{Value, json};
 
 use super::{fact, text};
+use crate::command::train::head_words;
 use crate::output::print_json;
 
 /// What a path turned out to be.
@@ -93,6 +94,7 @@ fn document(path: &Path, found: &Artefact) -> Value {
             "steps": file.steps,
             "data": file.data,
             "training": file.training,
+            "head": file.head.as_ref().map(|head| &head.facts),
         })
     };
     let mut document = match found {
@@ -187,6 +189,10 @@ fn print_model((file, version): &(ModelFile, u32)) -> Result<()> {
     fact("data", &file.data.map_or_else(unknown, |data| data.to_string()))?;
     fact("seed", &file.seed.to_string())?;
     fact("steps", &file.steps.to_string())?;
+    match &file.head {
+        Some(head) => fact("head", &head_words(&head.facts))?,
+        None => fact("head", "none")?,
+    }
     match &file.training {
         Some(training) => print_training(training),
         None => fact("training", "unknown: files of versions 1 and 2 do not say"),

@@ -213,6 +213,11 @@ pub(super) struct Settings {
     /// No augmentation but what is given
     #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     no_augment: Option<bool>,
+    /// Label of the store that a head on the embeddings is fitted to when training ends, for
+    /// `lob signals --model`; none for no head [default: the nearest that looks forward by 10 bins or
+    /// more; of a store without such labels the direction of the mid 10 bins ahead]
+    #[arg(long, value_name = "NAME|none")]
+    head_label: Option<String>,
     /// f32, bf16 or f16; half precision is for GPUs [default: f32]
     #[arg(long)]
     precision: Option<String>,

@@ -1,8 +1,11 @@
 //! What the windows are, and which of them train.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail, ensure};
 use lob_contrastive::{
-    Choice, Cutting, InputSpec, Objective, Positives, PrepareOptions, SignalSpec,
+    Choice, Cutting, HeadLabel, InputSpec, Objective, Positives, PrepareOptions, Prepared,
+    SignalSpec,
 };
 
 use super::{Input, Positive, Settings};
@@ -67,5 +70,18 @@ impl Settings {
         let days = self.days.as_deref().map(parse_days).transpose().context("--days")?;
         let days = days.map(|days| (days.first, days.last));
         Ok(Choice { symbols: self.symbols.clone().unwrap_or_default(), days })
+    }
+
+    /// What a head is fitted to; `None` if to nothing.
+    pub(in crate::command::train) fn head_label(
+        &self,
+        path: &Path,
+        choice: &Choice,
+        prepared: &Prepared,
+    ) -> Result<Option<HeadLabel>> {
+        match self.head_label.as_deref() {
+            Some("none") => Ok(None),
+            name => Ok(Some(HeadLabel::of(path, choice, prepared, name)?)),
+        }
     }
 }
