@@ -29,6 +29,7 @@ mod gallery;
 mod generator;
 mod head;
 mod input;
+mod live;
 pub mod loss;
 mod metrics;
 mod metrics_log;
@@ -73,6 +74,7 @@ pub use crate::{
     generator::{SignalKind, SignalSpec, Signals, generate_signals},
     head::{Head, HeadFacts, HeadLabel},
     input::InputSpec,
+    live::{LiveModel, LiveWindow},
     model::{NamedTensor, TrainedModel},
     model_file::ModelFile,
     origin::Origin,

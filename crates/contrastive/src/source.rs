@@ -5,11 +5,13 @@ mod pairing;
 mod sampling;
 mod series;
 
+pub(crate) use bins::LiveState;
 pub use bins::{BIN_CHANNELS, BinRow, BinSeries};
 pub use images::{ImageSpec, ImageWindows};
 pub use noise::NoisePairs;
 pub use pairing::Positives;
 pub use sampling::{Sampling, window_starts};
+pub(crate) use series::standardise;
 pub use series::{SeriesSpec, SeriesWindows};
 
 use std::ops::Range;

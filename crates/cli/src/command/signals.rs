@@ -6,6 +6,7 @@ mod outcome;
 mod records;
 mod sheet;
 mod table;
+mod trained;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,7 +22,11 @@ use crate::output::print_json;
 
 /// Indicators, probabilities and positions for every book update, as CSV or Parquet
 ///
-/// SOURCE is a DBN file with order-book records, or a `.csv` table with any of the columns price,
+/// With `--model FILE` of `lob train` there is a row for every bin: SOURCE is a store, or a DBN file
+/// whose records become bins by the rule and the price steps of the model's store, and the columns are
+/// the probabilities of the head's classes, that of a rise given a move, stance, trade and position.
+///
+/// Otherwise SOURCE is a DBN file with order-book records, or a `.csv` table with any of the columns price,
 /// high, low, volume, signed_volume, bid_px, ask_px, bid_sz, ask_sz, bid_depth_sz, ask_depth_sz; a
 /// table gets the indicators only. `--model` says what turns features into the probability of a
 /// rise; all but `queue-pressure` are fitted to the first updates of each instrument and are silent
@@ -37,6 +42,8 @@ Examples:
   lob signals day.mbp-10.dbn.zst --symbol ESM4 | head
   lob signals day.mbp-10.dbn.zst --indicators rsi:14,macd,order_flow_imbalance --out s.csv
   lob signals day.mbp-10.dbn.zst --model embedding --out s.parquet --json
+  lob signals store --model runs/a/model.safetensors --out s.parquet
+  lob signals day.mbp-10.dbn.zst --model runs/a --fee-ticks 0.1 --out s.parquet --json
   lob signals prices.csv --indicators rsi:14,bollinger:20:2 --repeat 20 --out out.csv --json
 
 Indicators: rsi:14 momentum:10 rate_of_change:10 volatility:20 ewma_volatility:0.94 sma:20 ema:20
@@ -68,9 +75,11 @@ pub(crate) struct Args {
     /// HH:MM+HH:MM or HH:MM-HH:MM, as for `lob convert` [default: 00:00Z]
     #[arg(long, value_name = "HH:MM[ZONE]")]
     day_start: Option<DayStart>,
-    /// What turns features into probabilities
-    #[arg(long, value_enum, default_value_t = ModelName::QueuePressure)]
-    model: ModelName,
+    /// What gives probabilities: queue-pressure (a fixed rule: the book leans the way its queues and
+    /// its order flow do), logistic (regression on the ten features), embedding (medium contrastive
+    /// encoder over 100 rows of features, and a linear head), or a model of `lob train` with its head
+    #[arg(long, value_name = "NAME|FILE", default_value = "queue-pressure", value_parser = parse_model)]
+    model: ModelChoice,
     /// Updates of each instrument that a fitted model learns from, and is silent for
     #[arg(long, default_value_t = 20_000)]
     fit_rows: usize,
@@ -98,7 +107,28 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// The models of `--model`.
+/// What `--model` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ModelChoice {
+    Named(ModelName),
+    /// A file, or the folder of its run.
+    File(PathBuf),
+}
+
+fn parse_model(text: &str) -> Result<ModelChoice> {
+    if let Ok(name) = ModelName::from_str(text, false) {
+        return Ok(ModelChoice::Named(name));
+    }
+    let path = PathBuf::from(text);
+    ensure!(
+        has_extension(&path, "safetensors") || path.exists(),
+        "`{text}` is no model: expected queue-pressure, logistic, embedding or a file that `lob train` \
+         wrote"
+    );
+    Ok(ModelChoice::File(path))
+}
+
+/// Models that learn on the spot, if at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ModelName {
     /// A fixed rule: the book leans the way its queues and its order flow do
@@ -135,8 +165,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     );
     let begun = std::time::Instant::now();
     crate::interrupt::watch();
-    let written =
-        if has_extension(&args.source, "csv") { table::run(args)? } else { records::run(args)? };
+    let written = if has_extension(&args.source, "csv") {
+        table::run(args)?
+    } else {
+        match &args.model {
+            ModelChoice::Named(name) => records::run(args, *name)?,
+            ModelChoice::File(path) => trained::run(args, path)?,
+        }
+    };
     if args.json {
         let mut document = json!({
             "source": args.source.display().to_string(),

@@ -234,3 +234,108 @@ fn runs_are_listed_and_compared_by_what_differs() {
     );
     assert!(lob_fails(&["runs", shown(&market.store)]).contains("has no training run"));
 }
+
+/// Header and rows of a CSV file.
+fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut rows = text.lines().map(|line| line.split(',').map(str::to_owned).collect());
+    (rows.next().unwrap(), rows.collect())
+}
+
+/// The end of the chain: the same bins, whether they come out of the store or out of the records it
+/// was made of, have the same probabilities and positions.
+#[test]
+fn a_trained_model_gives_the_same_signals_from_a_store_and_from_its_records() {
+    let market = market();
+    let run = market.folder.path().join("run");
+    let trained = train(&market.store, &run, &[]);
+    let head = &trained["head"];
+    assert_eq!(head["classes"], serde_json::json!(["down", "flat", "up"]), "{head}");
+    let rates: Vec<f64> =
+        head["base_rates"].as_array().unwrap().iter().map(|rate| rate.as_f64().unwrap()).collect();
+    assert!((rates.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{rates:?}");
+    assert!(head["n_train"].as_u64().unwrap() > 100 && head["n_validation"].as_u64().unwrap() > 10);
+    assert_eq!(&json(&lob_ok(&["inspect", shown(&run), "--json"]))["model"]["head"], head);
+    assert!(lob_ok(&["inspect", shown(&run)]).contains("head for `forward_10`"));
+    let signals = |source: &Path, name: &str| {
+        let out = market.folder.path().join(name);
+        let args =
+            ["signals", shown(source), "--model", shown(&run), "--out", shown(&out), "--json"];
+        let found = json(&lob_ok(&[&args[..], &["--enter", "0.51", "--exit", "0.5"]].concat()));
+        (found, table(&out))
+    };
+    let (of_store, (header, mut bins)) = signals(&market.store, "store.csv");
+    let (of_records, (same, mut records)) = signals(&market.input, "records.csv");
+    assert_eq!(header, same);
+    let names = "ts_event,instrument_id,symbol,bid_px,ask_px,p_down,p_flat,p_up,probability,stance,\
+                 trade,position";
+    assert_eq!(header.join(","), names);
+    bins.sort();
+    records.sort();
+    assert_eq!(bins.len(), records.len());
+    for (bin, record) in bins.iter().zip(&records) {
+        assert_eq!(bin, record);
+    }
+    for key in ["rows", "stances", "edge", "base_rate", "symbols"] {
+        assert_eq!(of_store[key], of_records[key], "{key}");
+    }
+    // A row for each bin; the first of each day have no window, the others probabilities.
+    let n_bins = json(&lob_ok(&["inspect", shown(&market.store), "--json"]))["rows"].clone();
+    assert_eq!(of_store["rows"], n_bins);
+    let n_empty = bins.iter().filter(|row| row[7].is_empty()).count();
+    assert!((2 * 15..4 * 16).contains(&n_empty), "{n_empty}");
+    for row in bins.iter().filter(|row| !row[7].is_empty()) {
+        let p: Vec<f64> = row[5..9].iter().map(|cell| cell.parse().unwrap()).collect();
+        assert!((p[0] + p[1] + p[2] - 1.0).abs() < 1e-5, "{row:?}");
+        assert!((p[3] - p[2] / (p[0] + p[2])).abs() < 1e-4, "{row:?}");
+    }
+    let count = |name: &str| of_store["stances"][name].as_u64().unwrap();
+    assert_eq!(count("long") + count("flat") + count("short"), of_store["rows"].as_u64().unwrap());
+    assert!(count("long") > 0 && count("short") > 0, "{}", of_store["stances"]);
+    assert_eq!(
+        (&of_store["edge"]["horizon"], &of_store["edge"]["unit"]),
+        (&10.into(), &"bins".into())
+    );
+}
+
+#[test]
+fn signals_of_a_model_refuse_what_they_cannot_answer_for() {
+    let market = market();
+    let (run, none, side) = (
+        market.folder.path().join("run"),
+        market.folder.path().join("none"),
+        market.folder.path().join("regime"),
+    );
+    train(&market.store, &run, &[]);
+    let without = train(&market.store, &none, &["--head-label", "none"]);
+    assert!(without["head"].is_null());
+    let tradable = train(&market.store, &side, &["--head-label", "next_trade_side"]);
+    assert_eq!(tradable["head"]["classes"], serde_json::json!(["sell", "buy"]));
+    let coarser = market.folder.path().join("coarser");
+    convert(&market.input, &coarser, "13");
+    let said = |source: &Path, model: &str, more: &[&str]| {
+        let args = ["signals", shown(source), "--model", model];
+        lob_fails(&[&args[..], more].concat())
+    };
+    assert!(said(&market.store, shown(&none), &[]).contains("one without a head"));
+    assert!(said(&market.store, shown(&side), &[]).contains("is no direction"));
+    let text = said(&coarser, shown(&run), &[]);
+    assert!(text.contains("`updates=13`, those of the model `updates=10`"), "{text}");
+    assert!(said(&market.store, shown(&run), &["--indicators", "rsi"]).contains("--indicators"));
+    assert!(
+        said(&market.store, shown(&run), &["--symbol", "X"]).contains("has not the symbol `X`")
+    );
+    assert!(said(&market.store, "queue_pressure", &[]).contains("`queue_pressure` is no model"));
+    // Another market: the model does not know its price steps.
+    let other = market.folder.path().join("o.mbp-10.dbn.zst");
+    let synth = ["synth", "--records", "2000", "--instruments", "3", "--quiet", "--out"];
+    lob_ok(&[&synth[..], &[shown(&other)]].concat());
+    let text = said(&other, shown(&run), &[]);
+    assert!(text.contains("the model knows the price steps of"), "{text}");
+    let said = lob_fails(&["train", shown(&market.store), "--head-label", "nothing"]);
+    assert!(said.contains("the label `nothing`") && said.contains("forward_10"), "{said}");
+    // The fixture of version 2 has no head, and no price steps.
+    let old = super::workspace().join("fixtures/formats/model-v2.safetensors");
+    let args = ["signals", shown(&market.store), "--model", shown(&old)];
+    assert!(lob_fails(&args).contains("one without a head"));
+}

@@ -66,17 +66,10 @@ pub(super) fn prepare(
         None => Vec::new(),
     };
     let whole = Joined(whole);
-    let some = |part: &Dataset| Some(part).filter(|part| !part.is_empty()).map(&scaled).transpose();
-    let (train, validation) = match &parts[..] {
-        [train, validation, _] => (some(train)?, some(validation)?),
-        _ => (None, None),
-    };
-    let nothing = || NoWindows { n_inputs: whole.n_inputs(), layout: whole.layout() };
-    let train: Arc<dyn WindowSource> = match train {
-        Some(train) => Arc::new(train),
-        None => Arc::new(nothing()),
-    };
-    let validation = validation.map(|part| Arc::new(part) as Arc<dyn WindowSource>);
+    let (train, validation) = learned(&parts, &whole, scaled)?;
+    if validation.is_none() && options.cutting.is_new() {
+        notes.push("no validation pairs: the embargo leaves no window of that part".to_owned());
+    }
     Ok(Prepared {
         train,
         validation,
@@ -93,6 +86,26 @@ pub(super) fn prepare(
         inputs: features.clone(),
         notes,
     })
+}
+
+type Pairs = (Arc<dyn WindowSource>, Option<Arc<dyn WindowSource>>);
+
+/// The pairs to train and to validate on, of the parts where there are three.
+fn learned(
+    parts: &[Dataset],
+    whole: &Joined,
+    scaled: impl Fn(&Dataset) -> Result<ImageWindows, ContrastiveError>,
+) -> Result<Pairs, ContrastiveError> {
+    let some = |part: &Dataset| Some(part).filter(|part| !part.is_empty()).map(&scaled).transpose();
+    let (train, validation) = match parts {
+        [train, validation, _] => (some(train)?, some(validation)?),
+        _ => (None, None),
+    };
+    let train: Arc<dyn WindowSource> = match train {
+        Some(train) => Arc::new(train),
+        None => Arc::new(NoWindows { n_inputs: whole.n_inputs(), layout: whole.layout() }),
+    };
+    Ok((train, validation.map(|part| Arc::new(part) as Arc<dyn WindowSource>)))
 }
 
 fn embargo_note(cuts: Option<Cuts>) -> String {
@@ -127,9 +140,12 @@ fn cut(
         Cutting::Whole => return Ok((None, vec![dataset.clone()])),
         Cutting::Marked(cuts) => return Ok((Some(cuts), vec![dataset.clone()])),
         Cutting::Shares => {
-            let spec = SplitSpec { train: SHARES[0], validation: SHARES[1], embargo_ns };
+            // An embargo may leave a part empty: who needs it says so.
+            let spec = SplitSpec { train: SHARES[0], validation: SHARES[1], embargo_ns: 0 };
             let parts = dataset.split(spec).map_err(|source| failed(path, source))?;
             let [validation_from, test_from] = parts.cuts_ns;
+            let parts = dataset.split_at(parts.cuts_ns, embargo_ns);
+            let parts = parts.map_err(|source| failed(path, source))?;
             (Cuts { validation_from, test_from, embargo, embargo_ns }, parts)
         }
         Cutting::Until(_) | Cutting::At(_) => {

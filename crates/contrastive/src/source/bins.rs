@@ -56,8 +56,12 @@ pub struct BinSeries {
     pub n_skipped: u64,
 }
 
+/// The bin before the next one that comes live, and the number of segments so far.
+#[derive(Debug, Default)]
+pub(crate) struct LiveState(Option<Previous>, u32);
+
 /// The bin before, where it belongs to the same segment.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Previous {
     segment: u32,
     mid: f64,
@@ -106,6 +110,27 @@ impl BinSeries {
     #[must_use]
     pub fn channels() -> Vec<Mirror> {
         BIN_CHANNELS.iter().map(|(_, mirror)| *mirror).collect()
+    }
+
+    /// Takes in bin `i` of `columns` as the next one of one instrument, of its own stretch `segment`;
+    /// whether it has both sides.
+    pub(crate) fn push_live(
+        &mut self,
+        columns: &BinColumns,
+        i: usize,
+        row: BinRow,
+        segment: u32,
+        LiveState(previous, next_segment): &mut LiveState,
+    ) -> bool {
+        *previous = self.push(columns, i, row, segment, *previous, next_segment);
+        previous.is_some()
+    }
+
+    /// Forgets the oldest rows.
+    pub(crate) fn drop_first(&mut self, rows: usize) {
+        self.values.drain(..rows * BIN_CHANNELS.len());
+        self.segments.drain(..rows);
+        self.rows.drain(..rows);
     }
 
     fn push(

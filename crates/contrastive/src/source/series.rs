@@ -3,7 +3,8 @@ mod scale;
 use std::ops::Range;
 use std::sync::Arc;
 
-use self::scale::{check_finite, check_shape, fitted, standardise};
+pub(crate) use self::scale::standardise;
+use self::scale::{check_finite, check_shape, fitted};
 use super::pairing::{self, Positives};
 use super::sampling::{Sampling, window_starts};
 use super::{PairKey, Place, WindowScratch, WindowSource};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use lob_contrastive::{
-    Choice, ContrastiveError, Cutting, InputSpec, Origin, Positives, PrepareOptions, Prepared,
-    Seen, TimeRange, open_store, prepare,
+    Choice, ContrastiveError, Cutting, Device, Embedder, EncoderConfig, Head, HeadLabel, InputSpec,
+    LiveModel, LiveWindow, ModelFile, Origin, Positives, PrepareOptions, Prepared, Seen, TimeRange,
+    TrainConfig, open_store, prepare, train,
 };
 use lob_fixtures::stores::{self, BIN_NS, START_NS};
 
@@ -151,5 +152,73 @@ fn symbols_and_days_choose_files_and_what_is_not_there_is_named() {
     ] {
         let said = open_store(&store, &choice(symbols, days)).unwrap_err().to_string();
         assert!(said.contains(part) && said.contains("store-0"), "{said}");
+    }
+}
+
+/// Bins that come one by one have the windows, and so the probabilities, of a store that is cut.
+#[test]
+fn live_bins_give_the_probabilities_of_stored_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = store(folder.path(), 0);
+    let prepared = cut(&BINS, &path, Cutting::Whole).unwrap();
+    let cuts = cut(&BINS, &path, Cutting::Shares).unwrap();
+    let config = TrainConfig {
+        steps: 3,
+        batch_size: 8,
+        encoder: EncoderConfig { hidden: vec![8], embedding_dim: 4, ..EncoderConfig::simple() },
+        device: Device::Cpu,
+        ..TrainConfig::default()
+    };
+    let model = train(cuts.train.clone(), &config).unwrap().model;
+    let label = HeadLabel::of(&path, &Choice::ALL, &cuts, None).unwrap();
+    assert_eq!((label.name.as_str(), label.horizon_bins), ("forward_10", 10));
+    let mut embedder = Embedder::new(&model, Device::Cpu).unwrap();
+    let head = Head::fit(&mut embedder, &cuts, &label).unwrap();
+    assert_eq!((head.facts.n_train, head.facts.classes.len()), (cuts.split.train.len(), 3));
+    // The whole store has other scales than its training part: the model's are taken.
+    let options = PrepareOptions {
+        scale: Some(cuts.scale.clone()),
+        cutting: Cutting::Whole,
+        ..PrepareOptions::new(Positives::Same)
+    };
+    let whole = prepare(&BINS, Some(&path), &options).unwrap();
+    assert_eq!(whole.origins, prepared.origins);
+    let file = ModelFile {
+        model,
+        input: BINS,
+        positives: Positives::Same,
+        scale: cuts.scale.clone(),
+        seed: 0,
+        steps: 3,
+        data: cuts.data,
+        training: None,
+        head: Some(head.clone()),
+    };
+    let saved = folder.path().join("m.safetensors");
+    file.save(&saved).unwrap();
+    let mut live = LiveModel::new(&ModelFile::load(&saved).unwrap(), Device::Cpu).unwrap();
+    let (mut window, mut windows, mut ends) = (LiveWindow::new(16), Vec::new(), Vec::new());
+    let opened = open_store(&path, &Choice::ALL).unwrap();
+    let bins = &opened.files()[0];
+    let mut columns = lob_depth::BinColumns::default();
+    bins.read(0..bins.len(), &mut columns).unwrap();
+    let labels = bins.labels(0..bins.len()).unwrap();
+    for i in 0..columns.len() {
+        window.push(&columns, i, labels.segment[i], labels.ts_event[i]);
+        if window.append(live.scale(), &mut windows) {
+            ends.push(i as u64);
+        }
+    }
+    assert_eq!(ends, (15..400).collect::<Vec<u64>>());
+    let found = live.probabilities(&windows).unwrap();
+    let mut input = vec![0.0; 16 * 12];
+    for (idx, origin) in whole.origins.iter().enumerate() {
+        whole.whole.window(idx, &mut Default::default(), &mut input).unwrap();
+        let (mut embedding, mut expected) = ([0.0; 4], [0.0; 3]);
+        embedder.embed_into(&input, &mut embedding).unwrap();
+        head.probabilities(&embedding, &mut expected);
+        let at = usize::try_from(origin.row).unwrap();
+        let found = &found[3 * at..][..3];
+        assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}");
     }
 }

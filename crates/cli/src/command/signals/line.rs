@@ -34,6 +34,7 @@ struct Lessons {
 pub(super) struct Line {
     /// Symbol of the instrument, or its id as text.
     pub(super) name: Arc<str>,
+    model: ModelName,
     pipeline: SignalPipeline<Box<dyn Model>>,
     lessons: Option<Lessons>,
     studies: Vec<(Study, StudyStream)>,
@@ -49,23 +50,24 @@ pub(super) struct Line {
 pub(super) type StageSeconds = [f64; 3];
 
 impl Line {
-    pub(super) fn new(args: &Args, instrument: &Instrument) -> Result<Self> {
+    pub(super) fn new(args: &Args, model: ModelName, instrument: &Instrument) -> Result<Self> {
         let gate = GateConfig {
             enter: args.enter,
             exit: args.exit,
             max_position: args.max_position,
             ..GateConfig::default()
         };
-        let model: Box<dyn Model> = match args.model {
+        let fitted: Box<dyn Model> = match model {
             ModelName::QueuePressure => Box::new(LogisticModel::queue_pressure()),
             ModelName::Logistic | ModelName::Embedding => Box::new(NotYet),
         };
-        let must_learn = args.model != ModelName::QueuePressure;
+        let must_learn = model != ModelName::QueuePressure;
         let twins = args.indicators.iter().map(|study| Ok((*study, study.stream()?)));
         let studies: Result<Vec<_>, lob_signals::SignalError> = twins.collect();
         Ok(Self {
             name: instrument.name().into(),
-            pipeline: SignalPipeline::new(FeatureConfig::default(), model, gate)?,
+            model,
+            pipeline: SignalPipeline::new(FeatureConfig::default(), fitted, gate)?,
             lessons: must_learn.then(Lessons::default),
             studies: studies?,
             values: Vec::new(),
@@ -123,7 +125,7 @@ impl Line {
         let mut features = FeatureMatrix::default();
         rows.iter().for_each(|row| features.push(row));
         let labels = moves(&mids, config.horizon);
-        let model: Box<dyn Model> = match args.model {
+        let model: Box<dyn Model> = match self.model {
             ModelName::Embedding => fit_signal_model(&features, &mids, &config)
                 .context("cannot fit `--model embedding`")?,
             _ => Box::new(LogisticModel::fit(&features, &labels, HEAD_RIDGE)),

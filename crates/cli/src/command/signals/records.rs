@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::line::{Line, StageSeconds};
 use super::outcome::{Counts, Stances, edge_facts, edge_words};
-use super::{Args, Written, open_sheet};
+use super::{Args, ModelName, Written, open_sheet};
 use crate::command::mappings;
 use crate::interrupt;
 
@@ -36,10 +36,10 @@ enum Lane {
 
 impl Lane {
     /// For an instrument at its first update.
-    fn open(args: &Args, instrument: &Instrument) -> Result<Self> {
+    fn open(args: &Args, model: ModelName, instrument: &Instrument) -> Result<Self> {
         let wanted = args.symbol.as_ref();
         if wanted.is_none_or(|name| instrument.answers_to(name)) {
-            Ok(Self::Line(Box::new(Line::new(args, instrument)?)))
+            Ok(Self::Line(Box::new(Line::new(args, model, instrument)?)))
         } else {
             Ok(Self::Unwanted)
         }
@@ -53,7 +53,7 @@ impl Lane {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<Written> {
+pub(super) fn run(args: &Args, model: ModelName) -> Result<Written> {
     let mut stream = RecordStream::open_cancellable(&args.source, &interrupt::requested)?;
     let mut sheet = open_sheet(args, columns(args))?;
     let mut breaks = breaks(args);
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
             lines.resize_with(index + 1, || Lane::Unseen);
         }
         if let lane @ Lane::Unseen = &mut lines[index] {
-            *lane = Lane::open(args, update.instrument)?;
+            *lane = Lane::open(args, model, update.instrument)?;
         }
         let Lane::Line(line) = &mut lines[index] else { continue };
         if begins {
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> Result<Written> {
         return Err(nothing_written(args, lines.iter().find_map(Lane::name)));
     }
     let (rows, file) = sheet.finish()?;
-    let mut written = conclude(args, &lines, &counts, &latencies);
+    let mut written = conclude(args, model, &lines, &counts, &latencies);
     let n_untimed = clock.n_unplaced();
     if n_untimed > 0 {
         written.words =
@@ -125,7 +125,13 @@ pub(super) fn run(args: &Args) -> Result<Written> {
 }
 
 /// What came of it, in facts and words.
-fn conclude(args: &Args, lines: &[Lane], counts: &Counts, latencies: &[StageSeconds]) -> Written {
+fn conclude(
+    args: &Args,
+    model: ModelName,
+    lines: &[Lane],
+    counts: &Counts,
+    latencies: &[StageSeconds],
+) -> Written {
     let symbols: BTreeSet<&str> = lines.iter().filter_map(Lane::name).collect();
     let (stages, words) = summarise(latencies);
     let traded = lines.iter().filter_map(|lane| match lane {
@@ -136,7 +142,7 @@ fn conclude(args: &Args, lines: &[Lane], counts: &Counts, latencies: &[StageSeco
     let edge = EdgeMeter::edge(traded);
     let ahead = (SignalModelConfig::default().horizon, "updates");
     let facts = json!({
-        "model": format!("{:?}", args.model),
+        "model": format!("{model:?}"),
         "stances": counts.facts(),
         "edge": edge_facts(&edge, args.fee_ticks, ahead),
         "symbols": symbols,

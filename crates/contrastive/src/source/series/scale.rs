@@ -29,7 +29,7 @@ pub(super) fn check_finite(values: &[f32], n_channels: usize) -> Result<(), Cont
 
 /// `(x - mean) / deviation` by channel; a constant channel becomes 0.
 #[expect(clippy::cast_possible_truncation, reason = "back to the storage precision")]
-pub(super) fn standardise(values: &mut [f32], scale: &[(f32, f32)]) {
+pub(crate) fn standardise(values: &mut [f32], scale: &[(f32, f32)]) {
     for row in values.chunks_exact_mut(scale.len().max(1)) {
         for (x, (mean, inverse)) in row.iter_mut().zip(scale) {
             *x = ((f64::from(*x) - f64::from(*mean)) * f64::from(*inverse)) as f32;
