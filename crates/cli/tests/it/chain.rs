@@ -334,6 +334,21 @@ fn signals_of_a_model_refuse_what_they_cannot_answer_for() {
     assert!(text.contains("the model knows the price steps of"), "{text}");
     let said = lob_fails(&["train", shown(&market.store), "--head-label", "nothing"]);
     assert!(said.contains("the label `nothing`") && said.contains("forward_10"), "{said}");
+    // A recording so short that the mid never rises in its training part.
+    let formats = super::workspace().join("fixtures/formats");
+    let (short, source) =
+        (market.folder.path().join("short"), formats.join("source.mbp-10.dbn.zst"));
+    let args =
+        ["convert", shown(&source), "--out", shown(&short), "--ticks-per-bin", "3", "--quiet"];
+    let labels = ["--lookback", "6", "--lookforward", "6", "--offset", "1", "--horizons", "1,5"];
+    lob_ok(&[&args[..], &labels].concat());
+    let (still, settings) =
+        (market.folder.path().join("still"), formats.join("settings-v1/train.toml"));
+    let args =
+        ["train", shown(&short), "--config", shown(&settings), "--checkpoint", shown(&still)];
+    lob_ok(&[&args[..], &["--head-label", "forward_1", "--quiet"]].concat());
+    let said = lob_fails(&["signals", shown(&short), "--model", shown(&still)]);
+    assert!(said.contains("has seen no window of class `up`"), "{said}");
     // The fixture of version 2 has no head, and no price steps.
     let old = super::workspace().join("fixtures/formats/model-v2.safetensors");
     let args = ["signals", shown(&market.store), "--model", shown(&old)];

@@ -32,6 +32,37 @@ fn a_model_of_every_version_gives_its_embeddings() {
     }
 }
 
+/// Version 3 says what it was trained on and has a head; its store is made again from its source.
+#[test]
+fn a_model_of_version_3_keeps_its_cuts_and_its_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, out) = (folder.path().join("store"), folder.path().join("e.npy"));
+    let (source, model) = (formats("source.mbp-10.dbn.zst"), formats("model-v3.safetensors"));
+    let args =
+        ["convert", shown(&source), "--out", shown(&store), "--ticks-per-bin", "3", "--quiet"];
+    let labels = ["--lookback", "6", "--lookforward", "6", "--offset", "1", "--horizons", "1,5"];
+    lob_ok(&[&args[..], &labels].concat());
+    lob_ok(&["embed", shown(&model), shown(&store), "--out", shown(&out), "--quiet"]);
+    let (found, expected) = (npy(&out), npy(&formats("embeddings-v2.npy")));
+    assert_eq!((found.len(), expected.len()), (151 * 4, 151 * 4));
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-4 * (1.0 + b.abs())));
+    let said = json(&lob_ok(&["inspect", shown(&model), "--json"]));
+    assert_eq!((&said["kind"], &said["model"]["version"]), (&"model".into(), &3.into()));
+    assert_eq!(said["model"]["training"]["cuts"]["embargo"], 7);
+    assert_eq!(said["model"]["head"]["classes"], serde_json::json!(["down", "up"]));
+    let csv = folder.path().join("s.csv");
+    let args = ["signals", shown(&store), "--model", shown(&model), "--out", shown(&csv), "--json"];
+    assert_eq!(json(&lob_ok(&args))["rows"], 168);
+    let table = json(&lob_ok(&["inspect", shown(&formats("embeddings-v2.parquet")), "--json"]));
+    assert_eq!(
+        (&table["rows"], &table["described"]["loblab:embeddings"]),
+        (&151.into(), &"2".into())
+    );
+    // Version 1 did not say its version.
+    let old = json(&lob_ok(&["inspect", shown(&formats("embeddings-v1.parquet")), "--json"]));
+    assert_eq!((&old["kind"], &old["rows"]), (&"embeddings".into(), &47.into()));
+}
+
 #[test]
 fn checkpoints_of_versions_2_and_3_are_resumed() {
     for version in ["checkpoint-v2", "checkpoint-v3"] {

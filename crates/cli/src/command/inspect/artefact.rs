@@ -54,7 +54,10 @@ fn look(path: &Path) -> Result<Option<Artefact>> {
     if n >= 4 && begin.starts_with(b"PAR1") {
         // A store file is told by its own reader, and so is what is damaged.
         let facts = read_table_facts(path).ok();
-        let is_ours = |facts: &TableFacts| facts.described.contains_key(EMBEDDINGS);
+        // Version 1 said which model it is of, and no version.
+        let is_ours = |facts: &TableFacts| {
+            [EMBEDDINGS, "loblab:model"].iter().any(|key| facts.described.contains_key(*key))
+        };
         return Ok(facts.filter(is_ours).map(Artefact::Embeddings));
     }
     if path.extension().is_some_and(|e| e == "safetensors") || is_safetensors(&begin[..n], path) {

@@ -83,9 +83,14 @@ pub(super) fn run(args: &Args, path: &Path) -> Result<Written> {
     })?;
     let facts = file.training.and_then(|training| training.facts).unwrap_or_default();
     let (down, up) = (head.base_rates[direction.0], head.base_rates[direction.1]);
-    // As for models fitted on the spot: never 0 or 1.
-    let n = head.n_train as f64;
-    let base_rate = single((up * n + 1.0) / ((down + up) * n + 2.0));
+    ensure!(
+        down > 0.0 && up > 0.0,
+        "the head of `{}` has seen no window of class `{}`, so that it cannot tell a direction\nhint: \
+         train on more days, or with --head-label of another label",
+        shown(path.display()),
+        if up > 0.0 { "down" } else { "up" }
+    );
+    let base_rate = single(up / (down + up));
     let sheet = open_sheet(args, columns(&head.classes))?;
     let mut run = Run {
         args,
