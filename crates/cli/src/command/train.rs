@@ -168,8 +168,12 @@ fn keep_settings(args: &Args, settings: &Settings) -> Result<()> {
     let Some(folder) = &args.checkpoint else { return Ok(()) };
     let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_used = entries.any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"step-"));
+    let path = folder.join(SETTINGS_FILE);
+    if args.resume && is_used && path.is_file() && !args.allow_other_data {
+        settings.check_same_windows(&path)?;
+    }
     if args.resume || !is_used {
-        output::write_file(&folder.join(SETTINGS_FILE), settings.to_toml()?.as_bytes())?;
+        output::write_file(&path, settings.to_toml()?.as_bytes())?;
     }
     Ok(())
 }

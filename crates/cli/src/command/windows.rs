@@ -193,14 +193,22 @@ fn opened(prepared: Prepared, cut_by: &'static str, choice: &Choice) -> Opened {
     Opened { prepared, cut_by, has_trained_windows: false, choice: choice.clone(), notes }
 }
 
-/// What a model has seen of a store, before files are chosen.
-fn seen(model: &ModelFile, path: &Path) -> Result<Seen> {
+/// What a model has seen of a store; of the chosen files where the store is not that of training.
+fn seen(model: &ModelFile, path: &Path, chosen: &Choice) -> Result<Seen> {
     let training = model.training.as_ref();
     let choice = training.map_or(Choice::ALL, |training| training.choice.clone());
     let symbols = training.and_then(|t| t.facts.as_ref()).map(|facts| facts.symbols.as_slice());
     let trained = training.and_then(|training| training.trained);
-    let store = open_store(path, &Choice::ALL)?;
-    Ok(Seen::of(&store, model.data, &choice, symbols.unwrap_or_default(), trained))
+    let of = |files: &Choice| -> Result<Seen> {
+        let store = open_store(path, files)?;
+        Ok(Seen::of(&store, model.data, &choice, symbols.unwrap_or_default(), trained))
+    };
+    match of(&Choice::ALL)? {
+        Seen::Same => Ok(Seen::Same),
+        other if chosen.is_all() => Ok(other),
+        // A store that has grown since: what was chosen of it counts.
+        _ => of(chosen),
+    }
 }
 
 fn to_embed(
@@ -211,7 +219,7 @@ fn to_embed(
     open: impl Fn(Cutting, &Choice) -> Result<Prepared>,
 ) -> Result<Opened> {
     let cuts = model.training.as_ref().and_then(|training| training.cuts);
-    let is_same = seen(model, path)? == Seen::Same;
+    let is_same = seen(model, path, choice)? == Seen::Same;
     match cuts {
         Some(cuts) if is_same => {
             let cutting = if all { Cutting::Marked(cuts) } else { Cutting::At(cuts) };
@@ -243,7 +251,7 @@ fn to_evaluate(
         opened.notes.push(note);
         Ok(opened)
     };
-    match seen(model, path)? {
+    match seen(model, path, choice)? {
         Seen::Same => {
             // Without a choice the windows are those of training.
             let own = training.map(|training| &training.choice).filter(|_| choice.is_all());
@@ -277,7 +285,7 @@ fn to_evaluate(
             ensure!(
                 allow_trained,
                 "{what}: windows that trained the model would be evaluated\nhint: evaluate on the \
-                 training store, on a store of later days, or mark the result with \
+                 training store, on later days (--days), or mark the result with \
                  --allow-trained-windows"
             );
             let mut opened = fresh(format!(

@@ -71,6 +71,10 @@ fn the_windows_of_evaluation_are_those_of_training() {
     assert!(said.contains("cut elsewhere") && said.contains("--train-until"), "{said}");
     let said = lob_fails(&["train", shown(&market.store), "--train-until", "2031-01-01"]);
     assert!(said.contains("the validation and the test part is empty"), "{said}");
+    // Going on with a run means the same windows.
+    let args = ["train", shown(&market.store), "--checkpoint", shown(&other), "--resume"];
+    let said = lob_fails(&[&args[..], &["--window", "16", "--train-until", "2024-04-02"]].concat());
+    assert!(said.contains("the run began with --train-until") && said.contains(&moment), "{said}");
     let said = lob_fails(&["train", "generated:simple", "--train-until", "2031-01-01"]);
     assert!(said.contains("are for stores"), "{said}");
 }
@@ -78,9 +82,9 @@ fn the_windows_of_evaluation_are_those_of_training() {
 #[test]
 fn windows_that_trained_a_model_are_not_what_it_is_scored_on() {
     let market = market();
-    let (run, other) = (market.folder.path().join("run"), market.folder.path().join("coarser"));
+    let (run, other) = (market.folder.path().join("run"), market.folder.path().join("finer"));
     let trained = train(&market.store, &run, &[]);
-    convert(&market.input, &other, "13");
+    convert(&market.input, &other, "7");
     let said = lob_fails(&eval_args(&run, &other, &[]));
     assert!(said.contains("windows that trained the model would be evaluated"), "{said}");
     let first = lob_contrastive::utc(trained["trained"]["first"].as_u64().unwrap());
@@ -108,6 +112,10 @@ fn windows_that_trained_a_model_are_not_what_it_is_scored_on() {
         (&"fresh".into(), &false.into())
     );
     assert!(found["notes"].to_string().contains("is after the training windows"), "{found}");
+    // Later days of a store that holds both, which is not the one of training as a whole.
+    let later = json(&lob_ok(&eval_args(&day, &other, &["--days", last])));
+    assert_eq!(later["split"]["trained_windows"], false);
+    assert!(lob_fails(&eval_args(&day, &other, &["--days", first])).contains("that trained"));
     // In the whole store the chosen day is found again.
     let found = json(&lob_ok(&eval_args(&day, &market.store, &[])));
     assert_eq!(found["split"]["by"], "model");

@@ -423,6 +423,12 @@ fn what_was_not_validated_is_not_measured() {
     assert!(text.contains("validation not measured"), "{text}");
     assert!(!text.contains("validation 0"), "{text}");
     assert!(train("1").contains("validation "), "{text}");
+    // Nor does it end a run early: nothing was measured that could no longer fall.
+    let more = ["--steps", "6", "--ignore-radius", "1000000000", "--json"];
+    let early = ["--patience", "1", "--evaluate-every", "1"];
+    let document = json(&lob_ok(&tiny(shown(&store), &[&more[..], &early].concat())));
+    assert_eq!((&document["ended"], &document["steps"]), (&"finished".into(), &6.into()));
+    assert!(document["best_step"].is_null() && document["validation"].is_null(), "{document}");
     let more = ["--steps", "2", "--ignore-radius", "1000000000", "--json"];
     let document = json(&lob_ok(&tiny(shown(&store), &more)));
     assert!(document["metrics"]["loss"].is_null() && document["metrics"]["top1"].is_null());

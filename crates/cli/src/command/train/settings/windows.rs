@@ -8,6 +8,8 @@ use lob_contrastive::{
     SignalSpec,
 };
 
+use lob_metrics::shown;
+
 use super::{Input, Positive, Settings};
 use crate::command::windows::{Source, parse_days, parse_moment};
 
@@ -83,5 +85,29 @@ impl Settings {
             Some("none") => Ok(None),
             name => Ok(Some(HeadLabel::of(path, choice, prepared, name)?)),
         }
+    }
+
+    /// Refuses to go on with a run on other windows than the settings at `path` name: a checkpoint
+    /// does not know where its store was cut.
+    pub(in crate::command::train) fn check_same_windows(&self, path: &Path) -> Result<()> {
+        let context = || format!("settings in `{}`", shown(path.display()));
+        let text = std::fs::read_to_string(path).with_context(context)?;
+        let before: Self = toml::from_str(&text).with_context(context)?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        let symbols = |of: &Self| text(&of.symbols.as_ref().map(|symbols| symbols.join(",")));
+        for (name, before, now) in [
+            ("train-until", text(&before.train_until), text(&self.train_until)),
+            ("days", text(&before.days), text(&self.days)),
+            ("symbols", symbols(&before), symbols(self)),
+        ] {
+            ensure!(
+                before == now,
+                "cannot resume: the run began with --{name} `{}`, not `{}`\nhint: give what it began \
+                 with, or another folder",
+                shown(&before),
+                shown(&now)
+            );
+        }
+        Ok(())
     }
 }
