@@ -89,13 +89,25 @@ pub struct StoreFacts {
     pub bin_rule: Option<String>,
     /// How sizes inside a bin become one number; `None` where files differ.
     pub size_aggregate: Option<String>,
-    /// Symbol and price step (1e-9) of each instrument, where all its files agree.
-    pub price_steps: Vec<(String, i64)>,
+    /// Symbol, id and price step (1e-9) of each instrument, where all its files agree.
+    pub price_steps: Vec<(String, u32, i64)>,
     /// The labels that every file has, as the first one says them.
     pub labels: Vec<NamedLabel>,
 }
 
 impl StoreFacts {
+    /// Price step of an instrument, in 1e-9: its own, or that of its symbol under other ids where
+    /// they have the same.
+    #[must_use]
+    pub fn price_step(&self, symbol: &str, instrument_id: u32) -> Option<i64> {
+        let of_symbol = self.price_steps.iter().filter(|step| step.0 == symbol);
+        let own = of_symbol.clone().find(|step| step.1 == instrument_id).map(|step| step.2);
+        own.or_else(|| {
+            let steps: BTreeSet<i64> = of_symbol.map(|step| step.2).collect();
+            steps.first().copied().filter(|_| steps.len() == 1)
+        })
+    }
+
     /// Of all files of `store`.
     #[must_use]
     pub fn of(store: &Store) -> Self {
@@ -108,9 +120,13 @@ impl StoreFacts {
             let found: BTreeSet<String> = metas.iter().map(|meta| of(meta)).collect();
             found.first().filter(|_| found.len() == 1).cloned()
         };
-        let steps: BTreeSet<(&str, i64)> =
-            metas.iter().map(|meta| (meta.symbol.as_str(), meta.price_step)).collect();
-        let is_agreed = |symbol: &str| steps.iter().filter(|step| step.0 == symbol).count() == 1;
+        let steps: BTreeSet<(&str, u32, i64)> = metas
+            .iter()
+            .map(|meta| (meta.symbol.as_str(), meta.instrument_id, meta.price_step))
+            .collect();
+        let is_agreed = |symbol: &str, id: u32| {
+            steps.iter().filter(|step| (step.0, step.1) == (symbol, id)).count() == 1
+        };
         let has = |meta: &StoreMeta, name: &str| meta.labels.iter().any(|l| l.name == name);
         let first = metas.first().map(|meta| meta.labels.as_slice()).unwrap_or_default();
         Self {
@@ -120,8 +136,8 @@ impl StoreFacts {
             size_aggregate: only(|meta| meta.size_aggregate.to_string()),
             price_steps: steps
                 .iter()
-                .filter(|(symbol, _)| is_agreed(symbol))
-                .map(|(symbol, step)| ((*symbol).to_owned(), *step))
+                .filter(|(symbol, id, _)| is_agreed(symbol, *id))
+                .map(|(symbol, id, step)| ((*symbol).to_owned(), *id, *step))
                 .collect(),
             labels: first
                 .iter()
@@ -150,4 +166,19 @@ pub(crate) fn begun_by(
     let range = TimeRange::of(ranges.iter().flat_map(|(_, r)| [r.first, r.last]))?;
     let symbols: BTreeSet<&str> = ranges.iter().map(|(symbol, _)| *symbol).collect();
     Some((symbols.into_iter().map(str::to_owned).collect(), range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instrument_has_its_own_step_or_that_of_its_symbol() {
+        let step = |symbol: &str, id: u32, step: i64| (symbol.to_owned(), id, step);
+        let price_steps = vec![step("A", 1, 5), step("A", 2, 7), step("B", 3, 9), step("B", 4, 9)];
+        let facts = StoreFacts { price_steps, ..StoreFacts::default() };
+        assert_eq!((facts.price_step("A", 1), facts.price_step("A", 2)), (Some(5), Some(7)));
+        assert_eq!((facts.price_step("A", 3), facts.price_step("B", 8)), (None, Some(9)));
+        assert_eq!(facts.price_step("C", 1), None);
+    }
 }

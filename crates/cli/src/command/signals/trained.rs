@@ -336,17 +336,17 @@ impl Run<'_> {
             );
         };
         let name = instrument.name();
-        let step = facts.price_steps.iter().find(|(symbol, _)| *symbol == name);
-        let Some((_, step)) = step else {
-            let known: Vec<&str> = facts.price_steps.iter().map(|(s, _)| s.as_str()).collect();
+        let Some(step) = facts.price_step(&name, instrument.instrument_id) else {
+            let known = facts.price_steps.iter().map(|(symbol, id, _)| format!("{symbol}@{id}"));
+            let known: Vec<String> = known.collect();
             bail!(
                 "the model knows the price steps of {}, not that of {instrument}\nhint: convert the \
                  file and give the store, or choose a symbol with --symbol",
                 shown(known.join(", "))
             );
         };
-        let lane = self.lane(&name, instrument.instrument_id, *step)?;
-        let builder = BinBuilder::new(rule.parse()?, aggregate.parse()?, PriceStep::new(*step)?)?;
+        let lane = self.lane(&name, instrument.instrument_id, step)?;
+        let builder = BinBuilder::new(rule.parse()?, aggregate.parse()?, PriceStep::new(step)?)?;
         self.lanes.push(lane);
         let lane = self.lanes.len() - 1;
         Ok(Some(Maker { lane, builder, columns: BinColumns::default(), begins: true }))
