@@ -44,6 +44,52 @@ fn eval_args<'a>(run: &'a Path, store: &'a Path, more: &[&'a str]) -> Vec<&'a st
     [&["eval", shown(run), shown(store)], &sized[..], more].concat()
 }
 
+/// The whole of it, each step with what the one before left, and nothing else said twice.
+#[test]
+fn the_chain_goes_from_training_to_signals_by_the_model_alone() {
+    let market = market();
+    let (run, out) = (market.folder.path().join("run"), market.folder.path().join("e.parquet"));
+    let trained = train(&market.store, &run, &[]);
+    let embedded = json(&lob_ok(&[
+        "embed",
+        shown(&run),
+        shown(&market.store),
+        "--out",
+        shown(&out),
+        "--json",
+    ]));
+    let evaluated = json(&lob_ok(&eval_args(&run, &market.store, &[])));
+    let signals = market.folder.path().join("s.parquet");
+    let args = ["signals", shown(&market.store), "--model", shown(&run), "--out", shown(&signals)];
+    let signalled = json(&lob_ok(&[&args[..], &["--json", "--fee-ticks", "0.1"]].concat()));
+    for document in [&embedded, &evaluated] {
+        assert_eq!(document["split"]["by"], "model");
+        assert_eq!(document["split"]["cuts"], trained["cuts"]);
+        assert_eq!(
+            (&document["data"], &document["model_data"]),
+            (&trained["data"], &trained["data"])
+        );
+    }
+    assert_eq!(embedded["windows"], trained["windows"]);
+    assert_eq!(embedded["split"]["windows"], evaluated["split"]["windows"]);
+    assert_eq!(signalled["head"], trained["head"]);
+    assert_eq!(signalled["edge"]["fee_ticks"], 0.1);
+    for path in [&out, &signals] {
+        assert_eq!(&std::fs::read(path).unwrap()[..4], b"PAR1");
+    }
+    let listed = json(&lob_ok(&["runs", shown(&run), "--json"]));
+    assert_eq!(listed["runs"][0]["data"], trained["data"]);
+    let found: Vec<String> = std::fs::read_dir(&run)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with("step-"))
+        .collect();
+    for name in ["settings.toml", "metrics.jsonl", "training.json", "model.safetensors"] {
+        assert!(found.iter().any(|other| other == name), "{name}: {found:?}");
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
 #[test]
 fn the_windows_of_evaluation_are_those_of_training() {
     let market = market();

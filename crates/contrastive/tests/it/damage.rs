@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lob_contrastive::{
     CheckpointPlan, ContrastiveError, Device, Embedder, EncoderConfig, Ended, EvaluateConfig,
-    Evaluated, InputSpec, ModelFile, NoisePairs, Origin, PairKey, Positives, Rng, RunOptions, Task,
-    TimeSplit, TrainConfig, TrainOutcome, TrainedModel, WindowScratch, WindowSource, evaluate,
-    pca_2d, train, train_with,
+    Evaluated, Head, HeadFacts, InputSpec, ModelFile, NoisePairs, Origin, PairKey, Positives, Rng,
+    RunOptions, Task, TimeSplit, TrainConfig, TrainOutcome, TrainedModel, WindowScratch,
+    WindowSource, evaluate, pca_2d, train, train_with,
 };
 use serde_json::Value;
 
@@ -134,6 +134,57 @@ fn models_of_the_version_before_checksums_load_and_must_be_finite() {
     parts.write(&path);
     let message = ModelFile::load(&path).unwrap_err().to_string();
     assert!(message.ends_with("it has version `3` and no checksum"), "{message}");
+}
+
+fn head(n_classes: usize) -> Head {
+    Head {
+        facts: HeadFacts {
+            label: "forward_10".into(),
+            description: "made up".into(),
+            horizon_bins: 10,
+            classes: (0..n_classes).map(|class| format!("class_{class}")).collect(),
+            base_rates: vec![1.0 / n_classes as f64; n_classes],
+            n_train: 9,
+            n_validation: 3,
+            validation_balanced_accuracy: 0.5,
+            validation_log_loss: [1.0, 1.0],
+        },
+        weights: vec![0.25; 4 * n_classes],
+        bias: vec![0.5; n_classes],
+    }
+}
+
+/// A head comes back as it was written, is under the checksum, and fits its classes or is refused.
+#[test]
+fn a_head_that_does_not_fit_its_classes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let written = ModelFile { head: Some(head(3)), ..file(model()) };
+    written.save(&path).unwrap();
+    assert_eq!(ModelFile::load(&path).unwrap(), written);
+    let mut parts = Parts::of(&path);
+    parts.set("head.weight", 2, 7.0);
+    parts.write(&path);
+    let error = ModelFile::load(&path).unwrap_err();
+    assert!(matches!(error, ContrastiveError::Damaged { .. }), "{error}");
+    for odd in [2, 4] {
+        written.save(&path).unwrap();
+        // Without a checksum only its shape can tell.
+        let mut parts = Parts::of(&path).into_earlier_version("loblab.model", 1);
+        let metadata = parts.header["__metadata__"].as_object_mut().unwrap();
+        let mut said: Value =
+            serde_json::from_str(metadata["loblab.model"].as_str().unwrap()).unwrap();
+        said["head"]["classes"] = (0..odd).map(|class| Value::from(format!("c{class}"))).collect();
+        metadata.insert("loblab.model".into(), said.to_string().into());
+        parts.write(&path);
+        let message = ModelFile::load(&path).unwrap_err().to_string();
+        assert!(message.contains("its head has shapes and rates"), "{message}");
+    }
+    let mut broken = head(2);
+    broken.bias[1] = f32::NAN;
+    let message =
+        ModelFile { head: Some(broken), ..file(model()) }.save(&path).unwrap_err().to_string();
+    assert!(message.ends_with("`head.bias` holds `NaN` at index 1"), "{message}");
 }
 
 #[test]
