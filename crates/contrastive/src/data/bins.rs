@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lob_store::{LabelUnit, Store, StoreMeta};
+use lob_store::Store;
 
 use super::choice::{StoreFacts, open_store};
 use super::cuts::{self, Cuts, Cutting, EMBARGO, TEST, TRAIN, VALIDATION};
@@ -173,7 +173,7 @@ fn cut(
     cuts::check_until(&times, cutting)?;
     let embargo = match cutting {
         Cutting::At(cuts) | Cutting::Marked(cuts) => cuts.embargo,
-        _ => embargo_rows(store, window),
+        _ => cuts::embargo_rows(store, window),
     };
     let moments = cuts::moments(&times, cutting);
     let parts = cuts::parts(series, &times, moments, embargo);
@@ -192,31 +192,6 @@ fn cut(
         }),
     };
     Ok((cuts, parts))
-}
-
-/// Bins after a cut that say too much about the bins before it: as far as a label looks, and a
-/// window.
-pub(super) fn embargo_rows(store: &Store, window: usize) -> usize {
-    let reach = store.files().iter().map(|file| {
-        let (meta, rows) = (file.meta(), file.len().max(1));
-        let updates_a_bin = (meta.updates / rows).max(1);
-        let label = &meta.label;
-        let around = (label.lookback + label.offset + label.lookforward).div_ceil(updates_a_bin);
-        let ahead = meta.labels.iter().map(|label| match label.unit {
-            LabelUnit::Bins => label.horizon,
-            LabelUnit::Seconds => bins_in(meta, rows, label.horizon.saturating_mul(1_000_000_000)),
-            _ => label.horizon.div_ceil(updates_a_bin),
-        });
-        ahead.fold(around, u64::max)
-    });
-    window + usize::try_from(reach.max().unwrap_or(0)).unwrap_or(usize::MAX / 2)
-}
-
-/// Bins of a file in a time, at its mean pace; all of them where the file takes none.
-pub(super) fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
-    let took = meta.segments.iter().map(|s| s.ts_last.saturating_sub(s.ts_first)).sum::<u64>();
-    let bins = (u128::from(ns) * u128::from(rows)).checked_div(u128::from(took));
-    bins.map_or(rows, |bins| u64::try_from(bins + 1).unwrap_or(rows)).min(rows)
 }
 
 /// Third of the volatility inside the window that ends at each row, for a supervised loss.

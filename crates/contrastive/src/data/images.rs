@@ -6,7 +6,6 @@ use lob_dataloader::{Dataset, LoaderError, SplitSpec, WindowSpec};
 use lob_depth::{BinColumns, Feature, RenderSpec};
 use lob_store::Store;
 
-use super::bins::embargo_rows;
 use super::choice::{StoreFacts, open_store};
 use super::cuts::{self, Cuts, Cutting};
 use super::labels::Asked;
@@ -134,7 +133,7 @@ fn cut(
     dataset: &Dataset,
     cutting: Cutting,
 ) -> Result<(Option<Cuts>, Vec<Dataset>), ContrastiveError> {
-    let embargo = embargo_rows(store, dataset.window().n_bins);
+    let embargo = cuts::embargo_rows(store, dataset.window().n_bins);
     let embargo_ns = cuts::pause_ns(series, embargo);
     let (cuts, parts) = match cutting {
         Cutting::Whole => return Ok((None, vec![dataset.clone()])),

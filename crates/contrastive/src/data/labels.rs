@@ -1,6 +1,6 @@
 use lob_store::{LabelKind, LabelUnit, NamedLabel, Store, StoreMeta};
 
-use super::bins::bins_in;
+use super::cuts::bins_in;
 use crate::{BinSeries, ContrastiveError, Task, TimeSplit};
 
 /// Classes of a value: thirds of the training windows. What is no finite number has none, and
