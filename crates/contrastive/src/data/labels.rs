@@ -175,6 +175,15 @@ impl Asked<'_> {
                 Classes::Thirds,
                 self.past_reversal(label),
             ),
+            LabelKind::TrueRegime => (
+                format!(
+                    "hidden regime of the synthetic market at the window's last update, stored \
+                     label `{name}`: calm, normal, busy or stressed (the last two as one: stress is \
+                     too rare and short for a class of its own)"
+                ),
+                Classes::Known(3, classes.into_iter().map(|c| c.map(|c| c.min(2))).collect()),
+                self.past_of(name, reach),
+            ),
             _ if label.classes > 1 => (
                 format!("stored label `{name}`, {} classes{}", label.classes, rule(label)),
                 Classes::Known(label.classes, classes),
