@@ -59,8 +59,20 @@ fn a_market_is_learned_embedded_and_evaluated() {
     let sized = ["--seeds", "3", "--max-train", "200", "--labels", "50", "--json"];
     let sized = [&sized[..], &["--tasks", "forward_3,reversal"]].concat();
     let sized = [&sized[..], &["--against", "raw,hand_statistics,past_value"]].concat();
-    let evaluated = [&["eval", shown(&model), shown(&store)], &sized[..]].concat();
+    let report = folder.path().join("report");
+    let evaluated =
+        [&["eval", shown(&model), shown(&store), "--out", shown(&report)], &sized[..]].concat();
     let evaluated = json(&lob_ok(&evaluated));
+    for name in [
+        "run.json",
+        "report.html",
+        "confusion_of_forward_3.png",
+        "labels_that_reversal_needs.png",
+        "what_the_embedding_adds_to_the_best_hand_made_features.png",
+        "window_1_and_what_the_model_calls_alike.png",
+    ] {
+        assert!(report.join(name).is_file(), "{name}");
+    }
     let rows = evaluated["table"]["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2 * (8 + 5), "two tasks: three read-outs, one more, one alone");
     for row in rows {

@@ -1,6 +1,6 @@
 use lob_store::{LabelKind, LabelUnit, NamedLabel, Store, StoreMeta};
 
-use super::cuts::bins_in;
+use super::cuts::{bins_in, embargo_rows};
 use crate::{BinSeries, ContrastiveError, Task, TimeSplit};
 
 /// Classes of a value: thirds of the training windows. What is no finite number has none, and
@@ -84,7 +84,10 @@ impl Asked<'_> {
         let labels = self.labels();
         let is_forward = |label: &&NamedLabel| label.kind == LabelKind::Forward;
         if !labels.iter().any(|label| is_forward(&label)) {
-            questions.extend([3, 10, 50].map(|horizon| self.forward(horizon)));
+            // No further than the embargo, or a class of training would depend on what comes after.
+            let most = embargo_rows(self.store, self.window);
+            let horizons = [3, 10, 50].into_iter().filter(|horizon| *horizon <= most);
+            questions.extend(horizons.map(|horizon| self.forward(horizon)));
         }
         for label in labels.iter().filter(|label| label.kind != LabelKind::Reversal) {
             questions.push(self.stored(label)?);
