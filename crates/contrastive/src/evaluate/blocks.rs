@@ -17,6 +17,10 @@ const FEWEST: usize = 6;
 /// persistent noise, one or two of them let 6 to 18 % of differences of nothing stand out.
 const LENGTHS: usize = 4;
 
+/// What intervals are widened by on top: without it 4 to 6 % of differences of nothing stood out in
+/// simulations, by how long features and classes persist, and it should be at most 5.
+const MARGIN: f64 = 1.1;
+
 /// The block of each test window, and how the blocks are drawn.
 #[derive(Debug)]
 pub(super) struct Blocks {
@@ -97,7 +101,7 @@ impl Blocks {
         let tail = expanded_tail(self.n);
         let [low, high] = [tail, 1.0 - tail].map(|q| quantile(&values, q));
         let at = statistic(&self.all());
-        let wider = self.inflation(&statistic);
+        let wider = MARGIN * self.inflation(&statistic);
         Some([at - wider * (at - low?), at + wider * (high? - at)])
     }
 
@@ -272,9 +276,9 @@ mod tests {
             values.iter().zip(weights).map(|(x, &w)| x * f64::from(w)).sum::<f64>() / 20.0
         };
         let [low, high] = blocks.interval(statistic).unwrap();
-        let wider = blocks.inflation(&statistic);
+        let wider = MARGIN * blocks.inflation(&statistic);
         let ratio = (high - low) / (2.0 * half * wider);
-        assert!((1.0..1.5).contains(&wider) && ratio > 0.9 && ratio < 1.1, "{wider} {ratio}");
+        assert!((1.0..1.6).contains(&wider) && ratio > 0.9 && ratio < 1.1, "{wider} {ratio}");
         assert!(low < mean && mean < high);
         assert!(Blocks::cut(&places[..5], 1, 0, 3).interval(|_| 0.0).is_none(), "too few blocks");
     }

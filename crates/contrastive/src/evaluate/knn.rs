@@ -1,4 +1,4 @@
-use super::Rows;
+use super::{Rows, kernels};
 
 /// Temperature of the vote: a neighbour weighs `exp(cosine / 0.1)` (Wu et al., 2018).
 const TEMPERATURE: f64 = 0.1;
@@ -26,9 +26,7 @@ pub(super) fn knn_predict(
             let mut near: Vec<(f32, u32)> = train
                 .iter()
                 .zip(classes)
-                .map(|(other, &class)| {
-                    (row.iter().zip(other).map(|(a, b)| a * b).sum::<f32>(), class)
-                })
+                .map(|(other, &class)| (kernels::dot(row, other), class))
                 .collect();
             // The order has a place for NaN, near or far by its sign; a vote has none.
             if near.iter().any(|(cosine, _)| cosine.is_nan()) {
