@@ -84,7 +84,9 @@ fn a_market_is_learned_embedded_and_evaluated() {
     let refused = lob_fails(&name);
     assert!(refused.contains("no task `regime`") && refused.contains("forward_3"), "{refused}");
     let findings = evaluated["findings"].to_string();
-    assert!(findings.contains("they lose to") && findings.contains("no forecast of prices"));
+    // Some hundred test bins are a few blocks of time: nothing can be said, and is said.
+    assert!(findings.contains("too few to say") && findings.contains("no forecast of prices"));
+    assert!(!findings.contains("they beat"), "{findings}");
     assert!(
         lob_fails(&["eval", shown(&model), shown(&store), "--seeds", "2"]).contains("at least 3")
     );

@@ -49,6 +49,16 @@ impl EvaluationTable {
         let own = [Method::Logistic, Method::Knn]
             .map(|method| self.row(task, Features::Contrastive, method));
         let sentence = |own: &super::EvaluationRow| {
+            let Some([low, _]) = own.ci95 else {
+                return format!(
+                    "{task}, {}: trained features score {:.3} (chance {:.3}); {} independent \
+                     windows are too few to say what they win or lose against",
+                    own.method.name(),
+                    own.mean,
+                    own.chance,
+                    own.n_independent
+                );
+            };
             let by = |wanted: Verdict| {
                 let is = |c: &&Comparison| {
                     c.task == task
@@ -65,11 +75,7 @@ impl EvaluationTable {
                 let names: Vec<_> = self.comparisons.iter().filter(is).map(name).collect();
                 if names.is_empty() { "none".to_owned() } else { names.join(", ") }
             };
-            let chance = match own.ci95 {
-                Some([low, _]) if low > own.chance => "above chance",
-                Some(_) => "not clearly above chance",
-                None => "no interval",
-            };
+            let chance = if low > own.chance { "above chance" } else { "not clearly above chance" };
             format!(
                 "{task}, {}: trained features score {:.3} ({chance}, {:.3}; {} independent \
                  windows); they lose to {}; no clear difference to {}; they beat {}",
