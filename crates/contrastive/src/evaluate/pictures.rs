@@ -143,9 +143,9 @@ fn calibration(found: &Calibration) -> Artifact {
     let y = found.bins.iter().map(|bin| bin.right).collect();
     let ends = [x.first().copied().unwrap_or(0.0), x.last().copied().unwrap_or(1.0)];
     Artifact::Curves {
-        title: format!("Calibration of {}, off by {:.3} on average", found.task, found.error),
+        title: format!("Calibration of {}", found.task),
         x_label: "probability given to the predicted class".to_owned(),
-        y_label: "share that was right".to_owned(),
+        y_label: format!("share that was right, off by {:.3} on average", found.error),
         log_x: false,
         curves: vec![
             NamedCurve::plain("contrastive", x, y),
