@@ -106,7 +106,9 @@ impl EvaluationTable {
                 ci95: rows.iter().map(|row| row.ci95).collect(),
             })
         };
-        let logistic = Features::ALL.into_iter().map(|features| (features, Method::Logistic));
+        // One number of the past needs few labels whatever it is; without it each has its colour.
+        let shown = Features::ALL.into_iter().filter(|f| *f != Features::PastValue);
+        let logistic = shown.map(|features| (features, Method::Logistic));
         let all = logistic.chain([(Features::HandStatistics, Method::Network)]);
         let curves: Vec<_> = all.filter_map(|(features, method)| of(features, method)).collect();
         (!curves.is_empty()).then(|| Artifact::Curves {
