@@ -79,7 +79,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// CPU-minutes of a release build from nothing, measured on a virtual machine with two cores.
-const COLD_CPU_MINUTES: u32 = 17;
+const COLD_CPU_MINUTES: u32 = 15;
 /// Minutes of its longest chain of crates, which no number of cores shortens.
 const COLD_CHAIN_MINUTES: u32 = 6;
 
