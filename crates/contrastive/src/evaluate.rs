@@ -26,7 +26,10 @@ pub use table::{
 use rayon::prelude::*;
 
 use crate::{ContrastiveError, Device, Origin, TrainedModel, WindowSource};
+pub(crate) use features::read_windows;
 use features::{Chosen, make_all};
+pub(crate) use kernels::dot;
+pub(crate) use knn::normalised;
 pub(crate) use logistic::{Logistic, Weighting};
 pub(crate) use rows::{Rows, Standardiser};
 

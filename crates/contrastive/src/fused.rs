@@ -20,6 +20,7 @@ use burn_tensor::ops::FloatTensor;
 use burn_tensor::{Tensor, TensorData, TensorPrimitive, backend::Backend};
 
 pub(crate) use dense::{Dropout, Layer, NORM_EPSILON, dense};
+pub(crate) use kernels::vectorised;
 pub(crate) use optim::{Step, squared_norm, update};
 pub(crate) use softmax::{Contrast, softmax_loss};
 

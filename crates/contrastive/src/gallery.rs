@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use lob_metrics::{Artifact, NamedCurve};
 
+use crate::evaluate::{Rows, dot, normalised, read_windows};
 use crate::{ContrastiveError, Device, Embedder, Layout, Prepared, TrainedModel, WindowScratch};
 
 /// Most training windows that neighbours are looked for among.
@@ -44,7 +45,7 @@ pub fn gallery(
     let of_known = embeddings(prepared, &mut embedder, &known, model.embedding_dim())?;
     let of_asked = embeddings(prepared, &mut embedder, &asked, model.embedding_dim())?;
     let mut out = Vec::new();
-    for (number, (idx, own)) in asked.iter().zip(&of_asked).enumerate() {
+    for (number, (idx, own)) in asked.iter().zip(of_asked.iter()).enumerate() {
         let mut curves = vec![paths.curve(*idx, "the window".to_owned())?];
         let mut near: Vec<(f32, usize)> =
             of_known.iter().zip(&known).map(|(other, &at)| (dot(own, other), at)).collect();
@@ -131,22 +132,9 @@ fn embeddings(
     embedder: &mut Embedder,
     windows: &[usize],
     dim: usize,
-) -> Result<Vec<Vec<f32>>, ContrastiveError> {
-    let n_inputs = prepared.whole.n_inputs();
-    let mut scratch = WindowScratch::default();
-    let mut values = vec![0.0; windows.len() * n_inputs];
-    for (idx, out) in windows.iter().zip(values.chunks_exact_mut(n_inputs.max(1))) {
-        prepared.whole.window(*idx, &mut scratch, out)?;
-    }
-    let mut out = vec![0.0; windows.len() * dim];
-    embedder.embed_into(&values, &mut out)?;
-    let unit = |row: &[f32]| {
-        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
-        row.iter().map(|x| x / norm).collect()
-    };
-    Ok(out.chunks_exact(dim.max(1)).map(unit).collect())
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+) -> Result<Rows, ContrastiveError> {
+    let windows = read_windows(&*prepared.whole, windows)?;
+    let mut values = vec![0.0; windows.len() * dim];
+    embedder.embed_into(&windows.values, &mut values)?;
+    Ok(normalised(&Rows { dim, values }))
 }

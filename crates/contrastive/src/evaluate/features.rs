@@ -4,7 +4,7 @@ use super::baselines::{random_model, statistics, statistics_dim};
 use super::whitening::PcaWhitening;
 use super::{EvaluateConfig, Evaluated, Features, Rows, Standardiser};
 use crate::cpu::{Embedder, not_finite};
-use crate::{ContrastiveError, TrainedModel, WindowScratch};
+use crate::{ContrastiveError, TrainedModel, WindowScratch, WindowSource};
 
 /// Fewest components of the whitened PCA that are tried; the double of it until the most.
 const FEWEST_COMPONENTS: usize = 8;
@@ -59,7 +59,7 @@ pub(super) fn make_all(
     models: &[TrainedModel],
     config: &EvaluateConfig,
 ) -> Result<Vec<Made>, ContrastiveError> {
-    let windows = read(data, chosen)?;
+    let windows = read_windows(data.source, &chosen.windows)?;
     let mut out = Vec::new();
     for features in Features::ALL {
         if features != Features::Contrastive && !config.baselines.contains(&features) {
@@ -71,12 +71,16 @@ pub(super) fn make_all(
     Ok(out)
 }
 
-fn read(data: &Evaluated<'_>, chosen: &Chosen) -> Result<Rows, ContrastiveError> {
-    let dim = data.source.n_inputs();
+/// These windows of a source.
+pub(crate) fn read_windows(
+    source: &dyn WindowSource,
+    windows: &[usize],
+) -> Result<Rows, ContrastiveError> {
+    let dim = source.n_inputs();
     let mut scratch = WindowScratch::default();
-    let mut values = vec![0.0; chosen.windows.len() * dim];
-    for (idx, out) in chosen.windows.iter().zip(values.chunks_exact_mut(dim.max(1))) {
-        data.source.window(*idx, &mut scratch, out)?;
+    let mut values = vec![0.0; windows.len() * dim];
+    for (idx, out) in windows.iter().zip(values.chunks_exact_mut(dim.max(1))) {
+        source.window(*idx, &mut scratch, out)?;
     }
     Ok(Rows { dim, values })
 }

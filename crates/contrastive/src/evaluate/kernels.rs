@@ -1,13 +1,13 @@
 //! The two loops that fits spend their time in, for the best instruction set of the processor.
 
-use pulp::Arch;
+use crate::fused::vectorised;
 
 /// Rows added up in single precision before the sum goes on in double.
 const BLOCK_ROWS: usize = 64;
 
 /// Sum of products, in sixteen interleaved parts.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    Arch::new().dispatch(
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    vectorised(
         #[inline(always)]
         || {
             let mut lanes = [0.0_f32; 16];
@@ -26,7 +26,7 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// `out += factor * row`.
 pub(super) fn add_scaled(out: &mut [f32], factor: f32, row: &[f32]) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || out.iter_mut().zip(row).for_each(|(out, x)| *out += factor * x),
     );

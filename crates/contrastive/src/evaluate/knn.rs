@@ -57,7 +57,8 @@ pub(super) fn largest(values: &[f64]) -> Option<u32> {
     best.and_then(|(i, _)| u32::try_from(i).ok())
 }
 
-fn normalised(rows: &Rows) -> Rows {
+/// Rows of length one; rows of zeros stay.
+pub(crate) fn normalised(rows: &Rows) -> Rows {
     let mut out = rows.clone();
     for row in out.values.chunks_exact_mut(rows.dim.max(1)) {
         let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);

@@ -12,7 +12,7 @@ const PARALLEL_VALUES: usize = 1 << 15;
 
 /// Runs `kernel`, which must be `#[inline(always)]`, for this processor.
 #[inline]
-pub(super) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(kernel)
 }
 
