@@ -41,6 +41,23 @@ struct Found {
     scored: Vec<Scored>,
     /// Mean score on the validation windows, where a fit chooses by it.
     validation: f64,
+    /// The first regression there is.
+    probe: Option<Logistic>,
+}
+
+/// What one fit or vote says.
+struct Predicted {
+    /// Class of each test window.
+    classes: Vec<Option<u32>>,
+    /// Score on the validation windows, where the fit was chosen by it.
+    validation: f64,
+    probe: Option<Logistic>,
+}
+
+impl Predicted {
+    fn plain(classes: Vec<Option<u32>>) -> Self {
+        Self { classes, validation: f64::NAN, probe: None }
+    }
 }
 
 impl Found {
@@ -68,11 +85,6 @@ pub(super) fn study(
     for labels in fewer.chain([Budget::All]) {
         study.with_labels(labels, &all, &mut out);
     }
-    let own = all.iter().find(|made| made.features == Features::Contrastive);
-    out.calibration = own.and_then(|own| own.variants.first()).and_then(|rows| {
-        let (probe, test) = (study.probe(rows, &study.parts[0])?, study.rows(rows, 2));
-        Some(calibration(&task.name, &probe, &test, &study.classes_of(2)))
-    });
     Ok(out)
 }
 
@@ -165,16 +177,16 @@ impl<'a> Study<'a> {
         Logistic::fit(&known, &classes, (&validation, &chosen_on), n_classes, Weighting::Balanced)
     }
 
-    /// Classes of the test windows, and the score on the validation windows that chose the fit.
+    /// Classes of the test windows by a fit or vote on some of the training windows.
     fn predict(
         &self,
         candidates: &[&Rows],
         method: Method,
         train: &[usize],
         seed: usize,
-    ) -> (Vec<Option<u32>>, f64) {
+    ) -> Predicted {
         let n_test = self.parts[2].len();
-        let none = || (vec![None; n_test], f64::NAN);
+        let none = || Predicted::plain(vec![None; n_test]);
         let n_classes = self.task.n_classes;
         let classes = self.classes_at(train);
         let Some(first) = candidates.first() else { return none() };
@@ -188,7 +200,8 @@ impl<'a> Study<'a> {
                     }
                 }
                 best.map_or_else(none, |(probe, rows)| {
-                    (probe.predict(&self.rows(rows, 2)), probe.validation)
+                    let classes = probe.predict(&self.rows(rows, 2));
+                    Predicted { classes, validation: probe.validation, probe: Some(probe) }
                 })
             }
             Method::Knn => {
@@ -196,20 +209,20 @@ impl<'a> Study<'a> {
                 let rows = candidates.last().copied().unwrap_or(first);
                 let known = rows.select(train.iter().copied());
                 let (test, k) = (self.rows(rows, 2), self.config.neighbours);
-                (knn_predict(&known, &classes, &test, k, n_classes), f64::NAN)
+                Predicted::plain(knn_predict(&known, &classes, &test, k, n_classes))
             }
             Method::Network => {
                 let known = first.select(train.iter().copied());
                 let (validation, chosen_on) = (self.rows(first, 1), self.classes_of(1));
                 let chosen = (&validation, &*chosen_on);
                 let network = Network::fit(&known, &classes, chosen, n_classes, seed as u64);
-                network
-                    .map_or_else(none, |network| (network.predict(&self.rows(first, 2)), f64::NAN))
+                let predict = |network: Network| network.predict(&self.rows(first, 2));
+                network.map_or_else(none, |network| Predicted::plain(predict(network)))
             }
             Method::Majority => {
                 let mut counts = vec![0.0; n_classes];
                 classes.iter().for_each(|&class| counts[class as usize] += 1.0);
-                (vec![super::knn::largest(&counts); n_test], f64::NAN)
+                Predicted::plain(vec![super::knn::largest(&counts); n_test])
             }
         }
     }
@@ -226,14 +239,15 @@ impl<'a> Study<'a> {
         // One of several models or untrained encoders a time, all components at a time.
         let is_one = matches!(features, Features::Contrastive | Features::RandomEncoder);
         let n = if is_one { draws.len().max(variants.len()) } else { draws.len() };
-        let (mut scored, mut validation) = (Vec::new(), 0.0);
+        let (mut scored, mut validation, mut probe) = (Vec::new(), 0.0, None);
         for i in 0..n {
             let candidates = if is_one { &variants[i % variants.len()..][..1] } else { variants };
-            let (found, score) = self.predict(candidates, method, &draws[i % draws.len()], i);
-            validation += score / f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-            scored.push(self.blocks.scored(&truth, &found, self.task.n_classes));
+            let found = self.predict(candidates, method, &draws[i % draws.len()], i);
+            validation += found.validation / f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+            scored.push(self.blocks.scored(&truth, &found.classes, self.task.n_classes));
+            probe = probe.or(found.probe);
         }
-        Found { features, method, scored, validation }
+        Found { features, method, scored, validation, probe }
     }
 
     fn with_labels(&self, labels: Budget, all: &[&Made], out: &mut Studied) {
@@ -267,6 +281,18 @@ impl<'a> Study<'a> {
             }
         }
         out.added.extend(self.added(labels, &draws, all, &founds));
+        if labels == Budget::All {
+            out.calibration = self.calibration(all, &founds);
+        }
+    }
+
+    /// Whether the probabilities of the first model's regression come true.
+    fn calibration(&self, all: &[&Made], founds: &[Found]) -> Option<Calibration> {
+        let is_own = |features| features == Features::Contrastive;
+        let made = all.iter().find(|made| is_own(made.features))?;
+        let found = founds.iter().find(|f| is_own(f.features) && f.method == Method::Logistic)?;
+        let test = self.rows(made.variants.first()?, 2);
+        Some(calibration(&self.task.name, found.probe.as_ref()?, &test, &self.classes_of(2)))
     }
 
     /// What the embedding adds to the hand-made features that score best on validation windows.
