@@ -47,14 +47,8 @@ pub(super) fn prepare(
         notes.push(format!("{} one-sided bins left out", series.n_skipped));
     }
     let ends: Vec<Option<usize>> = starts.iter().map(|start| Some(start + window)).collect();
-    let tasks = match cuts {
-        Some(_) => {
-            let asked =
-                Asked { store: &store, series: &series, ends: &ends, window, split: &split };
-            asked.tasks(&mut notes)?
-        }
-        None => Vec::new(),
-    };
+    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+    let tasks = asked.tasks(cuts, &mut notes)?;
     let marks = series.rows.iter().map(|row| {
         let instrument = store.files()[row.file].meta().instrument_id;
         (u64::from(instrument), Some(row.ts_event).filter(|&ts| ts != u64::MAX))

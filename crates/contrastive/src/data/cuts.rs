@@ -1,6 +1,6 @@
 //! Where a source is cut in time, and what lies on which side.
 
-use lob_store::{LabelUnit, Store, StoreMeta};
+use lob_store::{LabelKind, LabelUnit, NamedLabel, Store, StoreMeta};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -202,22 +202,34 @@ pub(super) fn pause_ns(series: &BinSeries, bins: usize) -> u64 {
 /// window.
 pub(super) fn embargo_rows(store: &Store, window: usize) -> usize {
     let reach = store.files().iter().map(|file| {
-        let (meta, rows) = (file.meta(), file.len().max(1));
-        let updates_a_bin = (meta.updates / rows).max(1);
-        let label = &meta.label;
-        let around = (label.lookback + label.offset + label.lookforward).div_ceil(updates_a_bin);
-        let ahead = meta.labels.iter().map(|label| match label.unit {
-            LabelUnit::Bins => label.horizon,
-            LabelUnit::Seconds => bins_in(meta, rows, label.horizon.saturating_mul(1_000_000_000)),
-            _ => label.horizon.div_ceil(updates_a_bin),
-        });
-        ahead.fold(around, u64::max)
+        let (meta, label) = (file.meta(), &file.meta().label);
+        let around = label.lookback + label.offset + label.lookforward;
+        let around = around.div_ceil(updates_a_bin(meta, file.len()));
+        meta.labels.iter().map(|label| reach(meta, file.len(), label)).fold(around, u64::max)
     });
     window + usize::try_from(reach.max().unwrap_or(0)).unwrap_or(usize::MAX / 2)
 }
 
+/// Updates of a bin of a file of so many rows, on average.
+pub(super) fn updates_a_bin(meta: &StoreMeta, rows: u64) -> u64 {
+    (meta.updates / rows.max(1)).max(1)
+}
+
+/// Bins after a row of such a file that its label depends on.
+pub(super) fn reach(meta: &StoreMeta, rows: u64, label: &NamedLabel) -> u64 {
+    let updates = match label.kind {
+        LabelKind::Reversal => meta.label.offset + meta.label.lookforward,
+        _ => label.horizon,
+    };
+    match label.unit {
+        LabelUnit::Bins => label.horizon,
+        LabelUnit::Seconds => bins_in(meta, rows, label.horizon.saturating_mul(1_000_000_000)),
+        _ => updates.div_ceil(updates_a_bin(meta, rows)),
+    }
+}
+
 /// Bins of a file in a time, at its mean pace; all of them where the file takes none.
-pub(super) fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
+fn bins_in(meta: &StoreMeta, rows: u64, ns: u64) -> u64 {
     let took = meta.segments.iter().map(|s| s.ts_last.saturating_sub(s.ts_first)).sum::<u64>();
     let bins = (u128::from(ns) * u128::from(rows)).checked_div(u128::from(took));
     bins.map_or(rows, |bins| u64::try_from(bins + 1).unwrap_or(rows)).min(rows)

@@ -56,14 +56,8 @@ pub(super) fn prepare(
     fill_first_times(&store, &mut origins)?;
     let split = split(&parts, &origins, cuts, options.cutting);
     let mut notes = vec![parts_note(&split, origins.len(), &embargo_note(cuts))];
-    let tasks = match cuts {
-        Some(_) => {
-            let asked =
-                Asked { store: &store, series: &series, ends: &ends, window, split: &split };
-            asked.tasks(&mut notes)?
-        }
-        None => Vec::new(),
-    };
+    let asked = Asked { store: &store, series: &series, ends: &ends, window, split: &split };
+    let tasks = asked.tasks(cuts, &mut notes)?;
     let whole = Joined(whole);
     let (train, validation) = learned(&parts, &whole, scaled)?;
     if validation.is_none() && options.cutting.is_new() {

@@ -1,6 +1,6 @@
-use lob_store::{LabelKind, LabelUnit, NamedLabel, Store, StoreMeta};
+use lob_store::{LabelKind, LabelUnit, NamedLabel, Store};
 
-use super::cuts::{bins_in, embargo_rows};
+use super::cuts::{Cuts, embargo_rows, reach, updates_a_bin};
 use crate::{BinSeries, ContrastiveError, Task, TimeSplit};
 
 /// Classes of a value: thirds of the training windows. What is no finite number has none, and
@@ -77,9 +77,17 @@ enum Classes {
 }
 
 impl Asked<'_> {
-    /// What features of the windows are asked: every label of the store by its name, and of a
-    /// store without labels that look forward the mid some bins later; the volatility to come.
-    pub(super) fn tasks(&self, notes: &mut Vec<String>) -> Result<Vec<Task>, ContrastiveError> {
+    /// What features of the windows are asked, nothing where no part is cut: every label of the
+    /// store by its name, and of a store without labels that look forward the mid some bins later;
+    /// the volatility to come.
+    pub(super) fn tasks(
+        &self,
+        cuts: Option<Cuts>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Task>, ContrastiveError> {
+        if cuts.is_none() {
+            return Ok(Vec::new());
+        }
         let mut questions = Vec::new();
         let labels = self.labels();
         let is_forward = |label: &&NamedLabel| label.kind == LabelKind::Forward;
@@ -230,29 +238,18 @@ impl Asked<'_> {
     }
 
     fn updates_a_bin(&self) -> u64 {
-        let of = |meta: &StoreMeta, rows: u64| (meta.updates / rows.max(1)).max(1);
-        self.store.files().iter().map(|file| of(file.meta(), file.len())).min().unwrap_or(1)
+        let of = self.store.files().iter().map(|file| updates_a_bin(file.meta(), file.len()));
+        of.min().unwrap_or(1)
     }
 
     /// Bins after a row that its label depends on.
     fn bins(&self, label: &NamedLabel) -> usize {
-        let files = self.store.files().iter();
-        let bins = match (label.kind, label.unit) {
-            (LabelKind::Reversal, _) => {
-                let of = |meta: &StoreMeta| meta.label.offset + meta.label.lookforward;
-                let updates = files.map(|file| of(file.meta())).max().unwrap_or(0);
-                updates.div_ceil(self.updates_a_bin())
-            }
-            (_, LabelUnit::Bins) => label.horizon,
-            (_, LabelUnit::Seconds) => {
-                let ns = label.horizon.saturating_mul(1_000_000_000);
-                files.map(|file| bins_in(file.meta(), file.len(), ns)).max().unwrap_or(0)
-            }
+        if matches!(label.unit, LabelUnit::MidChanges | LabelUnit::Trades) {
             // What comes later has no class here.
-            (_, LabelUnit::MidChanges | LabelUnit::Trades) => self.window as u64,
-            _ => label.horizon.div_ceil(self.updates_a_bin()),
-        };
-        usize::try_from(bins).unwrap_or(usize::MAX / 4)
+            return self.window;
+        }
+        let of = self.store.files().iter().map(|file| reach(file.meta(), file.len(), label));
+        usize::try_from(of.max().unwrap_or(0)).unwrap_or(usize::MAX / 4)
     }
 
     /// Whether the event that a label waits so many nanoseconds for comes within a window.
