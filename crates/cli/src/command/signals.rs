@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use lob_convert::DayStart;
 use lob_metrics::shown;
 use lob_signals::{GateConfig, Study};
+use lob_store::{Column, ColumnKind};
 use serde_json::{Value, json};
 
 use crate::output::print_json;
@@ -198,8 +199,28 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
+/// What each row of signals says: when, of what, at which quotes, what the model was given or said,
+/// and the signal.
+fn signal_columns(of_model: Vec<Column>) -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("ts_event", ColumnKind::Timestamp),
+        Column::new("instrument_id", ColumnKind::U64),
+        Column::new("symbol", ColumnKind::Utf8),
+        Column::new("bid_px", ColumnKind::F64),
+        Column::new("ask_px", ColumnKind::F64),
+    ];
+    columns.extend(of_model);
+    columns.extend([
+        Column::new("probability", ColumnKind::F32),
+        Column::new("stance", ColumnKind::Utf8),
+        Column::new("trade", ColumnKind::I64),
+        Column::new("position", ColumnKind::I64),
+    ]);
+    columns
+}
+
 /// Opens the output: by the extension of `--out`, CSV on stdout without it.
-fn open_sheet(args: &Args, columns: Vec<lob_store::Column>) -> Result<sheet::Sheet> {
+fn open_sheet(args: &Args, columns: Vec<Column>) -> Result<sheet::Sheet> {
     match &args.out {
         None => Ok(sheet::Sheet::to_stdout(columns)),
         Some(path) if has_extension(path, "csv") => sheet::Sheet::to_csv(path, columns),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::line::{Line, StageSeconds};
 use super::outcome::{Counts, Stances, edge_facts, edge_words};
-use super::{Args, ModelName, Written, open_sheet};
+use super::{Args, ModelName, Written, open_sheet, signal_columns};
 use crate::command::mappings;
 use crate::interrupt;
 
@@ -173,27 +173,15 @@ fn nothing_written(args: &Args, seen: Option<&str>) -> anyhow::Error {
 }
 
 fn columns(args: &Args) -> Vec<Column> {
-    let mut columns = vec![
-        Column::new("ts_event", ColumnKind::Timestamp),
-        Column::new("instrument_id", ColumnKind::U64),
-        Column::new("symbol", ColumnKind::Utf8),
-        Column::new("bid_px", ColumnKind::F64),
-        Column::new("ask_px", ColumnKind::F64),
-    ];
-    if args.indicators.is_empty() {
+    let inputs = if args.indicators.is_empty() {
         const _: () = assert!(FEATURE_NAMES.len() == N_FEATURES);
-        columns.extend(FEATURE_NAMES.map(|name| Column::new(name, ColumnKind::F32)));
+        FEATURE_NAMES.map(|name| Column::new(name, ColumnKind::F32)).to_vec()
     } else {
         let names = args.indicators.iter().flat_map(lob_signals::Study::columns);
-        columns.extend(names.map(|name| Column::new(name, ColumnKind::F64)));
-    }
-    columns.extend([
-        Column::new("probability", ColumnKind::F32),
-        Column::new("stance", ColumnKind::Utf8),
-        Column::new("trade", ColumnKind::I64),
-        Column::new("position", ColumnKind::I64),
-        Column::new("publisher_id", ColumnKind::U64),
-    ]);
+        names.map(|name| Column::new(name, ColumnKind::F64)).collect()
+    };
+    let mut columns = signal_columns(inputs);
+    columns.push(Column::new("publisher_id", ColumnKind::U64));
     columns
 }
 

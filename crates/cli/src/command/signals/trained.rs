@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::outcome::{Counts, Stances, edge_facts, edge_words};
 use super::sheet::Sheet;
-use super::{Args, Written, open_sheet};
+use super::{Args, Written, open_sheet, signal_columns};
 use crate::command::mappings;
 use crate::interrupt;
 
@@ -118,21 +118,9 @@ fn single(x: f64) -> f32 {
 }
 
 fn columns(classes: &[String]) -> Vec<Column> {
-    let mut columns = vec![
-        Column::new("ts_event", ColumnKind::Timestamp),
-        Column::new("instrument_id", ColumnKind::U64),
-        Column::new("symbol", ColumnKind::Utf8),
-        Column::new("bid_px", ColumnKind::F64),
-        Column::new("ask_px", ColumnKind::F64),
-    ];
-    columns.extend(classes.iter().map(|name| Column::new(format!("p_{name}"), ColumnKind::F32)));
-    columns.extend([
-        Column::new("probability", ColumnKind::F32),
-        Column::new("stance", ColumnKind::Utf8),
-        Column::new("trade", ColumnKind::I64),
-        Column::new("position", ColumnKind::I64),
-    ]);
-    columns
+    let of_classes =
+        classes.iter().map(|name| Column::new(format!("p_{name}"), ColumnKind::F32)).collect();
+    signal_columns(of_classes)
 }
 
 impl Run<'_> {
