@@ -17,6 +17,17 @@ use lob_synth::{Schema, SynthConfig};
 
 use crate::{small, tree};
 
+fn push(writer: &mut TruthWriter, of: &lob_synth::Truth<'_>) -> std::io::Result<()> {
+    let key = TruthKey {
+        instrument_id: of.instrument_id,
+        sequence: of.sequence,
+        ts_event: of.ts_event,
+        ts_recv: of.ts_recv,
+    };
+    let truth = Truth { regime: of.regime, pressure: of.pressure_percent.into() };
+    writer.push(of.symbol, key, truth).map_err(std::io::Error::other)
+}
+
 /// Writes a market of one file and its truth; what the simulator said of each record.
 fn synth(path: &Path, truth: &Path, seed: u64) -> Vec<(u8, i32)> {
     let schema = if path.to_string_lossy().contains("mbo") { Schema::Mbo } else { Schema::Mbp10 };
@@ -24,14 +35,7 @@ fn synth(path: &Path, truth: &Path, seed: u64) -> Vec<(u8, i32)> {
     let (mut writer, mut said) = (TruthWriter::create(truth).unwrap(), Vec::new());
     lob_synth::write_file_with_truth(&config, path, &|| false, &mut |of| {
         said.push((of.regime, of.pressure_percent));
-        let key = TruthKey {
-            instrument_id: of.instrument_id,
-            sequence: of.sequence,
-            ts_event: of.ts_event,
-            ts_recv: of.ts_recv,
-        };
-        let truth = Truth { regime: of.regime, pressure: of.pressure_percent.into() };
-        writer.push(of.symbol, key, truth).map_err(std::io::Error::other)
+        push(&mut writer, of)
     })
     .unwrap();
     writer.finish().unwrap();
@@ -123,17 +127,8 @@ fn folders_jobs_and_filters_find_the_same() {
     let synth =
         SynthConfig { records: 30_000, instruments: 3, sessions: 3, ..SynthConfig::default() };
     let mut writer = TruthWriter::create(&truth).unwrap();
-    lob_synth::write_sessions_with_truth(&synth, &days, &|| false, &mut |of| {
-        let key = TruthKey {
-            instrument_id: of.instrument_id,
-            sequence: of.sequence,
-            ts_event: of.ts_event,
-            ts_recv: of.ts_recv,
-        };
-        let truth = Truth { regime: of.regime, pressure: of.pressure_percent.into() };
-        writer.push(of.symbol, key, truth).map_err(std::io::Error::other)
-    })
-    .unwrap();
+    lob_synth::write_sessions_with_truth(&synth, &days, &|| false, &mut |of| push(&mut writer, of))
+        .unwrap();
     writer.finish().unwrap();
     let bytes = |config: &ConvertConfig| {
         let summary = convert(std::slice::from_ref(&days), config, &()).unwrap();
