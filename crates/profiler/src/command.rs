@@ -1,12 +1,13 @@
 //! Profiling any program from outside: what it used, what it waited for, whether it leaks.
 
 mod chrome;
+mod spawn;
 mod tree;
 mod verdict;
 mod wait;
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -83,13 +84,11 @@ pub fn profile_command(
     let mut stacks = [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)];
     let counters = HardwareCounters::of_next_program();
     let start = Instant::now();
-    let mut child = command
-        .spawn()
+    let started = spawn::spawn(&mut command)
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
-    drop(child.stdin.take());
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
-    let (samples, wall_s) = watch(&child, start, interval, &mut stacks).map_err(waiting)?;
-    let usage = wait::reap(child).map_err(waiting)?;
+    let (samples, wall_s) = watch(started.pid, start, interval, &mut stacks).map_err(waiting)?;
+    let usage = wait::reap(started).map_err(waiting)?;
     // What watching has cost: the sampling is done on this thread.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
     let hardware = counters.read();
@@ -100,12 +99,11 @@ pub fn profile_command(
 
 /// Samples until the child has ended, which it may not be told of yet.
 fn watch(
-    child: &Child,
+    pid: u32,
     start: Instant,
     interval: Duration,
     stacks: &mut [Result<ChildSampler, Unavailable>],
 ) -> std::io::Result<(Vec<Sample>, f64)> {
-    let pid = child.id();
     let (tell, ended) = mpsc::channel();
     let waiter = std::thread::Builder::new()
         .name("lob-wait".to_owned())

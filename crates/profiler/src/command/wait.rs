@@ -1,9 +1,10 @@
 //! Waiting for a child and taking the kernel's accounts of it.
 
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 
 use lob_scope::Unavailable;
 
+use super::spawn::Started;
 use crate::ProcessIo;
 
 /// The kernel's accounts of a child that has ended, and of the descendants it had waited for.
@@ -26,6 +27,10 @@ impl Usage {
     }
 }
 
+/// How far above the floor a peak must be: the kernel's two counts of one process differ a little.
+#[cfg(unix)]
+const FLOOR_MARGIN: f64 = 0.05;
+
 /// Blocks until the child has ended, and leaves it to be reaped.
 #[cfg(unix)]
 pub(super) fn until_ended(pid: u32) -> std::io::Result<()> {
@@ -47,18 +52,18 @@ pub(super) fn until_ended(pid: u32) -> std::io::Result<()> {
 
 /// Reaps the child, which has ended. Its I/O account goes away with it, so it is read first.
 #[cfg(unix)]
-pub(super) fn reap(child: Child) -> std::io::Result<Usage> {
+#[expect(clippy::needless_pass_by_value, reason = "elsewhere waiting takes the child")]
+pub(super) fn reap(started: Started) -> std::io::Result<Usage> {
     use std::os::unix::process::ExitStatusExt;
 
-    let path = format!("/proc/{}/io", child.id());
+    let path = format!("/proc/{}/io", started.pid);
     let io = lob_scope::procfs::read(&path).and_then(|text| {
         crate::sensors::parse_io(&text)
             .ok_or_else(|| Unavailable::new(format!("`{path}` has an unknown layout")))
     });
-    let pid = libc::pid_t::try_from(child.id()).map_err(std::io::Error::other)?;
+    let pid = libc::pid_t::try_from(started.pid).map_err(std::io::Error::other)?;
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: the call writes to the two places it is given. Nobody else waits for this child: it
-    // was moved here, and it is not used again.
+    // SAFETY: the call writes to the two places it is given. Nobody else waits for this child.
     while unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) } != pid {
         let error = std::io::Error::last_os_error();
         if error.kind() != std::io::ErrorKind::Interrupted {
@@ -74,13 +79,27 @@ pub(super) fn reap(child: Child) -> std::io::Result<Usage> {
         status: ExitStatus::from_raw(status),
         user_s: Ok(seconds(usage.ru_utime)),
         system_s: Ok(seconds(usage.ru_stime)),
-        max_rss_bytes: Ok(usage.ru_maxrss as f64 * rss_unit),
+        max_rss_bytes: above(usage.ru_maxrss as f64 * rss_unit, started.floor_bytes),
         minor_faults: Ok(usage.ru_minflt as f64),
         major_faults: Ok(usage.ru_majflt as f64),
         voluntary_switches: Ok(usage.ru_nvcsw as f64),
         involuntary_switches: Ok(usage.ru_nivcsw as f64),
         io,
     })
+}
+
+/// The peak, unless it may be that of the process that started the program.
+#[cfg(unix)]
+fn above(peak_bytes: f64, floor_bytes: Option<f64>) -> Result<f64, Unavailable> {
+    match floor_bytes {
+        Some(floor) if peak_bytes <= floor * (1.0 + FLOOR_MARGIN) => {
+            let peak = lob_metrics::Unit::Bytes.format(peak_bytes);
+            Err(Unavailable::new(format!(
+                "at most {peak}: the kernel counts the memory of the profiler, which started it"
+            )))
+        }
+        _ => Ok(peak_bytes),
+    }
 }
 
 /// Elsewhere the waiting is done by [`reap`] alone.
@@ -91,8 +110,8 @@ pub(super) fn until_ended(_pid: u32) -> std::io::Result<()> {
 
 /// Elsewhere only the status is known.
 #[cfg(not(unix))]
-pub(super) fn reap(mut child: Child) -> std::io::Result<Usage> {
-    let status = child.wait()?;
+pub(super) fn reap(mut started: Started) -> std::io::Result<Usage> {
+    let status = started.child.wait()?;
     let none = || Unavailable::new("this system has no `wait4`");
     Ok(Usage {
         status,

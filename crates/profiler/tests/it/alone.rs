@@ -2,4 +2,6 @@
 
 mod command;
 mod lines;
+#[cfg(target_os = "linux")]
+mod memory;
 mod profile;
