@@ -1,6 +1,7 @@
 //! Profiling any program from outside: what it used, what it waited for, whether it leaks.
 
 mod chrome;
+mod options;
 mod spawn;
 mod tree;
 mod verdict;
@@ -20,6 +21,7 @@ use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
     leak_report,
 };
+pub use options::CommandOptions;
 use tree::{Sample, Tree};
 pub use verdict::Bound;
 use wait::Usage;
@@ -31,6 +33,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Stacks sampled per second of CPU time; not a divisor of a thousand, so that nothing periodic in
 /// the program keeps step with it.
 const STACKS_HZ: u32 = 499;
+/// A pause that is longer than any program.
+const NEVER: Duration = Duration::from_secs(1 << 30);
 /// Longest time the sampled stacks may gather before they are taken.
 const DRAIN: Duration = Duration::from_millis(20);
 
@@ -75,19 +79,35 @@ pub struct CommandProfile {
 /// # Ok::<(), lob_profiler::ProfilerError>(())
 /// ```
 pub fn profile_command(
-    mut command: Command,
+    command: Command,
     interval: Duration,
+) -> Result<CommandProfile, ProfilerError> {
+    profile_command_with(command, &CommandOptions::every(interval))
+}
+
+/// As [`profile_command`], with a choice of what is looked at.
+///
+/// # Errors
+/// As [`profile_command`].
+pub fn profile_command_with(
+    mut command: Command,
+    options: &CommandOptions,
 ) -> Result<CommandProfile, ProfilerError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let cpu_before = thread_cpu_time_s();
     // All wait for the next program this thread starts.
-    let mut stacks = [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)];
+    let mut stacks = if options.stacks {
+        [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)]
+    } else {
+        let missing = || Err(Unavailable::new("stacks were not asked for"));
+        [missing(), missing()]
+    };
     let counters = HardwareCounters::of_next_program();
     let start = Instant::now();
     let started = spawn::spawn(&mut command)
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
-    let (samples, wall_s) = watch(started.pid, start, interval, &mut stacks).map_err(waiting)?;
+    let (samples, wall_s) = watch(started.pid, start, options, &mut stacks).map_err(waiting)?;
     let usage = wait::reap(started).map_err(waiting)?;
     // What watching has cost: the sampling is done on this thread.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
@@ -101,7 +121,7 @@ pub fn profile_command(
 fn watch(
     pid: u32,
     start: Instant,
-    interval: Duration,
+    options: &CommandOptions,
     stacks: &mut [Result<ChildSampler, Unavailable>],
 ) -> std::io::Result<(Vec<Sample>, f64)> {
     let (tell, ended) = mpsc::channel();
@@ -109,13 +129,15 @@ fn watch(
         .name("lob-wait".to_owned())
         .spawn(move || tell.send(wait::until_ended(pid).map(|()| Instant::now())));
     waiter?;
-    let mut interval = interval.max(MIN_INTERVAL);
+    let mut interval = options.interval.max(MIN_INTERVAL);
     let mut tree = Tree::new(pid);
     let mut samples: Vec<Sample> = Vec::new();
     let mut due = Instant::now();
     loop {
         let now = Instant::now();
-        if now >= due {
+        if !options.watches {
+            due = now + NEVER;
+        } else if now >= due {
             samples.extend(tree.sample(start.elapsed().as_secs_f64()));
             if samples.len() >= MAX_POINTS {
                 samples = samples.into_iter().skip(1).step_by(2).collect();
