@@ -180,7 +180,10 @@ impl Ended {
         let bound = verdict::bound(cpu_share.as_ref().ok().copied(), &shares);
         let (t_s, anon): (Vec<f64>, Vec<f64>) =
             self.samples.iter().filter_map(|s| Some((s.t_s, s.anon_rss?))).unzip();
-        let leak = leak_report(&t_s, &anon, LeakConfig::default());
+        let (reserved_t_s, reserved): (Vec<f64>, Vec<f64>) =
+            self.samples.iter().filter_map(|s| Some((s.t_s, s.reserved?))).unzip();
+        let leak =
+            leak_report(&t_s, &anon, LeakConfig::default()).with_reserved(&reserved_t_s, &reserved);
         let mut findings = vec![verdict::finding(bound, cpu_share.as_ref().ok(), &shares)];
         findings.extend(verdict::leak_findings(&leak, &self.memory_lines));
         findings.extend(verdict::line_findings(bound, &self.lines));

@@ -135,9 +135,12 @@ fn findings(timeline: &[Timeline]) -> Vec<Finding> {
     let memory = timeline.iter().find(|series| series.metric == "anon_rss");
     if let Some(series) = memory {
         let report = leak_report(&series.t_s, &series.values, LeakConfig::default());
-        if report.verdict == LeakVerdict::Leak {
-            findings.push(Finding { severity: Severity::Warning, text: report.text("second") });
-        }
+        let severity = match report.verdict {
+            LeakVerdict::Leak => Some(Severity::Warning),
+            LeakVerdict::LevelsOff => Some(Severity::Info),
+            _ => None,
+        };
+        findings.extend(severity.map(|severity| Finding { severity, text: report.text("second") }));
     }
     findings
 }

@@ -14,6 +14,8 @@ pub(super) struct Sample {
     /// Bytes; a page shared by two processes counts twice.
     pub(super) rss: Option<f64>,
     pub(super) anon_rss: Option<f64>,
+    /// Address space that may hold memory of its own: private mappings that can be written to.
+    pub(super) reserved: Option<f64>,
     /// CPU seconds so far.
     pub(super) cpu_s: f64,
     /// Seconds of waiting for block devices so far; zero where the kernel does not keep count.
@@ -82,6 +84,7 @@ impl Tree {
             threads: 0.0,
             rss: None,
             anon_rss: None,
+            reserved: None,
             cpu_s: 0.0,
             blocked_s: 0.0,
             disk_read_bytes: None,
@@ -120,11 +123,17 @@ impl Tree {
             return;
         }
         let pages = procfs::read(format!("/proc/{pid}/statm")).ok();
+        // Memory of a process that is ending shrinks while it is read, which is no news of it.
+        let pages = pages.filter(|_| !is_ending(pid));
         if let Some((resident, shared)) =
-            pages.and_then(|text| procfs::resident_and_shared_pages(&text))
+            pages.as_ref().and_then(|text| procfs::resident_and_shared_pages(text))
         {
             add(&mut sum.rss, resident as f64 * self.page_bytes);
             add(&mut sum.anon_rss, resident.saturating_sub(shared) as f64 * self.page_bytes);
+        }
+        // The sixth number of the line (proc_pid_statm(5)).
+        if let Some([.., data]) = pages.and_then(|text| procfs::numbers::<6>(&text)) {
+            add(&mut sum.reserved, data as f64 * self.page_bytes);
         }
         let io = procfs::read(format!("/proc/{pid}/io")).ok();
         if let Some(io) = io.and_then(|text| crate::sensors::parse_io(&text)) {
@@ -136,6 +145,14 @@ impl Tree {
             sum.doing.push(Doing::of(stat.state, &function));
         }
     }
+}
+
+/// Whether a process is on its way out: `PF_EXITING` among its flags, the ninth field of its line.
+fn is_ending(pid: u32) -> bool {
+    const PF_EXITING: u64 = 0x4;
+    let Ok(text) = procfs::read(format!("/proc/{pid}/stat")) else { return true };
+    let flags = text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6));
+    flags.and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & PF_EXITING != 0)
 }
 
 /// Process numbers of the children of all threads of a process.

@@ -144,6 +144,9 @@ pub(super) fn leak_findings(
     leak: &LeakReport,
     lines: &Result<LineProfile, Unavailable>,
 ) -> Vec<Finding> {
+    if matches!(leak.verdict, LeakVerdict::LevelsOff | LeakVerdict::Reserved) {
+        return vec![Finding { severity: Severity::Info, text: leak.text("second") }];
+    }
     if leak.verdict != LeakVerdict::Leak {
         return Vec::new();
     }
@@ -184,6 +187,7 @@ mod tests {
             threads: 1.0,
             rss: None,
             anon_rss: None,
+            reserved: None,
             cpu_s: 0.0,
             blocked_s,
             disk_read_bytes: None,

@@ -42,7 +42,7 @@ pub(super) fn document(report: &LeakReport) -> serde_json::Value {
     serde_json::json!({
         "verdict": match report.verdict {
             LeakVerdict::Leak => "leak",
-            LeakVerdict::NoLeak => "no_leak",
+            LeakVerdict::NoLeak | LeakVerdict::LevelsOff => "no_leak",
             _ => "inconclusive",
         },
         "slope_bytes_per_epoch": report.slope,

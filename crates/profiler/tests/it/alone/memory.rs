@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lob_profiler::profile_command;
+use lob_metrics::Severity;
+use lob_profiler::{LeakVerdict, profile_command};
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// The kernel counts pages for each CPU and adds them up now and then.
@@ -75,6 +76,32 @@ fn a_shell_says_the_same_of_itself() {
     let (found, truth) = peaks(command);
     assert!((found - truth).abs() < SLACK, "{found} for {truth}");
     assert!(found < 4.0 * MIB, "{found}");
+}
+
+#[test]
+fn a_program_that_stops_taking_memory_is_not_accused_and_one_that_goes_on_is() {
+    use LeakVerdict::{Leak, LevelsOff, NoLeak, Reserved};
+    let cases = [
+        ("leak", Leak),
+        ("late", Leak),
+        ("plateau", LevelsOff),
+        ("cache", LevelsOff),
+        ("steps", LevelsOff),
+        ("saw", NoLeak),
+        ("block", Reserved),
+    ];
+    for (shape, truth) in cases {
+        let mut command = example(&["over-time", shape, "1500"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let profile = profile_command(command, Duration::from_millis(10)).unwrap();
+        let said = profile.leak.text("second");
+        assert_eq!(profile.leak.verdict, truth, "{shape}: {said}");
+        let findings = &profile.scenario.findings;
+        let warned = findings.iter().any(|f| f.severity == Severity::Warning);
+        assert_eq!(warned, truth == Leak, "{shape}: {findings:?}");
+        let told = findings.iter().any(|f| f.text.contains(&said));
+        assert_eq!(told, truth != NoLeak, "{shape}: {findings:?}");
+    }
 }
 
 #[test]
