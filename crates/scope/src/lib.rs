@@ -50,11 +50,11 @@ pub use cpu::{cores, process_cpu_time_s, thread_cpu_time_s};
 pub use heap::keep_freed_memory;
 pub use memory::{anon_rss_bytes, peak_rss_bytes, reset_peak_rss, rss_bytes};
 pub use scope::{
-    Flow, MAX_DYNAMIC_NAMES, MAX_SCOPES_PER_THREAD, OTHER_NAMES, ScopeAllocs, ScopeGuard,
-    ScopeStat, ScopedFuture, Trace, TraceEvent, TraceKind, calibrate_scope_cost, disable_trace,
-    dynamic_names_refused, enable, enable_trace, is_enabled, scope, scope_calls_total, scope_field,
-    scope_named, scopes_dropped, take_scope_allocs, take_scopes, take_trace, trace_events_lost,
-    track_scope_allocs,
+    Flow, MAX_DYNAMIC_NAMES, MAX_SCOPES_PER_THREAD, OTHER_NAMES, RecordedScopes, ScopeAllocs,
+    ScopeGuard, ScopeRecording, ScopeStat, ScopedFuture, Trace, TraceEvent, TraceKind,
+    calibrate_scope_cost, disable_trace, dynamic_names_refused, enable, enable_trace, is_enabled,
+    scope, scope_calls_total, scope_field, scope_named, scopes_dropped, take_scope_allocs,
+    take_scopes, take_trace, trace_events_lost, track_scope_allocs,
 };
 #[cfg(feature = "nvtx")]
 pub use scope::{NvtxRange, nvtx_scopes};

@@ -6,13 +6,17 @@
 
 mod alloc_cells;
 mod allocs;
+mod children;
 mod collect;
 mod cost;
 mod flow;
 mod future;
+mod look;
 mod names;
 #[cfg(feature = "nvtx")]
 mod nvtx;
+mod recording;
+mod registry;
 mod ring;
 mod trace;
 mod tree;
@@ -20,6 +24,7 @@ mod tree;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub use allocs::{ScopeAllocs, take_scope_allocs, track_scope_allocs};
 pub use collect::{ScopeStat, scope_calls_total, take_scopes};
@@ -29,6 +34,7 @@ pub use future::ScopedFuture;
 pub use names::{MAX_DYNAMIC_NAMES, OTHER_NAMES, dynamic_names_refused, scope_named};
 #[cfg(feature = "nvtx")]
 pub use nvtx::{NvtxRange, nvtx_scopes};
+pub use recording::{RecordedScopes, ScopeRecording};
 pub use trace::{
     Trace, TraceEvent, TraceKind, disable_trace, enable_trace, take_trace, trace_events_lost,
 };
@@ -59,10 +65,26 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Node>> = const { Cell::new(None) };
 }
 
-/// Switches scopes on or off for the whole process. They start off.
+/// Who wants scopes: the program, and the recordings open now.
+static WANTED: Mutex<(bool, i64)> = Mutex::new((false, 0));
+
+/// Switches scopes on or off for the whole process. They start off, and stay on while a
+/// [`ScopeRecording`] is open.
 ///
 /// A scope entered while the switch was on is still recorded when it is left.
 pub fn enable(on: bool) {
+    switch(|wanted| wanted.0 = on);
+}
+
+/// One recording more or less is open.
+fn recordings_changed(by: i64) {
+    switch(|wanted| wanted.1 += by);
+}
+
+fn switch(change: impl FnOnce(&mut (bool, i64))) {
+    let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
+    change(&mut wanted);
+    let on = wanted.0 || wanted.1 > 0;
     if on {
         set_flag(COUNTER, clock::start());
     }
@@ -156,6 +178,8 @@ pub struct ScopeGuard {
 #[derive(Debug)]
 struct Open {
     node: &'static Node,
+    /// Open before; asked of the guard, the node's line beside the first stays untouched.
+    parent: &'static Node,
     start: u64,
 }
 
@@ -181,11 +205,11 @@ impl Drop for ScopeGuard {
 
 #[inline]
 fn open(name: &'static str, start: u64) -> Option<Open> {
-    let parent = CURRENT.get().or_else(tree::adopt)?;
+    let parent = CURRENT.get().or_else(registry::adopt)?;
     let node = parent.child(name)?;
     CURRENT.set(Some(node));
     node.open(start);
-    Some(Open { node, start })
+    Some(Open { node, parent, start })
 }
 
 #[inline]
@@ -193,7 +217,7 @@ fn close(open: &Open, now: u64) {
     let node = open.node;
     node.close(elapsed(open.start, now));
     match CURRENT.get() {
-        Some(current) if std::ptr::eq(current, node) => CURRENT.set(node.parent()),
+        Some(current) if std::ptr::eq(current, node) => CURRENT.set(Some(open.parent)),
         current => close_out_of_order(current, node),
     }
 }

@@ -3,7 +3,9 @@
 //! Values below 16 have a bucket each; above, every power of two is split in 16, so a bucket is at
 //! most 1/16 wide and its middle at most about 3.1 % away from any value in it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 const SUB_BITS: u32 = 4;
 const SUB: usize = 1 << SUB_BITS;
@@ -40,38 +42,182 @@ pub(crate) fn middle_of(bucket: usize) -> f64 {
     ((SUB + bucket % SUB) as f64 + 0.5) * width
 }
 
-/// Bucket counts written by one thread and read by any.
-pub(crate) struct AtomicSketch([AtomicU64; BUCKETS]);
+/// Powers of two told apart; each has `SUB` buckets.
+const OCTAVES: usize = BUCKETS / SUB;
+
+/// The counts of one octave: two cache lines, made when the first value falls into them.
+#[repr(C, align(128))]
+pub(crate) struct Octave([AtomicU64; SUB]);
+
+/// Octaves made at once.
+const SLAB: usize = 16;
+
+thread_local! {
+    /// Octaves made and not given out yet: side by side, so that the counts of many scopes lie on
+    /// few pages.
+    static SLABS: Cell<&'static [Octave]> = const { Cell::new(&[]) };
+}
+
+impl Octave {
+    const fn none() -> Self {
+        Self([const { AtomicU64::new(0) }; SUB])
+    }
+
+    fn new() -> &'static Self {
+        // While the thread is torn down, each is made by itself.
+        let slab = SLABS.try_with(Cell::take).unwrap_or_default();
+        let slab = if slab.is_empty() {
+            Box::leak(Box::new([const { Self::none() }; SLAB]))
+        } else {
+            slab
+        };
+        let (first, rest) = slab.split_first().expect("a slab is not empty");
+        let _ = SLABS.try_with(|slabs| slabs.set(rest));
+        first
+    }
+}
+
+/// Bucket counts written by one thread and read by any: the octaves that have counts.
+pub(crate) struct AtomicSketch(AtomicPtr<Table>);
+
+struct Table([AtomicPtr<Octave>; OCTAVES]);
 
 impl AtomicSketch {
     pub(crate) const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; BUCKETS])
+        Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    /// QuantileSketch one value. Only the owning thread may call this: load and store are two steps.
-    #[inline]
-    pub(crate) fn record(&self, value: u64) {
-        let slot = &self.0[bucket_of(value)];
-        slot.store(slot.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    fn table(&self) -> Option<&'static Table> {
+        // SAFETY: the pointer is null or was stored by `octave_or_new` from a reference to a table
+        // that is never freed; the acquire pairs with the release there.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn octave(&self, octave: usize) -> Option<&'static Octave> {
+        // SAFETY: as for the table.
+        unsafe { self.table()?.0[octave].load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Only the owning thread may call this.
+    fn octave_or_new(&self, octave: usize) -> &'static Octave {
+        let table = self.table().unwrap_or_else(|| {
+            let none = [const { AtomicPtr::new(std::ptr::null_mut()) }; OCTAVES];
+            let made = Box::leak(Box::new(Table(none)));
+            self.0.store(made, Ordering::Release);
+            made
+        });
+        self.octave(octave).unwrap_or_else(|| {
+            let made = Octave::new();
+            table.0[octave].store(std::ptr::from_ref(made).cast_mut(), Ordering::Release);
+            made
+        })
     }
 
     /// Values counted so far.
     pub(crate) fn count(&self) -> u64 {
-        self.0.iter().map(|slot| slot.load(Ordering::Acquire)).sum()
+        let counts = |octave| self.octave(octave).map_or(0, Octave::count);
+        (0..OCTAVES).map(counts).sum()
     }
 
-    /// Adds what was counted since `seen` to `into`, moves `seen` on and returns how many values
-    /// were new.
-    pub(crate) fn drain(&self, seen: &mut QuantileSketch, into: &mut QuantileSketch) -> u64 {
-        let mut new = 0;
-        for ((slot, seen), into) in self.0.iter().zip(&mut seen.0).zip(&mut into.0) {
-            let now = slot.load(Ordering::Acquire);
-            new += now.wrapping_sub(*seen);
-            *into += now.wrapping_sub(*seen);
-            *seen = now;
+    /// What was counted since `seen`, which moves on.
+    pub(crate) fn news(&self, seen: &mut Counts) -> Counts {
+        let mut news = Counts::default();
+        if self.table().is_none() {
+            return news;
         }
-        new
+        for octave in 0..OCTAVES {
+            let Some(block) = self.octave(octave) else { continue };
+            let now: [u64; SUB] = std::array::from_fn(|i| block.0[i].load(Ordering::Acquire));
+            let index = u8::try_from(octave).unwrap_or(u8::MAX);
+            let before = seen.0.insert(index, now).unwrap_or_default();
+            if now != before {
+                news.0.insert(index, std::array::from_fn(|i| now[i].wrapping_sub(before[i])));
+            }
+        }
+        news
     }
+}
+
+impl Octave {
+    fn count(&self) -> u64 {
+        self.0.iter().map(|slot| slot.load(Ordering::Acquire)).sum()
+    }
+}
+
+/// No octave: what a fresh `last` of [`AtomicSketch::record`] holds.
+pub(crate) const NO_OCTAVE: u32 = u32::MAX;
+
+impl AtomicSketch {
+    /// Counts one value. Only the owning thread may call this: load and store are two steps.
+    ///
+    /// `last` and `block` keep the octave of the last value beside the scope's other figures: most
+    /// calls last about as long as the one before, and find their counts without the table.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "less than OCTAVES")]
+    pub(crate) fn record(&self, last: &AtomicU32, block: &AtomicPtr<Octave>, value: u64) {
+        let bucket = bucket_of(value);
+        let octave = (bucket >> SUB_BITS) as u32;
+        let counts = if last.load(Ordering::Relaxed) == octave {
+            // SAFETY: `find` stored the pointer before the index, from a reference to a block that
+            // is never freed, and both are the calling thread's own.
+            unsafe { &*block.load(Ordering::Relaxed) }
+        } else {
+            self.find(last, block, octave)
+        };
+        let slot = &counts.0[bucket % SUB];
+        slot.store(slot.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    #[inline(never)]
+    fn find(&self, last: &AtomicU32, block: &AtomicPtr<Octave>, octave: u32) -> &'static Octave {
+        let counts = self.octave_or_new(octave as usize);
+        block.store(std::ptr::from_ref(counts).cast_mut(), Ordering::Relaxed);
+        last.store(octave, Ordering::Relaxed);
+        counts
+    }
+}
+
+/// Counts by octave, of those octaves that have any.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Counts(BTreeMap<u8, [u64; SUB]>);
+
+impl Counts {
+    pub(crate) const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.values().flatten().sum()
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (octave, theirs) in &other.0 {
+            let mine = self.0.entry(*octave).or_default();
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
+    }
+
+    /// As [`QuantileSketch::quantile`].
+    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+        let buckets = self.0.iter().flat_map(|(octave, counts)| {
+            counts.iter().enumerate().map(|(i, count)| (usize::from(*octave) * SUB + i, *count))
+        });
+        quantile(buckets, q)
+    }
+}
+
+/// The middle of the bucket of rank `ceil(q * n)` among buckets in order.
+fn quantile(buckets: impl Iterator<Item = (usize, u64)> + Clone, q: f64) -> Option<f64> {
+    let n: u64 = buckets.clone().map(|(_, count)| count).sum();
+    let rank = (q * n as f64).ceil().max(1.0);
+    let mut below = 0u64;
+    for (bucket, count) in buckets {
+        below += count;
+        if below as f64 >= rank {
+            return Some(middle_of(bucket));
+        }
+    }
+    None
 }
 
 /// Counts of whole numbers, from which quantiles are read: 720 counters, whatever their number.
@@ -122,17 +268,7 @@ impl QuantileSketch {
     /// nothing was counted. `q` is in 0..=1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let n: u64 = self.0.iter().sum();
-        if n == 0 {
-            return None;
-        }
-        let rank = (q * n as f64).ceil().max(1.0);
-        let mut below = 0u64;
-        let bucket = self.0.iter().position(|&count| {
-            below += count;
-            below as f64 >= rank
-        });
-        Some(middle_of(bucket.unwrap_or(BUCKETS - 1)))
+        quantile(self.0.iter().copied().enumerate(), q)
     }
 }
 
@@ -157,24 +293,22 @@ mod tests {
         assert_eq!(bucket_of(0), 0);
     }
 
-    fn counts_of(values: &[u64]) -> QuantileSketch {
-        let (sketch, mut seen, mut counts) =
-            (AtomicSketch::new(), QuantileSketch::new(), QuantileSketch::new());
-        values.iter().for_each(|&v| sketch.record(v));
-        sketch.drain(&mut seen, &mut counts);
-        counts
+    fn record_all(values: &[u64]) -> AtomicSketch {
+        let sketch = AtomicSketch::new();
+        let (last, block) = (AtomicU32::new(NO_OCTAVE), AtomicPtr::default());
+        values.iter().for_each(|&value| sketch.record(&last, &block, value));
+        sketch
     }
 
     #[test]
-    fn draining_twice_counts_once() {
-        let (sketch, mut seen, mut first) =
-            (AtomicSketch::new(), QuantileSketch::new(), QuantileSketch::new());
-        sketch.record(100);
-        sketch.drain(&mut seen, &mut first);
-        let mut second = QuantileSketch::new();
-        sketch.drain(&mut seen, &mut second);
-        assert!(first.quantile(0.5).is_some());
-        assert_eq!(second.quantile(0.5), None);
+    fn news_are_handed_out_once() {
+        let sketch = record_all(&[100, 3, 100_000, 100]);
+        let mut seen = Counts::default();
+        let news = sketch.news(&mut seen);
+        assert_eq!((news.total(), news.quantile(0.0)), (4, Some(3.0)));
+        assert_eq!(sketch.news(&mut seen), Counts::default());
+        sketch.record(&AtomicU32::new(NO_OCTAVE), &AtomicPtr::default(), 7);
+        assert_eq!((sketch.news(&mut seen).total(), sketch.count()), (1, 5));
     }
 
     proptest! {
@@ -191,7 +325,12 @@ mod tests {
             mut values in proptest::collection::vec(1u64..1 << 40, 1..400),
             q in 0.01f64..1.0,
         ) {
-            let got = counts_of(&values).quantile(q).unwrap();
+            let mut plain = QuantileSketch::new();
+            values.iter().for_each(|&value| plain.record(value));
+            let news = record_all(&values).news(&mut Counts::default());
+            let got = news.quantile(q).unwrap();
+            prop_assert_eq!(Some(got), plain.quantile(q));
+            prop_assert_eq!(news.total(), values.len() as u64);
             values.sort_unstable();
             let wanted = (q * values.len() as f64).ceil();
             let rank = (1..values.len()).find(|&r| r as f64 >= wanted).unwrap_or(values.len());

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::collect::path_of;
-use super::tree::{Entry, Node, registry};
+use super::collect::Reader;
+use super::look::{Place, Selection, path, places};
+use super::registry::{Registry, registry};
 use super::{ALLOCS, set_flag};
 use crate::{Unavailable, alloc};
 
@@ -36,24 +37,40 @@ pub fn track_scope_allocs(on: bool) {
 /// # Errors
 /// Where [`crate::CountingAllocator`] is not the program's global allocator.
 pub fn take_scope_allocs() -> Result<Vec<ScopeAllocs>, Unavailable> {
+    take_allocs(Reader::Everything, Selection::All)
+}
+
+pub(super) fn take_allocs(
+    reader: Reader,
+    selection: Selection,
+) -> Result<Vec<ScopeAllocs>, Unavailable> {
     alloc::allocations_are_counted()?;
     let mut merged: BTreeMap<Vec<String>, Sums> = BTreeMap::new();
-    for entry in &mut registry().trees {
-        for (node, sums) in news(entry) {
-            if node.depth() > 0 && sums.total[0] + sums.total[2] > 0 {
-                merged.entry(path_of(node)).or_default().add(&sums);
+    let Registry { trees, everything, recordings, .. } = &mut *registry();
+    let look = match reader {
+        Reader::Everything => Some(everything),
+        Reader::Recording(id) => recordings.iter_mut().find(|look| look.id == id),
+    };
+    let Some(look) = look else { return Ok(Vec::new()) };
+    for (tree, root) in trees.iter().enumerate() {
+        let places = places(root, selection);
+        let news = |place: &Place| Sums::from(look.news_of_allocs(tree, place.node));
+        let mut found: Vec<Sums> = places.iter().map(news).collect();
+        for (i, place) in places.iter().enumerate() {
+            if let Some(above) = place.above {
+                let inner = found[i].total;
+                let own = &mut found[above].own;
+                (0..3).for_each(|k| own[k] = own[k].saturating_sub(inner[k]));
+            }
+        }
+        for (place, sums) in places.iter().zip(found) {
+            let Some(from) = place.from else { continue };
+            if place.node.depth() > 0 && sums.total[0] + sums.total[2] > 0 {
+                merged.entry(path(place.node, from)).or_default().add(&sums);
             }
         }
     }
-    let stat = |(path, sums): (Vec<String>, Sums)| ScopeAllocs {
-        path: path.join("/"),
-        allocations: sums.total[0],
-        self_allocations: sums.own[0],
-        allocated_bytes: sums.total[1],
-        self_allocated_bytes: sums.own[1],
-        net_bytes: sums.total[1].wrapping_sub(sums.total[2]).cast_signed(),
-    };
-    Ok(merged.into_iter().map(stat).collect())
+    Ok(merged.into_iter().map(|(path, sums)| sums.stat(path.join("/"))).collect())
 }
 
 /// Blocks allocated, bytes allocated and bytes freed: with and without inner scopes.
@@ -63,6 +80,12 @@ struct Sums {
     own: [u64; 3],
 }
 
+impl From<[u64; 3]> for Sums {
+    fn from(total: [u64; 3]) -> Self {
+        Self { total, own: total }
+    }
+}
+
 impl Sums {
     fn add(&mut self, other: &Self) {
         for i in 0..3 {
@@ -70,27 +93,15 @@ impl Sums {
             self.own[i] += other.own[i];
         }
     }
-}
 
-/// What a tree recorded since the last look, and marks it as reported.
-fn news(entry: &mut Entry) -> Vec<(&'static Node, Sums)> {
-    let mut found: Vec<(&'static Node, Sums)> = Vec::new();
-    let reported = &mut entry.reported_allocs;
-    entry.root.walk(&mut |node| {
-        let id = node.id as usize;
-        reported.resize(reported.len().max(id + 1), [0; 3]);
-        let now = node.allocs.sums();
-        let total = std::array::from_fn(|i| now[i].wrapping_sub(reported[id][i]));
-        reported[id] = now;
-        found.push((node, Sums { total, own: total }));
-    });
-    let place: BTreeMap<u32, usize> = found.iter().map(|(n, _)| n.id).zip(0..).collect();
-    for i in 0..found.len() {
-        let (node, Sums { total, .. }) = found[i];
-        if let Some(parent) = node.parent() {
-            let own = &mut found[place[&parent.id]].1.own;
-            (0..3).for_each(|k| own[k] = own[k].saturating_sub(total[k]));
+    fn stat(&self, path: String) -> ScopeAllocs {
+        ScopeAllocs {
+            path,
+            allocations: self.total[0],
+            self_allocations: self.own[0],
+            allocated_bytes: self.total[1],
+            self_allocated_bytes: self.own[1],
+            net_bytes: self.total[1].wrapping_sub(self.total[2]).cast_signed(),
         }
     }
-    found
 }

@@ -1,11 +1,11 @@
 //! Taking the results: deltas since the last look, self time per tree, merged over threads.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::collections::btree_map::Entry;
 
-use super::tree::{Entry, Node, Reported, registry};
+use super::look::{News, Selection, path, places, take_extremes};
+use super::registry::{Registry, registry};
 use crate::clock;
-use crate::sketch::QuantileSketch;
 
 /// Time spent in one scope, over all its calls.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,16 +39,60 @@ pub struct ScopeStat {
 #[must_use]
 pub fn take_scopes() -> Vec<ScopeStat> {
     let seconds_per_tick = clock::seconds_per_tick();
+    stats(&take(Reader::Everything, Selection::All), seconds_per_tick)
+}
+
+/// Who reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    Everything,
+    Recording(u64),
+}
+
+/// What is new to a reader, by path.
+pub(super) fn take(reader: Reader, selection: Selection) -> BTreeMap<Vec<String>, Gathered> {
     let mut merged: BTreeMap<Vec<String>, Gathered> = BTreeMap::new();
-    for entry in &mut registry().trees {
+    let Registry { trees, everything, recordings, .. } = &mut *registry();
+    for (tree, root) in trees.iter().enumerate() {
         let now = clock::ticks();
-        gather(entry, now, &mut |path, gathered| match merged.get_mut(path) {
-            Some(sum) => sum.add(&gathered),
-            None => {
-                merged.insert(path.to_vec(), gathered);
+        let places = places(root, selection);
+        let mut found: Vec<Gathered> = Vec::with_capacity(places.len());
+        for place in &places {
+            let extremes = take_extremes(place.node);
+            if extremes != (u64::MAX, 0) {
+                everything.note(tree, place.node, extremes);
+                recordings.iter_mut().for_each(|other| other.note(tree, place.node, extremes));
             }
-        });
+            let look = match reader {
+                Reader::Everything => Some(&mut *everything),
+                Reader::Recording(id) => recordings.iter_mut().find(|look| look.id == id),
+            };
+            let Some(look) = look else { return merged };
+            found.push(Gathered::from(look.news(tree, place.node, now)));
+        }
+        for (i, place) in places.iter().enumerate() {
+            if let Some(above) = place.above {
+                found[above].own = found[above].own.saturating_sub(found[i].news.total);
+            }
+        }
+        for (place, gathered) in places.iter().zip(found) {
+            let Some(from) = place.from else { continue };
+            if place.node.depth() > 0 && (gathered.news.calls > 0 || gathered.news.total > 0) {
+                match merged.entry(path(place.node, from)) {
+                    Entry::Vacant(empty) => drop(empty.insert(gathered)),
+                    Entry::Occupied(mut sum) => sum.get_mut().add(&gathered),
+                }
+            }
+        }
     }
+    merged
+}
+
+/// The figures of paths, parents first.
+pub(super) fn stats(
+    merged: &BTreeMap<Vec<String>, Gathered>,
+    seconds_per_tick: f64,
+) -> Vec<ScopeStat> {
     merged.iter().map(|(path, sum)| sum.stat(path.join("/"), seconds_per_tick)).collect()
 }
 
@@ -57,45 +101,50 @@ pub fn take_scopes() -> Vec<ScopeStat> {
 #[must_use]
 pub fn scope_calls_total() -> u64 {
     let mut calls = 0;
-    for entry in &registry().trees {
-        entry.root.walk(&mut |node| calls += node.sketch.count());
+    for root in &registry().trees {
+        root.walk(&mut |node| calls += node.sketch.count());
     }
     calls
 }
 
-/// What one node, or several of one path, recorded since the last look. Times in ticks.
-struct Gathered {
-    calls: u64,
-    total: u64,
+/// What one node, or several of one path, recorded since the last look.
+pub(super) struct Gathered {
+    news: News,
+    /// Ticks without those of the children.
     own: u64,
-    min: u64,
-    max: u64,
-    counts: QuantileSketch,
+}
+
+impl From<News> for Gathered {
+    fn from(news: News) -> Self {
+        Self { own: news.total, news }
+    }
 }
 
 impl Gathered {
     fn add(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.total += other.total;
         self.own += other.own;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.counts.add(&other.counts);
+        let (mine, theirs) = (&mut self.news, &other.news);
+        mine.calls += theirs.calls;
+        mine.total += theirs.total;
+        mine.min = mine.min.min(theirs.min);
+        mine.max = mine.max.max(theirs.max);
+        mine.counts.add(&theirs.counts);
     }
 
     fn stat(&self, path: String, seconds_per_tick: f64) -> ScopeStat {
+        let News { calls, total, min, max, ref counts } = self.news;
         let seconds = |ticks: f64| ticks * seconds_per_tick;
         // Without a finished call, the time so far is all that is known of its length.
-        let (min, max) = if self.max == 0 && self.min == u64::MAX {
-            (self.total as f64, self.total as f64)
+        let (min, max) = if max == 0 && min == u64::MAX {
+            (total as f64, total as f64)
         } else {
-            (self.min.min(self.max) as f64, self.max as f64)
+            (min.min(max) as f64, max as f64)
         };
-        let quantile = |q| seconds(self.counts.quantile(q).unwrap_or(max).clamp(min, max));
+        let quantile = |q| seconds(counts.quantile(q).unwrap_or(max).clamp(min, max));
         ScopeStat {
             path,
-            calls: self.calls,
-            total_s: seconds(self.total as f64),
+            calls,
+            total_s: seconds(total as f64),
             self_s: seconds(self.own as f64),
             min_s: seconds(min),
             max_s: seconds(max),
@@ -104,68 +153,4 @@ impl Gathered {
             p99_s: quantile(0.99),
         }
     }
-}
-
-/// Hands every path of a tree with news to `sink`, and marks the news as reported.
-fn gather(entry: &mut Entry, now: u64, sink: &mut impl FnMut(&[String], Gathered)) {
-    let mut found: Vec<(&'static Node, Gathered)> = Vec::new();
-    let mut by_id: BTreeMap<u32, usize> = BTreeMap::new();
-    let reported = &mut entry.reported;
-    entry.root.walk(&mut |node| {
-        while reported.len() <= node.id as usize {
-            reported.push(Reported {
-                finished: 0,
-                calls: 0,
-                total: 0,
-                buckets: QuantileSketch::new(),
-            });
-        }
-        by_id.insert(node.id, found.len());
-        found.push((node, look(node, &mut reported[node.id as usize], now)));
-    });
-    for i in 0..found.len() {
-        let (node, total) = (found[i].0, found[i].1.total);
-        if let Some(parent) = node.parent() {
-            let own = &mut found[by_id[&parent.id]].1.own;
-            *own = own.saturating_sub(total);
-        }
-    }
-    for (node, gathered) in found {
-        if node.depth() > 0 && (gathered.calls > 0 || gathered.total > 0) {
-            sink(&path_of(node), gathered);
-        }
-    }
-}
-
-/// Reads a node once. Cumulative figures never fall below what was reported, see
-/// [`Node::close`].
-fn look(node: &Node, reported: &mut Reported, now: u64) -> Gathered {
-    let mut counts = QuantileSketch::new();
-    reported.finished += node.sketch.drain(&mut reported.buckets, &mut counts);
-    let total = node.total.load(Ordering::Acquire);
-    let open_since = node.open_since.load(Ordering::Relaxed);
-    let (open_calls, open_ticks) =
-        if open_since == 0 { (0, 0) } else { (1, now.saturating_sub(open_since)) };
-    let (calls, total) = (reported.finished + open_calls, total + open_ticks);
-    let news = Gathered {
-        calls: calls.saturating_sub(reported.calls),
-        total: total.saturating_sub(reported.total),
-        own: total.saturating_sub(reported.total),
-        min: node.min.swap(u64::MAX, Ordering::Relaxed),
-        max: node.max.swap(0, Ordering::Relaxed),
-        counts,
-    };
-    reported.calls = reported.calls.max(calls);
-    reported.total = reported.total.max(total);
-    news
-}
-
-pub(super) fn path_of(node: &'static Node) -> Vec<String> {
-    let mut path: Vec<&str> = std::iter::successors(Some(node), |n| n.parent())
-        .map(Node::name)
-        .filter(|name| !name.is_empty())
-        .collect();
-    path.reverse();
-    // A name may hold `/` itself: split it, so that the order by components keeps parents first.
-    path.iter().flat_map(|name| name.split('/')).map(str::to_owned).collect()
 }

@@ -1,29 +1,66 @@
 //! Names made at run time: interned once, limited in number.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{ScopeGuard, is_enabled, scope};
 
 /// Distinct names [`scope_named`] accepts in the life of the process.
-pub const MAX_DYNAMIC_NAMES: usize = 1000;
+pub const MAX_DYNAMIC_NAMES: usize = 10_000;
 
 /// The scope that takes the calls of names refused.
 pub const OTHER_NAMES: &str = "(other names)";
 
+/// The same at one address, by which names are compared.
+pub(super) static OTHERS: &str = OTHER_NAMES;
+
 static REFUSED: AtomicU64 = AtomicU64::new(0);
-static NAMES: Mutex<Names> = Mutex::new(Names { ids: BTreeMap::new(), list: Vec::new() });
+static NAMES: Mutex<Names> =
+    Mutex::new(Names { ids: Ids::with_hasher(Fnv::HASHER), list: Vec::new() });
+
+type Ids = HashMap<&'static str, u32, BuildHasherDefault<Fnv>>;
+
+/// FNV-1a over words of eight bytes: names come from the program itself, so that nobody picks them
+/// to collide.
+struct Fnv(u64);
+
+impl Fnv {
+    const HASHER: BuildHasherDefault<Self> = BuildHasherDefault::new();
+}
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01b3);
+            // A multiplication moves bits up only; the table looks at the top and the bottom.
+            self.0 ^= self.0 >> 32;
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
 
 struct Names {
-    ids: BTreeMap<&'static str, u32>,
+    ids: Ids,
     list: Vec<&'static str>,
 }
 
 thread_local! {
     /// The names this thread has used, so that using them again takes no lock.
-    static KNOWN: RefCell<BTreeMap<&'static str, u32>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<Ids> = const { RefCell::new(Ids::with_hasher(Fnv::HASHER)) };
 }
 
 /// Enters a scope whose name is made at run time, such as `request_{id}`.
@@ -31,8 +68,7 @@ thread_local! {
 /// A name is copied and kept for good the first time it is used, so names must be few: after
 /// [`MAX_DYNAMIC_NAMES`] of them, calls of new names are recorded together as [`OTHER_NAMES`] and
 /// counted by [`dynamic_names_refused`]. Put what varies without limit into a
-/// [`scope_field`](super::scope_field) instead. Scopes below one parent are searched one after
-/// the other; beyond some dozens the search costs more than the clock.
+/// [`scope_field`](super::scope_field) instead.
 ///
 /// ```
 /// lob_scope::enable(true);
@@ -46,7 +82,7 @@ pub fn scope_named(name: &str) -> ScopeGuard {
     if !is_enabled() {
         return ScopeGuard::new(None);
     }
-    scope(intern(name).map_or(OTHER_NAMES, |(name, _)| name))
+    scope(intern(name).map_or(OTHERS, |(name, _)| name))
 }
 
 /// Times [`scope_named`] was called with a new name after the limit.

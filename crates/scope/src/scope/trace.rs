@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::tree::{Node, registry};
+use super::registry::registry;
+use super::tree::Node;
 use super::{CURRENT, TRACE, enable, names, ring, set_flag};
 use crate::clock;
 
@@ -95,10 +96,10 @@ pub fn take_trace() -> Trace {
     let clock = Clock { zero: clock::start_ticks(), seconds: clock::seconds_per_tick() };
     let (mut events, mut lost) = (Vec::new(), 0);
     let registry = registry();
-    for entry in &registry.trees {
-        let Some(ring) = entry.root.ring() else { continue };
+    for &root in &registry.trees {
+        let Some(ring) = root.ring() else { continue };
         let mut reader = Reader { names: BTreeMap::new(), fields: Vec::new(), clock };
-        ring.drain(&mut |words| events.extend(reader.event(words, entry.root)));
+        ring.drain(&mut |words| events.extend(reader.event(words, root)));
         lost += ring.lost();
     }
     let duration = |event: &TraceEvent| match event.kind {
@@ -202,5 +203,5 @@ fn record(node: &'static Node, kind: u64, [time, value, key]: [u64; 3]) {
 /// Events lost since the process began, because a thread's ring was full.
 #[must_use]
 pub fn trace_events_lost() -> u64 {
-    registry().trees.iter().filter_map(|entry| entry.root.ring()).map(ring::Ring::lost).sum()
+    registry().trees.iter().filter_map(|root| root.ring()).map(ring::Ring::lost).sum()
 }

@@ -1,4 +1,4 @@
-//! One thread's call tree, and the list of all trees.
+//! One thread's call tree.
 //!
 //! Every field of a node has a single writer, the thread that owns the tree, so plain relaxed
 //! loads and stores are enough and cost what ordinary memory does. Readers may see a call half
@@ -6,69 +6,100 @@
 //! look and never counts anything twice.
 
 use std::fmt;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use super::CURRENT;
 use super::alloc_cells::AllocCells;
+use super::children::Children;
+use super::names::OTHERS;
 use super::ring::Ring;
-use crate::sketch::{AtomicSketch, QuantileSketch};
+use crate::sketch::{AtomicSketch, NO_OCTAVE, Octave};
 
-/// Distinct scopes (paths) one thread may hold. Further ones are not recorded but counted by
-/// [`scopes_dropped`]; their time stays with the scope around them.
-pub const MAX_SCOPES_PER_THREAD: u32 = 1024;
+/// Distinct scopes (paths) one thread may hold. Calls of further ones are recorded together as
+/// [`OTHER_NAMES`](super::OTHER_NAMES) below the same parent and counted by [`scopes_dropped`].
+pub const MAX_SCOPES_PER_THREAD: u32 = 16_384;
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { trees: Vec::new(), free: Vec::new(), threads: Vec::new() });
 
-/// Threads whose names are remembered for traces; later ones are shown by number.
-const MAX_THREAD_NAMES: usize = 4096;
-
-/// Times a scope was entered but not recorded because its thread held
+/// Times a scope was entered without an entry of its own, because its thread held
 /// [`MAX_SCOPES_PER_THREAD`] different ones already.
 #[must_use]
 pub fn scopes_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// A scope in one thread's call tree. What every call touches comes first, on two cache lines.
+/// A scope in one thread's call tree. The first cache line is all that a call among its like
+/// touches, beside the counts.
 #[repr(C, align(64))]
 pub(crate) struct Node {
-    name: &'static str,
-    first_child: Link,
-    next_sibling: Link,
-    parent: Option<&'static Self>,
+    /// Where the name stands, and how long it is; see [`Key`].
+    address: usize,
+    bytes: u32,
+    last_octave: AtomicU32,
+    octave: AtomicPtr<Octave>,
+    last_child: Link,
     /// Ticks at which the scope was entered; 0 when it is not open.
     pub(super) open_since: AtomicU64,
     pub(super) total: AtomicU64,
     pub(super) min: AtomicU64,
     pub(super) max: AtomicU64,
+    parent: Option<&'static Self>,
+    name: &'static str,
+    children: Children,
+    pub(super) next_sibling: Link,
     /// Index within the tree; the root is 0.
     pub(super) id: u32,
     depth: u32,
+    /// The scope of a profile, which takes what is below it.
+    pub(super) is_profile: AtomicBool,
     tree: &'static Tree,
     pub(super) allocs: AllocCells,
     /// Also counts the calls.
     pub(super) sketch: AtomicSketch,
 }
 
-/// A place for one node, set once.
-struct Link(AtomicPtr<Node>);
+/// A name as it is compared: by address, so that two literals that spell the same but were not
+/// merged by the linker become two nodes, which [`super::collect`] adds up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    address: usize,
+    bytes: u32,
+}
+
+impl Key {
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "names of 4 GiB that share their first byte are told apart by nobody"
+    )]
+    pub(super) fn of(name: &'static str) -> Self {
+        Self { address: name.as_ptr().addr(), bytes: name.len() as u32 }
+    }
+
+    /// Fibonacci hashing; a table takes the lower bits of this half.
+    #[inline]
+    pub(super) fn hash(self) -> usize {
+        ((self.address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+    }
+}
+
+/// A place for one node. Only the owning thread sets it.
+pub(super) struct Link(AtomicPtr<Node>);
 
 impl Link {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
     #[inline]
-    fn get(&self) -> Option<&'static Node> {
+    pub(super) fn get(&self) -> Option<&'static Node> {
         // SAFETY: the pointer is null or was made by `set` from a reference to a node that is
         // never freed and only ever shared; the acquire pairs with the release there.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
-    fn set(&self, node: &'static Node) {
+    #[inline]
+    pub(super) fn set(&self, node: &'static Node) {
         self.0.store(std::ptr::from_ref(node).cast_mut(), Ordering::Release);
     }
 }
@@ -106,13 +137,19 @@ impl Node {
         tree: &'static Tree,
     ) -> Self {
         Self {
+            address: Key::of(name).address,
+            bytes: Key::of(name).bytes,
             name,
             parent,
             depth: parent.map_or(0, |p| p.depth + 1),
             id,
             tree,
-            first_child: Link::new(),
+            last_octave: AtomicU32::new(NO_OCTAVE),
+            octave: AtomicPtr::new(std::ptr::null_mut()),
+            last_child: Link::new(),
+            children: Children::new(),
             next_sibling: Link::new(),
+            is_profile: AtomicBool::new(false),
             open_since: AtomicU64::new(0),
             allocs: AllocCells::new(),
             total: AtomicU64::new(0),
@@ -120,6 +157,11 @@ impl Node {
             max: AtomicU64::new(0),
             sketch: AtomicSketch::new(),
         }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> Key {
+        Key { address: self.address, bytes: self.bytes }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -135,36 +177,49 @@ impl Node {
     }
 
     pub(super) fn children(&self) -> impl Iterator<Item = &'static Self> {
-        std::iter::successors(self.first_child.get(), |n| n.next_sibling.get())
+        self.children.iter()
     }
 
-    /// The child of that name. Names are compared by address: two literals that spell the same
-    /// but were not merged by the linker become two nodes, which [`super::collect`] adds up.
+    /// The child of that name, made when there is none.
     #[inline]
     pub(super) fn child(&'static self, name: &'static str) -> Option<&'static Self> {
-        let mut next = self.first_child.get();
-        while let Some(node) = next {
-            if std::ptr::eq(node.name.as_ptr(), name.as_ptr()) && node.name.len() == name.len() {
-                return Some(node);
-            }
-            next = node.next_sibling.get();
+        let key = Key::of(name);
+        match self.last_child.get() {
+            Some(last) if last.key() == key => Some(last),
+            _ => self.other_child(name, key),
         }
-        self.add_child(name)
+    }
+
+    #[inline]
+    fn other_child(&'static self, name: &'static str, key: Key) -> Option<&'static Self> {
+        let child = match self.children.find(key) {
+            Some(child) => child,
+            None => self.add_child(name)?,
+        };
+        self.last_child.set(child);
+        Some(child)
     }
 
     #[cold]
     fn add_child(&'static self, name: &'static str) -> Option<&'static Self> {
         let id = self.tree.nodes.load(Ordering::Relaxed);
-        if id > MAX_SCOPES_PER_THREAD {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
+        if id <= MAX_SCOPES_PER_THREAD {
+            return Some(self.push(name, id));
+        }
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        if self.key() == Key::of(OTHERS) {
             return None;
         }
+        // One such node below each of the others at most, so their number has a limit too.
+        let others = self.children.find(Key::of(OTHERS));
+        Some(others.unwrap_or_else(|| self.push(OTHERS, id)))
+    }
+
+    fn push(&'static self, name: &'static str, id: u32) -> &'static Self {
         self.tree.nodes.store(id + 1, Ordering::Relaxed);
         let node: &'static Self = Box::leak(Box::new(Self::new(name, Some(self), id, self.tree)));
-        let place = self.children().last().map_or(&self.first_child, |last| &last.next_sibling);
-        // Only the owning thread adds nodes, so the place at the end of the list is still empty.
-        place.set(node);
-        Some(node)
+        self.children.push(node);
+        node
     }
 
     #[inline]
@@ -186,7 +241,7 @@ impl Node {
         if elapsed > self.max.load(Ordering::Relaxed) {
             self.max.store(elapsed, Ordering::Relaxed);
         }
-        self.sketch.record(elapsed);
+        self.sketch.record(&self.last_octave, &self.octave, elapsed);
     }
 
     /// The ring of the tree's thread, made on first use with room for `capacity` events.
@@ -203,6 +258,10 @@ impl Node {
         self.tree.owner.load(Ordering::Relaxed)
     }
 
+    pub(super) fn set_owner(&self, thread: u32) {
+        self.tree.owner.store(thread, Ordering::Relaxed);
+    }
+
     /// This node and all below it, parents first.
     pub(super) fn walk(&'static self, visit: &mut impl FnMut(&'static Self)) {
         let mut stack = vec![self];
@@ -213,83 +272,47 @@ impl Node {
     }
 }
 
-/// What earlier looks at a node have already reported.
-pub(super) struct Reported {
-    /// Calls seen finished.
-    pub(super) finished: u64,
-    /// Calls handed out, the one open at the time included.
-    pub(super) calls: u64,
-    pub(super) total: u64,
-    pub(super) buckets: QuantileSketch,
-}
+const _: () = assert!(std::mem::offset_of!(Node, parent) == 64, "a call touches one line");
 
-pub(super) struct Entry {
-    pub(super) root: &'static Node,
-    /// By node id.
-    pub(super) reported: Vec<Reported>,
-    /// Allocations handed out, by node id.
-    pub(super) reported_allocs: Vec<[u64; 3]>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// All trees ever made, and which of them no thread owns at present.
-pub(super) struct Registry {
-    pub(super) trees: Vec<Entry>,
-    free: Vec<usize>,
-    /// Names of the threads that owned a tree, by number less one.
-    pub(super) threads: Vec<String>,
-}
-
-pub(super) fn registry() -> MutexGuard<'static, Registry> {
-    // The registry holds no half-made state: a panic elsewhere leaves it usable.
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Ties a tree to a thread; dropped when the thread ends.
-struct Ownership {
-    index: usize,
-    root: &'static Node,
-}
-
-impl Drop for Ownership {
-    fn drop(&mut self) {
-        CURRENT.set(None);
-        // A guard that was forgotten would otherwise count as open for ever.
-        self.root.walk(&mut |node| node.open_since.store(0, Ordering::Relaxed));
-        registry().free.push(self.index);
-    }
-}
-
-thread_local! {
-    static OWNERSHIP: OnceLock<Ownership> = const { OnceLock::new() };
-}
-
-/// Gives the calling thread a tree and returns its root; `None` while the thread is being torn
-/// down.
-#[cold]
-pub(super) fn adopt() -> Option<&'static Node> {
-    let root = OWNERSHIP.try_with(|own| own.get_or_init(take_tree).root).ok()?;
-    CURRENT.set(Some(root));
-    Some(root)
-}
-
-fn take_tree() -> Ownership {
-    static THREADS: AtomicU32 = AtomicU32::new(0);
-    let mut registry = registry();
-    // Numbered under the lock, so that names and numbers go together.
-    let number = THREADS.fetch_add(1, Ordering::Relaxed) + 1;
-    if registry.threads.len() < MAX_THREAD_NAMES {
-        let name = std::thread::current().name().map(str::to_owned);
-        registry.threads.push(name.unwrap_or_else(|| format!("thread {number}")));
-    }
-    let (index, root) = match registry.free.pop() {
-        Some(index) => (index, registry.trees[index].root),
-        None => {
-            let root = Node::new_root();
-            let entry = Entry { root, reported: Vec::new(), reported_allocs: Vec::new() };
-            registry.trees.push(entry);
-            (registry.trees.len() - 1, root)
+    #[test]
+    fn every_sibling_is_found_again_whatever_their_number() {
+        let root = Node::new_root();
+        let names: Vec<&'static str> = (0..700).map(|i| &*format!("child {i}").leak()).collect();
+        for round in 0..3 {
+            for (i, name) in names.iter().enumerate() {
+                let child = root.child(name).unwrap();
+                assert_eq!((child.name(), child.id as usize), (*name, i + 1), "round {round}");
+            }
         }
-    };
-    root.tree.owner.store(number, Ordering::Relaxed);
-    Ownership { index, root }
+        let listed: Vec<&str> = root.children().map(Node::name).collect();
+        assert_eq!(listed, names, "in the order they were made");
+    }
+
+    #[test]
+    fn a_prefix_of_a_name_is_another_name() {
+        let root = Node::new_root();
+        let name: &'static str = "prefixed";
+        let (whole, part) = (root.child(name).unwrap(), root.child(&name[..3]).unwrap());
+        assert_eq!((whole.name(), part.name()), ("prefixed", "pre"));
+        assert!(std::ptr::eq(root.child(name).unwrap(), whole));
+    }
+
+    #[test]
+    fn beyond_the_limit_calls_are_kept_together() {
+        let root = Node::new_root();
+        let inner = root.child("inner").unwrap();
+        root.tree.nodes.store(MAX_SCOPES_PER_THREAD + 1, Ordering::Relaxed);
+        let before = scopes_dropped();
+        let other = root.child("one too many").unwrap();
+        assert_eq!(other.name(), OTHERS);
+        assert!(std::ptr::eq(root.child("and another").unwrap(), other));
+        assert!(std::ptr::eq(root.child("inner").unwrap(), inner), "known names stay");
+        assert_eq!(inner.child("below").unwrap().name(), OTHERS);
+        assert!(other.child("deeper").is_none(), "no end of levels");
+        assert!(scopes_dropped() >= before + 4);
+    }
 }

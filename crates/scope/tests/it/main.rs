@@ -6,6 +6,7 @@
 
 mod allocator;
 mod bridges;
+mod recordings;
 mod scopes;
 mod sensors;
 mod trace;

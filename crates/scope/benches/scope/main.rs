@@ -1,9 +1,12 @@
 //! What scopes themselves cost. A slowdown here is a slowdown of everything that is profiled.
 //!
 //! The table printed first pairs each subject with its reference in one interleaved run, so that a
-//! busy machine disturbs both alike; the criterion benches follow. One thread, no contention.
+//! busy machine disturbs both alike; [`spread`] has siblings, threads and cold caches. The criterion
+//! benches follow.
 
 #![expect(clippy::print_stdout, reason = "the table is this program's output")]
+
+mod spread;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -165,6 +168,7 @@ fn table(title: &str, batches: &[Batch]) {
 }
 
 fn tables() {
+    spread::table();
     fastrace::set_reporter(Counting, fastrace::collector::Config::default());
     table(
         "scope",
