@@ -116,6 +116,26 @@ fn sites() {
     println!("  counting allocator, sites tracked      {:>6.2}", median(tracked));
 }
 
+/// Prints what a profile of nothing costs.
+fn empty_profile() {
+    let once = |_| {
+        let start = Instant::now();
+        let (_, profile) = lob_profiler::profile("nothing", Duration::from_millis(10), || ());
+        let us = start.elapsed().as_secs_f64() * 1e6;
+        black_box(profile);
+        us
+    };
+    let mut us: Vec<f64> = (0..20 * ROUNDS).map(once).collect();
+    us.sort_by(f64::total_cmp);
+    println!("a profile of nothing, us");
+    println!(
+        "  least {:.1}, median {:.1}, p99 {:.1}",
+        us[0],
+        us[us.len() / 2],
+        us[us.len() * 99 / 100]
+    );
+}
+
 fn sensors(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sensor");
     group.throughput(Throughput::Elements(1));
@@ -128,6 +148,7 @@ fn sensors(criterion: &mut Criterion) {
 criterion_group!(benches, sensors);
 
 fn main() {
+    empty_profile();
     sites();
     sampling();
     benches();

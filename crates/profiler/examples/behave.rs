@@ -50,7 +50,7 @@ fn spin() {
 /// More names than the profiler keeps.
 fn names() {
     lob_scope::enable(true);
-    (0..1100).for_each(|n| drop(lob_scope::scope!("request {}", n)));
+    (0..lob_scope::MAX_DYNAMIC_NAMES + 100).for_each(|n| drop(lob_scope::scope!("request {}", n)));
     let scopes = lob_scope::take_scopes();
     println!("{} scopes", scopes.len());
     for other in scopes.iter().filter(|s| s.path == lob_scope::OTHER_NAMES) {

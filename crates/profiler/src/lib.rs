@@ -64,7 +64,9 @@ pub use memory_scope::{MemoryScope, ScopeMemory};
 pub use nvml::{Gpu, GpuProcess, GpuReading, gpus};
 pub use otlp::otlp_json;
 pub use perf::{HardwareCounters, HardwareReading};
-pub use profile::{Profile, measurement, profile, profiler_warnings, scope_totals};
+pub use profile::{
+    Profile, ProfileGuard, ProfiledFuture, measurement, profile, profiler_warnings, scope_totals,
+};
 pub use sampler::Sampler;
 pub use sensors::{
     ContextSwitches, CpuTimes, EnergyReading, PageFaults, Pressure, ProcessIo, ProcessReading,

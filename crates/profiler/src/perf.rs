@@ -19,6 +19,12 @@ pub struct HardwareReading {
 }
 
 impl HardwareReading {
+    /// No counter at all, for one reason.
+    pub(crate) fn none(reason: &str) -> Self {
+        let none = || Err(Unavailable::new(reason));
+        Self { instructions: none(), cycles: none(), cache_misses: none(), branch_misses: none() }
+    }
+
     /// The counters by name.
     pub(crate) fn by_name(self) -> [(&'static str, Result<u64, Unavailable>); 4] {
         [
@@ -27,6 +33,43 @@ impl HardwareReading {
             ("cache_misses", self.cache_misses),
             ("branch_misses", self.branch_misses),
         ]
+    }
+}
+
+thread_local! {
+    /// Counters that run for good: opening and closing them costs more than a short profile may.
+    static OF_THREAD: HardwareCounters = HardwareCounters::start();
+}
+
+/// What the CPU had counted for the calling thread and the threads it has started since its first
+/// snapshot.
+#[derive(Debug)]
+pub(crate) struct HardwareSnapshot([Result<[u64; 3], Unavailable>; 4]);
+
+impl HardwareSnapshot {
+    pub(crate) fn take() -> Self {
+        let gone = |_| Err(Unavailable::new("the thread is being torn down"));
+        let read = |counters: &HardwareCounters| {
+            counters.events.each_ref().map(|event| event.as_ref().map_err(Clone::clone)?.read())
+        };
+        Self(OF_THREAD.try_with(read).unwrap_or_else(|_| std::array::from_fn(gone)))
+    }
+
+    /// What was counted since then, on the same thread.
+    pub(crate) fn elapsed(self) -> HardwareReading {
+        let Self(now) = Self::take();
+        let mut since = now.into_iter().zip(self.0).map(|(now, before)| {
+            let (now, before) = (now?, before?);
+            let [count, enabled, running] = std::array::from_fn(|i| now[i].wrapping_sub(before[i]));
+            imp::scaled(count, enabled, running)
+        });
+        let mut next = || since.next().unwrap_or_else(|| Err(Unavailable::new("not counted")));
+        HardwareReading {
+            instructions: next(),
+            cycles: next(),
+            cache_misses: next(),
+            branch_misses: next(),
+        }
     }
 }
 
@@ -64,7 +107,9 @@ impl HardwareCounters {
     #[must_use]
     pub fn read(&self) -> HardwareReading {
         let read = |index: usize| match &self.events[index] {
-            Ok(event) => event.read_scaled(),
+            Ok(event) => event
+                .read()
+                .and_then(|[count, enabled, running]| imp::scaled(count, enabled, running)),
             Err(missing) => Err(missing.clone()),
         };
         HardwareReading {
@@ -86,9 +131,13 @@ mod imp {
     pub(super) struct Event;
 
     impl Event {
-        pub(super) fn read_scaled(&self) -> Result<u64, Unavailable> {
+        pub(super) fn read(&self) -> Result<[u64; 3], Unavailable> {
             Err(missing())
         }
+    }
+
+    pub(super) fn scaled(count: u64, _enabled: u64, _running: u64) -> Result<u64, Unavailable> {
+        Ok(count)
     }
 
     fn missing() -> Unavailable {
@@ -192,14 +241,15 @@ pub(crate) mod imp {
             self.file.as_raw_fd()
         }
 
-        pub(super) fn read_scaled(&self) -> Result<u64, Unavailable> {
+        /// The count, the time it was enabled and the time it was running.
+        pub(super) fn read(&self) -> Result<[u64; 3], Unavailable> {
             let mut bytes = [0u8; 24];
             (&self.file)
                 .read_exact(&mut bytes)
                 .map_err(|e| Unavailable::new(format!("cannot read a performance counter: {e}")))?;
             let word =
                 |i: usize| u64::from_ne_bytes(std::array::from_fn(|byte| bytes[i * 8 + byte]));
-            scaled(word(0), word(1), word(2))
+            Ok([word(0), word(1), word(2)])
         }
     }
 

@@ -1,6 +1,8 @@
 //! One stretch of work, measured from every side.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use lob_metrics::{
@@ -8,13 +10,14 @@ use lob_metrics::{
     Severity, Status, Timeline, Unit,
 };
 use lob_scope::{
-    OTHER_NAMES, ScopeAllocs, ScopeStat, Unavailable, dynamic_names_refused, enable, is_enabled,
-    process_cpu_time_s, scope_named, scopes_dropped, take_scope_allocs, take_scopes,
+    MAX_SCOPES_PER_THREAD, OTHER_NAMES, RecordedScopes, ScopeAllocs, ScopeGuard, ScopeRecording,
+    ScopeStat, Unavailable, dynamic_names_refused, process_cpu_time_s, scopes_dropped,
     trace_events_lost,
 };
 
+use crate::perf::HardwareSnapshot;
 use crate::{
-    HardwareCounters, LeakConfig, LeakVerdict, MemoryScope, Sampler, ScopeMemory, context_switches,
+    HardwareReading, LeakConfig, LeakVerdict, MemoryScope, Sampler, ScopeMemory, context_switches,
     leak_report, page_faults, process_io,
 };
 
@@ -30,7 +33,7 @@ pub struct Profile {
     /// started meanwhile, `instructions`, `cycles`, `cache_misses` and `branch_misses`: a value or
     /// the reason for none.
     pub measurements: Vec<Measurement>,
-    /// Scopes entered meanwhile in the whole process, parents first.
+    /// Scopes of the work, parents first; see [`profile()`] for those of other threads.
     pub scopes: Vec<ScopeStat>,
     /// Allocations per scope, where [`lob_scope::track_scope_allocs`] is on and the program counts
     /// them.
@@ -44,42 +47,143 @@ pub struct Profile {
 /// Runs `work` inside a scope called `name` and reports on it. The sensors are read every
 /// `interval`.
 ///
-/// Scopes are switched on meanwhile and their earlier results are dropped; figures of the process
-/// (CPU time, memory, faults) include what other threads do at the same time.
+/// Scopes are on meanwhile. Profiles may nest and overlap, also across threads: each has the scopes
+/// of its own work, and those of threads that are in no profile, such as workers it has started
+/// ([`ScopeRecording`]). Figures of the process (CPU time, memory, faults) include what other
+/// threads do at the same time. A profile itself costs some ten microseconds.
+///
+/// When `work` panics there is no profile, and nothing stays switched on.
 pub fn profile<R>(name: &str, interval: Duration, work: impl FnOnce() -> R) -> (R, Profile) {
-    let was_on = is_enabled();
-    enable(true);
-    let _ = (take_scopes(), take_scope_allocs());
-    // Without permission the peak is that of the whole process, which is then said.
-    let memory = MemoryScope::enter();
-    let counters = HardwareCounters::start();
-    let sampler = Sampler::start(interval);
-    let before = Counters::read();
-    let start = Instant::now();
-    let result = {
-        let _scope = scope_named(name);
-        work()
-    };
-    let wall_s = start.elapsed().as_secs_f64();
-    let after = Counters::read();
-    let (hardware, memory) = (counters.read(), memory.finish());
-    let timeline = sampler.stop();
-    enable(was_on);
-    let mut measurements = after.since(&before, wall_s);
-    measurements.push(peak(memory));
-    for (name, count) in hardware.by_name() {
-        let count = count.map(|count| count as f64);
-        let figure = measurement(name, Unit::Count, Direction::LowerIsBetter, count);
-        measurements.push(if name == "instructions" {
-            figure.repeating_within(INSTRUCTIONS_REPEAT)
-        } else {
-            figure
-        });
+    let running = ProfileGuard::start(name, interval);
+    let result = work();
+    (result, running.finish())
+}
+
+/// A profile of what happens until [`finish`](Self::finish), on the thread that started it.
+///
+/// Dropped without it, by a panic or a `?`, it leaves nothing behind.
+///
+/// ```
+/// use std::time::Duration;
+/// let running = lob_profiler::ProfileGuard::start("load", Duration::from_millis(5));
+/// drop(lob_scope::scope("parse"));
+/// let profile = running.finish();
+/// assert_eq!(profile.scopes[1].path, "load/parse");
+/// ```
+#[derive(Debug)]
+#[must_use = "the profile is what `finish` returns"]
+pub struct ProfileGuard {
+    // Declared first, so that it is dropped first: the scope ends before its recording.
+    scope: ScopeGuard,
+    running: Running,
+    hardware: HardwareSnapshot,
+}
+
+impl ProfileGuard {
+    /// Begins a profile called `name`; the sensors are read every `interval`.
+    pub fn start(name: &str, interval: Duration) -> Self {
+        let running = Running::start(name, interval);
+        let hardware = HardwareSnapshot::take();
+        Self { scope: running.recording.enter(), running, hardware }
     }
-    let findings = findings(&timeline);
-    let (scopes, allocs) = (take_scopes(), take_scope_allocs().unwrap_or_default());
-    let name = name.to_owned();
-    (result, Profile { name, wall_s, measurements, scopes, allocs, timeline, findings })
+
+    /// Ends it.
+    #[must_use]
+    pub fn finish(self) -> Profile {
+        let Self { scope, running, hardware } = self;
+        drop(scope);
+        running.finish(hardware.elapsed())
+    }
+}
+
+/// A future that is profiled from its first poll to its end: wall time, the figures of the process
+/// and the scopes of its polls, on whatever threads they run.
+///
+/// What the CPU counts is counted by thread and therefore unavailable.
+///
+/// ```
+/// use std::{pin::pin, task::{Context, Poll, Waker}, time::Duration};
+/// let work = async { lob_scope::scope_named("step"); 42 };
+/// let mut task = pin!(lob_profiler::ProfiledFuture::new("answer", Duration::from_millis(5), work));
+/// let Poll::Ready((answer, profile)) = task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+/// else { panic!("it waits for nothing") };
+/// assert_eq!((answer, profile.scopes[0].path.as_str()), (42, "answer"));
+/// ```
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct ProfiledFuture<F> {
+    name: String,
+    interval: Duration,
+    running: Option<Running>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future> ProfiledFuture<F> {
+    /// Wraps a future; the sensors are read every `interval`.
+    pub fn new(name: &str, interval: Duration, future: F) -> Self {
+        Self { name: name.to_owned(), interval, running: None, future: Box::pin(future) }
+    }
+}
+
+impl<F: Future> Future for ProfiledFuture<F> {
+    type Output = (F::Output, Profile);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let running = this.running.get_or_insert_with(|| Running::start(&this.name, this.interval));
+        let poll = {
+            let _scope = running.recording.enter();
+            this.future.as_mut().poll(context)
+        };
+        poll.map(|result| {
+            let running = this.running.take().expect("it was started above");
+            (result, running.finish(HardwareReading::none("a future moves between threads")))
+        })
+    }
+}
+
+/// What a profile reads at its beginning.
+#[derive(Debug)]
+struct Running {
+    name: String,
+    recording: ScopeRecording,
+    memory: MemoryScope,
+    sampler: Sampler,
+    before: Counters,
+    start: Instant,
+}
+
+impl Running {
+    fn start(name: &str, interval: Duration) -> Self {
+        let recording = ScopeRecording::start(name);
+        // Without permission the peak is that of the whole process, which is then said.
+        let memory = MemoryScope::enter();
+        let sampler = Sampler::start(interval);
+        let before = Counters::read();
+        Self { name: name.to_owned(), recording, memory, sampler, before, start: Instant::now() }
+    }
+
+    fn finish(self, hardware: HardwareReading) -> Profile {
+        let wall_s = self.start.elapsed().as_secs_f64();
+        let after = Counters::read();
+        let memory = self.memory.finish();
+        let timeline = self.sampler.stop();
+        let mut measurements = after.since(&self.before, wall_s);
+        measurements.push(peak(memory));
+        for (name, count) in hardware.by_name() {
+            let count = count.map(|count| count as f64);
+            let figure = measurement(name, Unit::Count, Direction::LowerIsBetter, count);
+            measurements.push(if name == "instructions" {
+                figure.repeating_within(INSTRUCTIONS_REPEAT)
+            } else {
+                figure
+            });
+        }
+        let findings = findings(&timeline);
+        let RecordedScopes { scopes, allocs } = self.recording.finish();
+        let allocs = allocs.unwrap_or_default();
+        Profile { name: self.name, wall_s, measurements, scopes, allocs, timeline, findings }
+    }
 }
 
 impl Profile {
@@ -116,7 +220,10 @@ pub fn profiler_warnings() -> Vec<Finding> {
         ),
         (
             scopes_dropped(),
-            "calls were not recorded: a thread held too many different scopes".to_owned(),
+            format!(
+                "calls of scopes were recorded as `{OTHER_NAMES}` or left to the scope around them: \
+                 a thread held {MAX_SCOPES_PER_THREAD} different ones; use fewer names"
+            ),
         ),
         (
             trace_events_lost(),
@@ -146,6 +253,7 @@ fn findings(timeline: &[Timeline]) -> Vec<Finding> {
 }
 
 /// Counters that only grow.
+#[derive(Debug)]
 struct Counters {
     values: [(&'static str, Unit, Result<f64, Unavailable>); 6],
 }

@@ -1,18 +1,38 @@
-//! A background thread that reads the cheap sensors at an interval.
+//! The cheap sensors of this process as series.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lob_metrics::{Timeline, Unit};
 
-use lob_scope::{Unavailable, cores, process_cpu_time_s, procfs};
+use lob_scope::{cores, process_cpu_time_s, resident_and_anonymous_bytes};
 
 /// Points kept per series. At this many, every second one is dropped and the interval doubles, so
 /// a run of any length ends with at most this many, evenly spaced.
 const MAX_POINTS: usize = 4096;
 /// Shortest interval accepted: below, the sampler would be a load of its own.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
+/// How long the thread waits for more work before it ends.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// One thread reads the sensors for all samplers: to start one costs a point, not a thread.
+static SHARED: Mutex<Shared> =
+    Mutex::new(Shared { next: 0, thread: None, wakes_at: None, series: Vec::new() });
+static EARLIER: Condvar = Condvar::new();
+
+struct Shared {
+    next: u64,
+    /// The process whose thread reads; a child made by `fork` has none.
+    thread: Option<u32>,
+    /// When the thread looks next.
+    wakes_at: Option<Instant>,
+    series: Vec<Series>,
+}
+
+fn shared() -> MutexGuard<'static, Shared> {
+    // Points are pushed whole.
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Samples resident memory and CPU use of this process until it is stopped or dropped.
 ///
@@ -31,13 +51,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// ```
 #[derive(Debug)]
 pub struct Sampler {
-    running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    stop: Sender<()>,
-    thread: JoinHandle<Vec<Point>>,
+    id: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,36 +64,33 @@ struct Point {
 
 impl Sampler {
     /// Starts sampling every `interval` (a millisecond at least); the first point is taken at
-    /// once. Where no thread can be started, [`Sampler::stop`] returns no series.
+    /// once. Where no thread can be started, the first and the last point are all there is.
     #[must_use]
     pub fn start(interval: Duration) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let body = move || {
-            let mut interval = interval.max(MIN_INTERVAL);
-            let mut source = Source::new();
-            let mut points = vec![source.point()];
-            // A closed channel is a dropped sampler: nobody will read the points.
-            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                points.push(source.point());
-                if points.len() >= MAX_POINTS {
-                    points = thin(&points);
-                    interval *= 2;
-                }
-            }
-            points.push(source.point());
-            points
-        };
-        let thread = std::thread::Builder::new().name("lob-sampler".to_owned()).spawn(body).ok();
-        Self { running: thread.map(|thread| Running { stop, thread }) }
+        let mut shared = shared();
+        let id = shared.next;
+        shared.next += 1;
+        let mut series = Series::new(id, interval.max(MIN_INTERVAL));
+        series.add(&Reading::take());
+        let due = series.due;
+        shared.series.push(series);
+        let process = std::process::id();
+        if shared.thread != Some(process) {
+            let thread = std::thread::Builder::new().name("lob-sampler".to_owned());
+            shared.thread = thread.spawn(read_on).is_ok().then_some(process);
+        } else if shared.wakes_at.is_some_and(|at| due < at) {
+            EARLIER.notify_one();
+        }
+        Self { id }
     }
 
     /// Stops sampling and returns the series, with a last point taken now.
     #[must_use]
-    pub fn stop(mut self) -> Vec<Timeline> {
-        let Some(Running { stop, thread }) = self.running.take() else { return Vec::new() };
-        // The thread only ends after this message, so it is there to receive it.
-        let _ = stop.send(());
-        let points = thread.join().unwrap_or_default();
+    pub fn stop(self) -> Vec<Timeline> {
+        let mine = shared().remove(self.id);
+        let Some(mut mine) = mine else { return Vec::new() };
+        mine.add(&Reading::take());
+        let points = mine.points;
         let series = |metric: &str, unit, value: fn(&Point) -> Option<f64>| {
             let (t_s, values): (Vec<f64>, Vec<f64>) =
                 points.iter().filter_map(|p| Some((p.t_s, value(p)?))).unzip();
@@ -93,6 +104,52 @@ impl Sampler {
         .into_iter()
         .flatten()
         .collect()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        let _ = shared().remove(self.id);
+    }
+}
+
+impl Shared {
+    fn remove(&mut self, id: u64) -> Option<Series> {
+        let place = self.series.iter().position(|series| series.id == id)?;
+        Some(self.series.swap_remove(place))
+    }
+}
+
+/// The thread: reads when a series is due, and ends when there has been none for a while.
+fn read_on() {
+    let mut shared = shared();
+    let mut idle_since = None;
+    loop {
+        let now = Instant::now();
+        if shared.series.iter().any(|series| series.due <= now) {
+            let reading = Reading::take();
+            shared
+                .series
+                .iter_mut()
+                .filter(|series| series.due <= now)
+                .for_each(|s| s.add(&reading));
+        }
+        let due = shared.series.iter().map(|series| series.due).min();
+        let wakes_at = match due {
+            Some(due) => {
+                idle_since = None;
+                due
+            }
+            None => *idle_since.get_or_insert(now) + LINGER,
+        };
+        if due.is_none() && wakes_at <= now {
+            shared.thread = None;
+            shared.wakes_at = None;
+            return;
+        }
+        shared.wakes_at = Some(wakes_at);
+        let wait = wakes_at.saturating_duration_since(Instant::now());
+        shared = EARLIER.wait_timeout(shared, wait).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
@@ -110,77 +167,56 @@ fn thin(points: &[Point]) -> Vec<Point> {
         .collect()
 }
 
-/// The sensors with what they need between two points.
-struct Source {
-    start: Instant,
-    statm: Result<Statm, Unavailable>,
-    page_bytes: f64,
-    cores: f64,
-    last_cpu: Option<(Instant, f64)>,
+/// The sensors at one time.
+struct Reading {
+    at: Instant,
+    memory: Option<(u64, u64)>,
+    cpu_s: Option<f64>,
 }
 
-impl Source {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            statm: Statm::open(),
-            page_bytes: procfs::page_bytes() as f64,
-            cores: cores().map_or(1.0, f64::from),
-            last_cpu: None,
-        }
+impl Reading {
+    fn take() -> Self {
+        let at = Instant::now();
+        let memory = resident_and_anonymous_bytes().ok();
+        Self { at, memory, cpu_s: process_cpu_time_s().ok() }
+    }
+}
+
+/// One sampler's points.
+struct Series {
+    id: u64,
+    start: Instant,
+    interval: Duration,
+    due: Instant,
+    last_cpu: Option<(Instant, f64)>,
+    points: Vec<Point>,
+}
+
+impl Series {
+    fn new(id: u64, interval: Duration) -> Self {
+        let start = Instant::now();
+        Self { id, start, interval, due: start, last_cpu: None, points: Vec::new() }
     }
 
-    fn point(&mut self) -> Point {
-        let now = Instant::now();
-        let pages = self.statm.as_ref().ok().and_then(Statm::read);
-        let bytes = |pages: u64| pages as f64 * self.page_bytes;
-        let cpu = process_cpu_time_s().ok().map(|cpu_s| (now, cpu_s));
+    fn add(&mut self, reading: &Reading) {
+        let cores = cores().map_or(1.0, f64::from);
+        let cpu = reading.cpu_s.map(|cpu_s| (reading.at, cpu_s));
         let cpu_share = self.last_cpu.zip(cpu).and_then(|((then, before), (now, after))| {
             let wall_s = now.duration_since(then).as_secs_f64();
-            (wall_s > 0.0).then(|| ((after - before) / (wall_s * self.cores)).clamp(0.0, 1.0))
+            (wall_s > 0.0).then(|| ((after - before) / (wall_s * cores)).clamp(0.0, 1.0))
         });
         self.last_cpu = cpu;
-        Point {
-            t_s: now.duration_since(self.start).as_secs_f64(),
-            rss: pages.map(|(resident, _)| bytes(resident)),
-            anon_rss: pages.map(|(resident, shared)| bytes(resident.saturating_sub(shared))),
+        self.points.push(Point {
+            t_s: reading.at.saturating_duration_since(self.start).as_secs_f64(),
+            rss: reading.memory.map(|(resident, _)| resident as f64),
+            anon_rss: reading.memory.map(|(_, anonymous)| anonymous as f64),
             cpu_share,
+        });
+        if self.points.len() >= MAX_POINTS {
+            self.points = thin(&self.points);
+            self.interval *= 2;
         }
-    }
-}
-
-/// `/proc/self/statm` kept open: a fifth of the cost of opening it each time.
-struct Statm {
-    #[cfg(unix)]
-    file: std::fs::File,
-}
-
-impl Statm {
-    #[cfg(unix)]
-    fn open() -> Result<Self, Unavailable> {
-        let path = "/proc/self/statm";
-        let file = std::fs::File::open(path)
-            .map_err(|e| Unavailable::new(format!("cannot open `{path}`: {e}")))?;
-        Ok(Self { file })
-    }
-
-    #[cfg(not(unix))]
-    fn open() -> Result<Self, Unavailable> {
-        Err(Unavailable::new("this system has no `/proc/self/statm`"))
-    }
-
-    /// Resident and shared pages.
-    #[cfg(unix)]
-    fn read(&self) -> Option<(u64, u64)> {
-        use std::os::unix::fs::FileExt;
-        let mut buffer = [0u8; 128];
-        let n = self.file.read_at(&mut buffer, 0).ok()?;
-        procfs::resident_and_shared_pages(std::str::from_utf8(&buffer[..n]).ok()?)
-    }
-
-    #[cfg(not(unix))]
-    fn read(&self) -> Option<(u64, u64)> {
-        None
+        self.due = reading.at + self.interval;
     }
 }
 
@@ -205,5 +241,16 @@ mod tests {
     #[test]
     fn an_odd_last_point_survives() {
         assert_eq!(thin(&[point(0.0, None), point(1.0, None), point(2.0, None)]).len(), 2);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn samplers_of_different_intervals_run_side_by_side() {
+        let often = Sampler::start(Duration::from_millis(2));
+        let seldom = Sampler::start(Duration::from_hours(1));
+        std::thread::sleep(Duration::from_millis(100));
+        let points = |sampler: Sampler| sampler.stop()[0].t_s.len();
+        assert_eq!(points(seldom), 2, "the first and the last");
+        assert!(points(often) >= 4);
     }
 }

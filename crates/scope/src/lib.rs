@@ -48,7 +48,9 @@ pub use alloc::{
 };
 pub use cpu::{cores, process_cpu_time_s, thread_cpu_time_s};
 pub use heap::keep_freed_memory;
-pub use memory::{anon_rss_bytes, peak_rss_bytes, reset_peak_rss, rss_bytes};
+pub use memory::{
+    anon_rss_bytes, peak_rss_bytes, reset_peak_rss, resident_and_anonymous_bytes, rss_bytes,
+};
 pub use scope::{
     Flow, MAX_DYNAMIC_NAMES, MAX_SCOPES_PER_THREAD, OTHER_NAMES, RecordedScopes, ScopeAllocs,
     ScopeGuard, ScopeRecording, ScopeStat, ScopedFuture, Trace, TraceEvent, TraceKind,

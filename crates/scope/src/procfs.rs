@@ -15,6 +15,61 @@ pub fn read(path: impl AsRef<Path>) -> Result<String, Unavailable> {
         .map_err(|e| Unavailable::new(format!("cannot read `{}`: {e}", path.display())))
 }
 
+/// A file of the kernel that is read again and again: it stays open, which saves most of the cost.
+#[derive(Debug)]
+pub struct KeptFile {
+    path: &'static str,
+    #[cfg(unix)]
+    open: std::sync::OnceLock<(u32, std::fs::File)>,
+}
+
+impl KeptFile {
+    /// The file at `path`, opened by the first read.
+    #[must_use]
+    pub const fn new(path: &'static str) -> Self {
+        Self {
+            path,
+            #[cfg(unix)]
+            open: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Hands the file's present text to `parse`.
+    ///
+    /// # Errors
+    /// Where it cannot be read; the reason names it.
+    pub fn read<R>(&self, parse: impl FnOnce(&str) -> R) -> Result<R, Unavailable> {
+        /// More than any file read this way holds; a longer one is read whole.
+        const ROOM: usize = 4096;
+        #[cfg(unix)]
+        if let Some(file) = self.kept() {
+            use std::os::unix::fs::FileExt;
+            let mut buffer = [0u8; ROOM];
+            let read = file.read_at(&mut buffer, 0).ok().filter(|n| *n < ROOM);
+            if let Some(text) = read.and_then(|n| std::str::from_utf8(&buffer[..n]).ok()) {
+                return Ok(parse(text));
+            }
+        }
+        Ok(parse(&read(self.path)?))
+    }
+
+    /// The open file; none in a child made by `fork`, where `/proc/self` was opened as its parent.
+    #[cfg(unix)]
+    fn kept(&self) -> Option<&std::fs::File> {
+        let process = std::process::id();
+        if self.open.get().is_none() {
+            let _ = self.open.set((process, std::fs::File::open(self.path).ok()?));
+        }
+        self.open.get().filter(|(opener, _)| *opener == process).map(|(_, file)| file)
+    }
+}
+
 /// The text after `key:` on the line that starts with it.
 #[must_use]
 pub fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -100,6 +155,18 @@ mod tests {
         assert_eq!(kib_field(STATUS, "VmHWM"), Some(1772 * 1024));
         assert_eq!(kib_field(STATUS, "Threads"), None);
         assert_eq!(kib_field("VmHWM:\tmany kB", "VmHWM"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_kept_file_is_read_as_it_is_now() {
+        let file = KeptFile::new("/proc/self/stat");
+        let utime = |text: &str| text.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+        let first = file.read(utime).unwrap();
+        std::hint::black_box(vec![1u8; 8 << 20]);
+        assert!(first.is_some() && first != file.read(utime).unwrap());
+        let missing = KeptFile::new("/proc/self/no such file").read(str::len);
+        assert!(missing.unwrap_err().reason.contains("no such file"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What this process has asked of the kernel.
 
-use lob_scope::{Unavailable, procfs};
+use lob_scope::Unavailable;
+use lob_scope::procfs::{self, KeptFile};
 
 /// Page faults of this process since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +87,9 @@ pub struct ProcessIo {
 /// # Errors
 /// Where `/proc/self/io` cannot be read.
 pub fn process_io() -> Result<ProcessIo, Unavailable> {
-    let path = "/proc/self/io";
-    parse_io(&procfs::read(path)?)
-        .ok_or_else(|| Unavailable::new(format!("`{path}` has an unknown layout")))
+    static IO: KeptFile = KeptFile::new("/proc/self/io");
+    IO.read(parse_io)?
+        .ok_or_else(|| Unavailable::new(format!("`{}` has an unknown layout", IO.path())))
 }
 
 /// Reads the text of `/proc/PID/io`.
