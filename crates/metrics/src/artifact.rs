@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::nan;
+use crate::{Unit, nan};
 
 /// Small data a report draws: a depth image, an embedding scatter, a loss curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,99 @@ pub enum Artifact {
         /// Groups in order.
         groups: Vec<IntervalGroup>,
     },
+    /// What several things did over time, a row each: the threads of a program.
+    Lanes {
+        /// Caption.
+        title: String,
+        /// Name of each class.
+        class_names: Vec<String>,
+        /// The rows in order.
+        lanes: Vec<Lane>,
+    },
+    /// Words and numbers in columns.
+    Table {
+        /// Caption.
+        title: String,
+        /// The columns in order.
+        headings: Vec<Column>,
+        /// Rows in order, a cell a column.
+        cells: Vec<Vec<Cell>>,
+    },
+}
+
+/// One row of an [`Artifact::Lanes`]: stretches of time that follow each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Whose row it is.
+    pub name: String,
+    /// Seconds from the beginning to the first stretch.
+    #[serde(deserialize_with = "nan::number")]
+    pub from_s: f64,
+    /// Seconds from the beginning to the end of each stretch.
+    #[serde(deserialize_with = "nan::numbers")]
+    pub to_s: Vec<f64>,
+    /// Class of each stretch.
+    pub class: Vec<u32>,
+}
+
+/// One column of an [`Artifact::Table`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its heading.
+    pub name: String,
+    /// Unit of its numbers; `None` for a column of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// One cell of an [`Artifact::Table`]; `null` where nothing is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// A number in the unit of its column.
+    Number(f64),
+    /// Words.
+    Text(String),
+    /// Nothing is known.
+    Unknown,
+}
+
+impl Column {
+    /// A column of words, or of numbers in a unit.
+    #[must_use]
+    pub fn new(name: impl Into<String>, unit: Option<Unit>) -> Self {
+        Self { name: name.into(), unit }
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(number: f64) -> Self {
+        if number.is_finite() { Self::Number(number) } else { Self::Unknown }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl Cell {
+    /// The cell as tables show it in the unit of its column.
+    #[must_use]
+    pub fn text(&self, unit: Option<Unit>) -> String {
+        match self {
+            Self::Number(number) => unit.unwrap_or(Unit::Dimensionless).format(*number),
+            Self::Text(text) => text.clone(),
+            Self::Unknown => "\u{2013}".to_owned(),
+        }
+    }
 }
 
 /// One curve of an [`Artifact::Curves`].

@@ -38,7 +38,7 @@ pub use ab::{
     AbConfig, AbLook, AbMetric, AbOutcome, AbResult, AbSamples, SimulatedSitting, Sitting,
     judge_metrics, run_ab,
 };
-pub use artifact::{Artifact, IntervalGroup, IntervalRow, NamedCurve};
+pub use artifact::{Artifact, Cell, Column, IntervalGroup, IntervalRow, Lane, NamedCurve};
 pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
 pub use error::MetricsError;
 pub use finding::{Finding, Recommendation, Severity};

@@ -258,14 +258,27 @@ fn artifact() -> Value {
         ("curves", array(named_curve())),
         ("row_names", array(string())),
         ("column_names", array(string())),
+        ("lanes", array(lane())),
+        ("headings", array(object(&[("name", string())], &[("unit", unit())]))),
+        ("cells", array(array(json!({"type": ["number", "string", "null"]})))),
     ];
-    let kinds = ["heatmap", "line", "scatter", "intervals", "curves", "matrix"];
+    let kinds = ["heatmap", "line", "scatter", "intervals", "curves", "matrix", "lanes", "table"];
     object(&[("kind", one_of(&kinds)), ("title", string())], &optional)
 }
 
 fn interval_group() -> Value {
     let row = object(&[("name", string()), ("value", number())], &[("ci95", interval())]);
     object(&[("name", string()), ("rows", array(row))], &[("reference", number())])
+}
+
+fn lane() -> Value {
+    let required = [
+        ("name", string()),
+        ("from_s", number()),
+        ("to_s", array(number())),
+        ("class", array(whole())),
+    ];
+    object(&required, &[])
 }
 
 fn named_curve() -> Value {

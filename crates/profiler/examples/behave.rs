@@ -1,7 +1,12 @@
 //! A program that behaves badly on request, to try `profile_command` on:
-//! `cargo run --example behave -- leak|spin|sleep|sync|write|pipe|family|names|fail`.
+//! `cargo run --example behave -- leak|spin|sleep|sync|write|pipe|family|names|fail`, or one of the
+//! waits of `behave/waits.rs`.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "printing is a program's right")]
+
+#[cfg(target_os = "linux")]
+#[path = "behave/waits.rs"]
+mod waits;
 
 use std::hint::black_box;
 use std::io::Write;
@@ -22,7 +27,15 @@ fn main() -> std::io::Result<ExitCode> {
         }
         Some("names") => names(),
         Some("fail") => return Ok(ExitCode::from(3)),
+        #[cfg(target_os = "linux")]
+        Some("outlives") => waits::outlives(),
+        #[cfg(target_os = "linux")]
+        Some("forever") => waits::forever(),
+        #[cfg(target_os = "linux")]
+        Some(name) if let Some(done) = waits::run(name) => done?,
         _ => {
+            #[cfg(target_os = "linux")]
+            eprintln!("waits: {}", waits::NAMES);
             eprintln!("say one of leak, spin, sleep, sync, write, pipe, family, names, fail");
             return Ok(ExitCode::from(2));
         }

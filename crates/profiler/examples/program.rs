@@ -5,11 +5,15 @@
 use std::process::Command;
 use std::time::Duration;
 
+use lob_profiler::{CommandOptions, profile_command_with};
+
 fn main() -> Result<(), lob_profiler::ProfilerError> {
     let mut words = std::env::args_os().skip(1);
     let mut command = Command::new(words.next().unwrap_or_else(|| "true".into()));
     command.args(words);
-    let found = lob_profiler::profile_command(command, Duration::from_millis(5))?;
+    let mut options = CommandOptions::every(Duration::from_millis(5));
+    options.adopts_orphans = true;
+    let found = profile_command_with(command, &options)?;
     for m in &found.scenario.measurements {
         let value = m.value().map(|value| m.unit.format(value));
         let text = value.or_else(|| m.reason().map(str::to_owned)).unwrap_or_default();

@@ -1,15 +1,36 @@
 //! Profiling any program from outside: what it used, what it waited for, whether it leaks.
 
+mod adopt;
+mod attach;
+#[cfg(target_os = "linux")]
+mod call;
+#[cfg(target_os = "linux")]
+mod chain;
 mod chrome;
+#[cfg(target_os = "linux")]
+mod descriptor;
+mod doing;
+mod lanes;
 mod options;
 mod spawn;
+mod tables;
+#[cfg(target_os = "linux")]
+mod thread;
+#[cfg(target_os = "linux")]
+mod threads;
+#[cfg(not(target_os = "linux"))]
+#[path = "command/threads_elsewhere.rs"]
+mod threads;
 mod tree;
+#[cfg(target_os = "linux")]
+mod unix_peer;
 mod verdict;
 mod wait;
+mod waits;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitStatus};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use lob_metrics::{Direction, Measurement, Scenario, Status, Timeline, Unit};
@@ -21,28 +42,24 @@ use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
     leak_report,
 };
+pub use attach::profile_process;
 pub use options::CommandOptions;
-use tree::{Sample, Tree};
+use tree::Sample;
 pub use verdict::Bound;
 use wait::Usage;
+use watch::{End, Watched};
 
-/// Points kept per series; beyond, every second is dropped and the interval doubled.
-const MAX_POINTS: usize = 4096;
-/// Shortest interval accepted.
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Stacks sampled per second of CPU time; not a divisor of a thousand, so that nothing periodic in
 /// the program keeps step with it.
 const STACKS_HZ: u32 = 499;
-/// A pause that is longer than any program.
-const NEVER: Duration = Duration::from_secs(1 << 30);
-/// Longest time the sampled stacks may gather before they are taken.
-const DRAIN: Duration = Duration::from_millis(20);
 
 /// What [`profile_command`] found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandProfile {
     /// How the program ended.
     pub status: ExitStatus,
+    /// Whether it runs on: it was there before, and the profile was to end before it.
+    pub left_running: bool,
     /// What limited it.
     pub bound: Bound,
     /// Whether its memory grew to the end.
@@ -95,8 +112,10 @@ pub fn profile_command_with(
 ) -> Result<CommandProfile, ProfilerError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let cpu_before = thread_cpu_time_s();
+    let adopts_orphans = options.adopts_orphans && adopt::adopt();
+    let options = &CommandOptions { adopts_orphans, ..options.clone() };
     // All wait for the next program this thread starts.
-    let mut stacks = if options.stacks {
+    let mut stacks: watch::Stacks = if options.stacks {
         [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)]
     } else {
         let missing = || Err(Unavailable::new("stacks were not asked for"));
@@ -107,65 +126,22 @@ pub fn profile_command_with(
     let started = spawn::spawn(&mut command)
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
-    let (samples, wall_s) = watch(started.pid, start, options, &mut stacks).map_err(waiting)?;
-    let usage = wait::reap(started).map_err(waiting)?;
+    let watched = watch::started(started.pid, start, options, &mut stacks).map_err(waiting)?;
+    let mut usage = wait::reap(started).map_err(waiting)?;
+    usage.add(&watched);
     // What watching has cost: the sampling is done on this thread.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
     let hardware = counters.read();
     let [memory_lines, lines] = stacks.map(|sampler| sampler.map(ChildSampler::finish));
-    let ended = Ended { wall_s, usage, samples, watching, hardware, lines, memory_lines };
-    Ok(ended.profile(&program, &command))
-}
-
-/// Samples until the child has ended, which it may not be told of yet.
-fn watch(
-    pid: u32,
-    start: Instant,
-    options: &CommandOptions,
-    stacks: &mut [Result<ChildSampler, Unavailable>],
-) -> std::io::Result<(Vec<Sample>, f64)> {
-    let (tell, ended) = mpsc::channel();
-    let waiter = std::thread::Builder::new()
-        .name("lob-wait".to_owned())
-        .spawn(move || tell.send(wait::until_ended(pid).map(|()| Instant::now())));
-    waiter?;
-    let mut interval = options.interval.max(MIN_INTERVAL);
-    let mut tree = Tree::new(pid);
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut due = Instant::now();
-    loop {
-        let now = Instant::now();
-        if !options.watches {
-            due = now + NEVER;
-        } else if now >= due {
-            samples.extend(tree.sample(start.elapsed().as_secs_f64()));
-            if samples.len() >= MAX_POINTS {
-                samples = samples.into_iter().skip(1).step_by(2).collect();
-                interval *= 2;
-            }
-            due = now + interval;
-        }
-        let mut pause = due.saturating_duration_since(Instant::now());
-        for stacks in stacks.iter_mut().flatten() {
-            stacks.drain();
-            pause = pause.min(DRAIN);
-        }
-        match ended.recv_timeout(pause) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(end) => return Ok((samples, end?.duration_since(start).as_secs_f64())),
-            // The thread always sends before it ends, unless it panicked.
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(std::io::Error::other("the waiting thread has ended"));
-            }
-        }
-    }
+    let ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
+    let argument = |arg: &std::ffi::OsStr| arg.to_string_lossy().into_owned().into();
+    Ok(ended.profile(&program, command.get_args().map(argument).collect(), None))
 }
 
 /// Everything known once the program has ended.
 struct Ended {
-    wall_s: f64,
+    watched: Watched,
     usage: Usage,
-    samples: Vec<Sample>,
     watching: Result<f64, Unavailable>,
     hardware: HardwareReading,
     lines: Result<LineProfile, Unavailable>,
@@ -173,43 +149,54 @@ struct Ended {
 }
 
 impl Ended {
-    fn profile(self, program: &str, command: &Command) -> CommandProfile {
+    /// `pid`: of a program that ran already.
+    fn profile(
+        self,
+        program: &str,
+        arguments: Vec<serde_json::Value>,
+        pid: Option<u32>,
+    ) -> CommandProfile {
         let cpu_s = self.usage.cpu_s();
-        let shares = verdict::Shares::of(&self.samples, self.wall_s);
-        let cpu_share = cpu_s.clone().map(|cpu_s| cpu_s / self.wall_s.max(1e-9));
+        let Watched { wall_s, samples, waits, .. } = &self.watched;
+        let shares = verdict::Shares::of(waits, samples, *wall_s);
+        let cpu_share = cpu_s.clone().map(|cpu_s| cpu_s / wall_s.max(1e-9));
         let bound = verdict::bound(cpu_share.as_ref().ok().copied(), &shares);
         let (t_s, anon): (Vec<f64>, Vec<f64>) =
-            self.samples.iter().filter_map(|s| Some((s.t_s, s.anon_rss?))).unzip();
+            samples.iter().filter_map(|s| Some((s.t_s, s.anon_rss?))).unzip();
         let (reserved_t_s, reserved): (Vec<f64>, Vec<f64>) =
-            self.samples.iter().filter_map(|s| Some((s.t_s, s.reserved?))).unzip();
+            samples.iter().filter_map(|s| Some((s.t_s, s.reserved?))).unzip();
         let leak =
             leak_report(&t_s, &anon, LeakConfig::default()).with_reserved(&reserved_t_s, &reserved);
         let mut findings = vec![verdict::finding(bound, cpu_share.as_ref().ok(), &shares)];
+        findings.extend(verdict::end_findings(&self.watched));
         findings.extend(verdict::leak_findings(&leak, &self.memory_lines));
         findings.extend(verdict::line_findings(bound, &self.lines));
         let status = self.usage.status;
-        let argument = |arg: &std::ffi::OsStr| arg.to_string_lossy().into_owned().into();
-        let arguments: Vec<serde_json::Value> = command.get_args().map(argument).collect();
+        let is_asked = self.watched.end != End::Itself;
+        let has_failed = !status.success() && !is_asked;
+        let mut config = BTreeMap::from([
+            ("program".to_owned(), program.into()),
+            ("arguments".to_owned(), arguments.into()),
+            ("samples".to_owned(), samples.len().into()),
+        ]);
+        config.extend(pid.map(|pid| ("pid".to_owned(), pid.into())));
         let scenario = Scenario {
             id: "command".to_owned(),
             suite: "profile".to_owned(),
             title: program.to_owned(),
-            config: BTreeMap::from([
-                ("program".to_owned(), program.into()),
-                ("arguments".to_owned(), arguments.into()),
-                ("samples".to_owned(), self.samples.len().into()),
-            ]),
-            status: if status.success() { Status::Passed } else { Status::Failed },
-            reason: (!status.success()).then(|| format!("`{program}` ended with {status}")),
-            elapsed_s: self.wall_s,
+            config,
+            status: if has_failed { Status::Failed } else { Status::Passed },
+            reason: has_failed.then(|| format!("`{program}` ended with {status}")),
+            elapsed_s: *wall_s,
             measurements: self.measurements(cpu_s, &cpu_share, &shares),
             scopes: Vec::new(),
-            timeline: timelines(&self.samples),
+            timeline: timelines(samples),
             findings,
-            artifacts: Vec::new(),
+            artifacts: tables::of_waits(waits),
         };
         CommandProfile {
             status,
+            left_running: pid.is_some() && is_asked,
             bound,
             leak,
             lines: self.lines,
@@ -222,7 +209,7 @@ impl Ended {
         &self,
         cpu_s: Result<f64, Unavailable>,
         cpu_share: &Result<f64, Unavailable>,
-        shares: &verdict::Shares,
+        shares: &verdict::Shares<'_>,
     ) -> Vec<Measurement> {
         use Unit::{Bytes, Count, Fraction, Seconds};
         let usage = &self.usage;
@@ -232,7 +219,7 @@ impl Ended {
                 if unit == Fraction { Direction::Neutral } else { Direction::LowerIsBetter };
             out.push(measurement(&format!("command.{name}"), unit, direction, value));
         };
-        add("wall_time", Seconds, Ok(self.wall_s));
+        add("wall_time", Seconds, Ok(self.watched.wall_s));
         add("cpu_time", Seconds, cpu_s);
         add("user_time", Seconds, usage.user_s.clone());
         add("system_time", Seconds, usage.system_s.clone());
@@ -251,7 +238,7 @@ impl Ended {
         add("disk_read", Bytes, io(|io| io.disk_read_bytes));
         add("disk_written", Bytes, io(|io| io.disk_write_bytes));
         for (name, share) in shares.by_name() {
-            add(&format!("waiting.{name}"), Fraction, share);
+            add(&name, Fraction, share);
         }
         for (name, count) in self.hardware.clone().by_name() {
             add(name, Count, count.map(|count| count as f64));
@@ -263,7 +250,7 @@ impl Ended {
     }
 
     fn peak(&self, value: impl Fn(&Sample) -> Option<f64>) -> Result<f64, Unavailable> {
-        let peak = self.samples.iter().filter_map(value).reduce(f64::max);
+        let peak = self.watched.samples.iter().filter_map(value).reduce(f64::max);
         peak.ok_or_else(|| Unavailable::new("no sample was taken of `/proc` while it ran"))
     }
 }

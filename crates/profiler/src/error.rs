@@ -28,6 +28,12 @@ pub enum ProfilerError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// There is no process of this number.
+    #[error("there is no process {pid}: it may have ended, or its name was meant")]
+    NoProcess {
+        /// The number as given.
+        pid: u32,
+    },
     /// No format of a trace is called so.
     #[error("`{}` is no format of a trace, expected `perfetto` or `otlp`", shown(.found))]
     TraceFormat {

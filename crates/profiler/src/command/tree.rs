@@ -22,40 +22,25 @@ pub(super) struct Sample {
     pub(super) blocked_s: f64,
     pub(super) disk_read_bytes: Option<f64>,
     pub(super) disk_write_bytes: Option<f64>,
-    /// What the processes without children were doing.
-    pub(super) doing: Vec<Doing>,
 }
 
-/// What a process was doing when it was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Doing {
-    Running,
-    /// In uninterruptible sleep, or asleep in a function of the block layer or a file system.
-    Disk,
-    /// Asleep in a pipe, a socket, a terminal or a poll over them.
-    Stream,
-    Timer,
-    Lock,
-    Other,
+/// A process that lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    /// Its process group.
+    pub(super) group: u32,
+    pub(super) name: String,
+    user_ticks: u64,
+    system_ticks: u64,
 }
 
-impl Doing {
-    /// By the state letter of `/proc/PID/stat` and the kernel function slept in.
-    pub(super) fn of(state: char, function: &str) -> Self {
-        const DISK: [&str; 9] =
-            ["io_schedule", "folio", "blk", "jbd2", "ext4", "xfs", "btrfs", "nfs", "read_events"];
-        const STREAM: [&str; 9] =
-            ["pipe", "sock", "tcp", "unix_", "skb", "poll", "select", "tty", "wait_woken"];
-        let within = |names: &[&str]| names.iter().any(|name| function.contains(name));
-        match state {
-            'R' => Self::Running,
-            'D' => Self::Disk,
-            _ if function.contains("nanosleep") => Self::Timer,
-            _ if function.contains("futex") => Self::Lock,
-            _ if within(&DISK) => Self::Disk,
-            _ if within(&STREAM) => Self::Stream,
-            _ => Self::Other,
-        }
+impl Member {
+    /// CPU seconds so far, of children waited for too: in user mode and in the kernel.
+    pub(super) fn cpu_s(&self) -> (f64, f64) {
+        let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_s();
+        (seconds(self.user_ticks), seconds(self.system_ticks))
     }
 }
 
@@ -63,14 +48,30 @@ impl Doing {
 pub(super) struct Tree {
     /// Start time by process number: a number used again is another process.
     known: BTreeMap<u32, Option<u64>>,
+    /// Processes that lived at the last look.
+    pub(super) members: Vec<Member>,
+    /// Adopted ones that have ended and wait to be reaped.
+    pub(super) ended_orphans: Vec<u32>,
+    root: u32,
+    /// Whether descendants without a parent become children of this process.
+    adopts: bool,
+    /// Own children that are none of the program.
+    strangers: Vec<u32>,
     page_bytes: f64,
     ticks_per_s: f64,
 }
 
 impl Tree {
-    pub(super) fn new(root: u32) -> Self {
+    /// `adopts`: descendants without a parent become children of this process.
+    pub(super) fn new(root: u32, adopts: bool) -> Self {
+        let strangers = if adopts { children(std::process::id()) } else { Vec::new() };
         Self {
             known: BTreeMap::from([(root, None)]),
+            members: Vec::new(),
+            ended_orphans: Vec::new(),
+            root,
+            adopts,
+            strangers: strangers.into_iter().filter(|pid| *pid != root).collect(),
             page_bytes: procfs::page_bytes() as f64,
             ticks_per_s: procfs::ticks_per_s(),
         }
@@ -89,10 +90,15 @@ impl Tree {
             blocked_s: 0.0,
             disk_read_bytes: None,
             disk_write_bytes: None,
-            doing: Vec::new(),
         };
         let mut queue: Vec<u32> = self.known.keys().copied().collect();
+        if self.adopts {
+            let own = children(std::process::id()).into_iter();
+            queue.extend(own.filter(|pid| !self.strangers.contains(pid)));
+        }
         let mut alive = BTreeMap::new();
+        self.members.clear();
+        self.ended_orphans.clear();
         while let Some(pid) = queue.pop() {
             let expected = self.known.get(&pid).copied().flatten();
             let Some(stat) = Stat::read(pid).filter(|s| expected.is_none_or(|e| e == s.started))
@@ -102,15 +108,14 @@ impl Tree {
             if alive.insert(pid, Some(stat.started)).is_some() {
                 continue;
             }
-            let children = children(pid);
-            self.add(&mut sum, pid, &stat, children.is_empty());
-            queue.extend(children);
+            self.add(&mut sum, pid, &stat);
+            queue.extend(children(pid));
         }
         self.known = alive;
         (sum.processes > 0.0).then_some(sum)
     }
 
-    fn add(&self, sum: &mut Sample, pid: u32, stat: &Stat, is_leaf: bool) {
+    fn add(&mut self, sum: &mut Sample, pid: u32, stat: &Stat) {
         let add = |total: &mut Option<f64>, value: f64| {
             *total = Some(total.unwrap_or(0.0) + value);
         };
@@ -119,9 +124,20 @@ impl Tree {
         sum.cpu_s += stat.cpu_ticks as f64 / self.ticks_per_s;
         sum.blocked_s += stat.blocked_ticks as f64 / self.ticks_per_s;
         // A process that has ended and waits to be reaped has no memory, and does nothing.
-        if stat.state == 'Z' || stat.state == 'X' {
+        if stat.has_ended() {
+            if self.adopts && pid != self.root && stat.parent == std::process::id() {
+                self.ended_orphans.push(pid);
+            }
             return;
         }
+        self.members.push(Member {
+            pid,
+            parent: stat.parent,
+            group: stat.group,
+            name: stat.name.clone(),
+            user_ticks: stat.user_ticks,
+            system_ticks: stat.cpu_ticks - stat.user_ticks,
+        });
         let pages = procfs::read(format!("/proc/{pid}/statm")).ok();
         // Memory of a process that is ending shrinks while it is read, which is no news of it.
         let pages = pages.filter(|_| !is_ending(pid));
@@ -139,10 +155,6 @@ impl Tree {
         if let Some(io) = io.and_then(|text| crate::sensors::parse_io(&text)) {
             add(&mut sum.disk_read_bytes, io.disk_read_bytes as f64);
             add(&mut sum.disk_write_bytes, io.disk_write_bytes as f64);
-        }
-        if is_leaf {
-            let function = procfs::read(format!("/proc/{pid}/wchan")).unwrap_or_default();
-            sum.doing.push(Doing::of(stat.state, &function));
         }
     }
 }
@@ -168,32 +180,54 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 /// The fields of `/proc/PID/stat` that matter here (proc_pid_stat(5)).
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) name: String,
     state: char,
+    parent: u32,
+    group: u32,
     /// Own and of children waited for, user and system.
     cpu_ticks: u64,
+    /// The part of them in user mode.
+    user_ticks: u64,
+    /// Page faults, of children waited for too.
+    pub(super) minor_faults: u64,
+    pub(super) major_faults: u64,
     threads: u64,
-    started: u64,
+    pub(super) started: u64,
     blocked_ticks: u64,
 }
 
 impl Stat {
-    fn read(pid: u32) -> Option<Self> {
+    pub(super) fn read(pid: u32) -> Option<Self> {
         Self::parse(&procfs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Whether nothing of it runs any more: it waits to be reaped. A process goes on whose first
+    /// thread alone has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state == 'X' || self.state == 'Z' && self.threads <= 1
     }
 
     fn parse(text: &str) -> Option<Self> {
         // The name may hold spaces and parentheses; the fields begin after the last one.
-        let (_, fields) = text.rsplit_once(')')?;
+        let (head, fields) = text.rsplit_once(')')?;
+        let (_, name) = head.split_once('(')?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         // Field 3 of the manual is the first here.
         let number = |field: usize| -> Option<u64> { fields.get(field - 3)?.parse().ok() };
         // Times of children are signed in the kernel's text, but never below zero.
-        let ticks: Option<u64> = (14..=17).map(number).sum();
+        let sum = |fields: [usize; 2]| -> Option<u64> { fields.into_iter().map(number).sum() };
+        let (user, system) = (sum([14, 16])?, sum([15, 17])?);
         Some(Self {
+            name: name.to_owned(),
             state: fields.first()?.chars().next()?,
-            cpu_ticks: ticks?,
+            parent: u32::try_from(number(4)?).ok()?,
+            group: u32::try_from(number(5)?).unwrap_or(0),
+            cpu_ticks: user + system,
+            user_ticks: user,
+            minor_faults: sum([10, 11])?,
+            major_faults: sum([12, 13])?,
             threads: number(20)?,
             started: number(22)?,
             blocked_ticks: number(42).unwrap_or(0),
@@ -210,27 +244,22 @@ mod tests {
         let text = "1360 (a) b (c) S 1357 1357 20799 0 -1 4194304 129 0 0 0 1 2 3 4 20 0 5 0 587299 \
                     2990080 408 18446744073709551615 1 1 1 0 0 0 0 6 0 1 0 0 17 1 0 0 77 0 0 1 1 1 \
                     1 1 1 1 0";
-        let expected =
-            Stat { state: 'S', cpu_ticks: 10, threads: 5, started: 587_299, blocked_ticks: 77 };
+        let expected = Stat {
+            name: "a) b (c".to_owned(),
+            state: 'S',
+            parent: 1357,
+            group: 1357,
+            cpu_ticks: 10,
+            user_ticks: 4,
+            minor_faults: 129,
+            major_faults: 0,
+            threads: 5,
+            started: 587_299,
+            blocked_ticks: 77,
+        };
+        assert!(!expected.has_ended());
         assert_eq!(Stat::parse(text), Some(expected));
         assert_eq!(Stat::parse("1 (x) S 1"), None);
         assert_eq!(Stat::parse(""), None);
-    }
-
-    #[test]
-    fn waits_are_told_apart_by_the_kernel_function() {
-        for (state, function, expected) in [
-            ('R', "0", Doing::Running),
-            ('D', "", Doing::Disk),
-            ('S', "jbd2_log_wait_commit", Doing::Disk),
-            ('S', "folio_wait_bit_common", Doing::Disk),
-            ('S', "pipe_read", Doing::Stream),
-            ('S', "do_sys_poll", Doing::Stream),
-            ('S', "hrtimer_nanosleep", Doing::Timer),
-            ('S', "futex_wait_queue", Doing::Lock),
-            ('S', "0", Doing::Other),
-        ] {
-            assert_eq!(Doing::of(state, function), expected, "{state} {function}");
-        }
     }
 }

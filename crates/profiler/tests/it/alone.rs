@@ -5,3 +5,4 @@ mod lines;
 #[cfg(target_os = "linux")]
 mod memory;
 mod profile;
+mod waits;
