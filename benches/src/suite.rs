@@ -138,8 +138,11 @@ pub fn run_suite(
         append_history(path, &entry)?;
         entries.push(entry);
     }
-    let beside =
-        Beside { baseline: baseline.as_ref(), history: history.as_deref().unwrap_or_default() };
+    let beside = Beside {
+        baseline: baseline.as_ref(),
+        history: history.as_deref().unwrap_or_default(),
+        ..Beside::default()
+    };
     let files = write_reports(&run, &beside, &options.out)?;
     Ok(Outcome { run, files, trace: trace.map(Merged::finish), interrupted })
 }

@@ -4,8 +4,9 @@
 //! one, or the first where nobody looks, ends the process at once. Either way no temporary file is
 //! left. A write beyond the limit on the size of files fails, instead of ending the process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -15,6 +16,20 @@ const FAILED: i32 = 2;
 /// How long the clean end that was asked for may take once a second signal came.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Signals that come within so long are one request: some programs send a signal twice, to a
+/// process and to its group.
+const ONE_REQUEST: Duration = Duration::from_millis(300);
+/// Signal that nothing withstands.
+const KILL: i32 = 9;
+/// Signal of Ctrl-C.
+const INTERRUPT: i32 = 2;
+
+/// The first signal that came.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// Requests that came, where the command passes them on to a program.
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+static PASSES_ON: AtomicBool = AtomicBool::new(false);
+static LAST: Mutex<Option<Instant>> = Mutex::new(None);
 static STOP: AtomicBool = AtomicBool::new(false);
 static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 
@@ -32,7 +47,7 @@ pub(crate) fn install(is_asked_to_end: bool) -> Result<()> {
     }
     let mut signals =
         signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).context(failed)?;
-    let listen = move || signals.forever().for_each(|_| received());
+    let listen = move || signals.forever().for_each(received);
     std::thread::Builder::new().name("signals".into()).spawn(listen).context(failed)?;
     Ok(())
 }
@@ -49,13 +64,53 @@ pub(crate) fn watch() -> &'static AtomicBool {
     &STOP
 }
 
+/// The command passes requests to end on to a program that it has started, and ends with it.
+pub(crate) fn pass_on() {
+    PASSES_ON.store(true, Ordering::Relaxed);
+    watch();
+}
+
+/// The signal that the program is to be sent, if any: 0 if the terminal has sent it already,
+/// SIGKILL if an end was asked for again.
+pub(crate) fn to_pass_on() -> Option<i32> {
+    let signal = SIGNAL.load(Ordering::Relaxed);
+    match REQUESTS.load(Ordering::Relaxed) {
+        0 => None,
+        1 if signal == INTERRUPT && is_in_foreground() => Some(0),
+        1 => Some(signal),
+        _ => Some(KILL),
+    }
+}
+
+/// Whether Ctrl-C reaches this process's group: it is the one that the terminal listens to.
+fn is_in_foreground() -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/self/stat") else { return false };
+    // After the name: state, parent, group, session, terminal, the terminal's group.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    matches!((fields.get(2), fields.get(5)), (Some(group), Some(listened)) if group == listened)
+}
+
+/// Counts requests; whether the command still heeds this one.
+fn is_heeded() -> bool {
+    let mut last = LAST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let is_new = last.is_none_or(|at| at.elapsed() > ONE_REQUEST);
+    *last = Some(Instant::now());
+    !is_new || REQUESTS.fetch_add(1, Ordering::Relaxed) < 2
+}
+
 /// Whether a clean end was asked for.
 pub(crate) fn requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
 #[cfg(unix)]
-fn received() {
+fn received(signal: i32) {
+    let _ = SIGNAL.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+    if PASSES_ON.load(Ordering::Relaxed) && is_heeded() {
+        STOP.store(true, Ordering::Relaxed);
+        return;
+    }
     let is_second = STOP.swap(true, Ordering::Relaxed);
     if IS_WATCHED.load(Ordering::Relaxed) {
         if !is_second {

@@ -42,7 +42,6 @@ use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
     leak_report,
 };
-pub use attach::profile_process;
 pub use options::CommandOptions;
 use tree::Sample;
 pub use verdict::Bound;
@@ -60,6 +59,8 @@ pub struct CommandProfile {
     pub status: ExitStatus,
     /// Whether it runs on: it was there before, and the profile was to end before it.
     pub left_running: bool,
+    /// Whether it was ended since its time was over (`CommandOptions::duration`).
+    pub time_was_over: bool,
     /// What limited it.
     pub bound: Bound,
     /// Whether its memory grew to the end.
@@ -178,6 +179,7 @@ impl Ended {
             ("program".to_owned(), program.into()),
             ("arguments".to_owned(), arguments.into()),
             ("samples".to_owned(), samples.len().into()),
+            ("bound".to_owned(), bound.word().into()),
         ]);
         config.extend(pid.map(|pid| ("pid".to_owned(), pid.into())));
         let scenario = Scenario {
@@ -197,6 +199,7 @@ impl Ended {
         CommandProfile {
             status,
             left_running: pid.is_some() && is_asked,
+            time_was_over: pid.is_none() && self.watched.end == End::TimeUp,
             bound,
             leak,
             lines: self.lines,

@@ -52,9 +52,7 @@ pub use analysis::{
     ReadinessCheck, Requirements, ServiceFigures, best_batch, cost_estimate, count_flops, diagnose,
     expensive_features, flops_counted, readiness, sweep_batches,
 };
-pub use command::{
-    Bound, CommandOptions, CommandProfile, profile_command, profile_command_with, profile_process,
-};
+pub use command::{Bound, CommandOptions, CommandProfile, profile_command, profile_command_with};
 pub use error::ProfilerError;
 pub use flame::{flame_graph_svg, folded_stacks};
 pub use host::host;

@@ -1,6 +1,7 @@
 //! The page: one file, no network, readable without scripts.
 
 mod base64;
+mod cells;
 mod changes;
 mod first_screen;
 mod flame;
@@ -8,6 +9,7 @@ mod history;
 mod intervals;
 mod machine;
 mod performance;
+mod profile;
 mod scenario;
 mod table;
 mod ticked;
@@ -17,6 +19,7 @@ use lob_metrics::{Run, TrendLine, Unit};
 use crate::analysis::{verdict_lines, when};
 use crate::baseline::Baseline;
 use crate::escape::html as e;
+use crate::render::Beside;
 
 /// Largest page; beyond it, less detail is shown and the page says so.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -40,13 +43,17 @@ pub(crate) fn page(
     run: &Run,
     baseline: Option<&Baseline<'_>>,
     trends: Option<&[TrendLine]>,
+    beside: &Beside<'_>,
 ) -> String {
     let levels =
         [(4000, 400, true, 4000), (1500, 60, true, 400), (400, 15, false, 100), (60, 2, false, 40)];
     let mut page = String::new();
     for (measurements, scopes_per_scenario, charts, max_text) in levels {
         let detail = Detail { measurements, scopes_per_scenario, charts, max_text };
-        page = render(run, baseline, trends, detail);
+        page = match crate::profile::of(run) {
+            Some(scenario) => of_profile(run, scenario, beside, detail),
+            None => render(run, baseline, trends, detail),
+        };
         if page.len() <= MAX_BYTES {
             break;
         }
@@ -76,9 +83,26 @@ fn render(
         "</main>".to_owned(),
     ];
     body.retain(|part| !part.is_empty());
+    document(&format!("{verdict}: {title}"), &body.join("\n"))
+}
+
+/// The page of a profile, which has neither targets nor stages.
+fn of_profile(
+    run: &Run,
+    scenario: &lob_metrics::Scenario,
+    beside: &Beside<'_>,
+    detail: Detail,
+) -> String {
+    let (sections, links) = profile::sections(run, scenario, beside, detail);
+    let title = format!("{}: {}", crate::profile::word(scenario), e(&run.title));
+    let body = format!("{}\n<main>\n{sections}</main>", profile::header(run, &links));
+    document(&title, &body)
+}
+
+/// A whole document; the title is escaped.
+fn document(title: &str, body: &str) -> String {
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>{verdict}: {title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        body.join("\n")
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
 }
 

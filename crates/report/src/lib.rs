@@ -16,6 +16,8 @@
 //! | `Png` | `performance_charts.png`, `latency.png`, `memory.png`, `throughput.png`, `training_performance.png`, `scalability_analysis.png`, `hardware_optimization.png`; the last three also under `plots/`; `suites/{suite}_plots.png`; one file a depth image |
 //! | `Svg` | the seven charts as `.svg`, beside the PNG files |
 //!
+//! The profile of a program (`lob profile`) has `run.json`, `report.html` and `report.md` alone.
+//!
 //! A chart without measurements says in words what is missing; so does the regression log when no
 //! baseline was given.
 //!
@@ -39,6 +41,7 @@ mod history;
 mod html;
 mod junit;
 mod markdown;
+mod profile;
 mod regression;
 mod render;
 mod summary;

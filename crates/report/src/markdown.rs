@@ -1,5 +1,7 @@
 //! A summary that fits a pull request: `report.md`.
 
+pub(crate) mod profile;
+
 use lob_metrics::{Artifact, Measurement, Provenance, Run, Scenario, Status, Target, Verdict};
 
 use crate::analysis::{

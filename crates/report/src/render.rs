@@ -1,12 +1,13 @@
 //! The entry point: a Run rendered in every format.
 
-use lob_metrics::{HistoryEntry, Run};
+use lob_metrics::{HistoryEntry, Run, Scenario};
 
 use crate::baseline::Baseline;
 use crate::escape::slug;
 use crate::format::{Format, Rendered, ReportError};
 use crate::{
-    chart, extract, history, html, junit, markdown, regression, render_comparison, summary, text,
+    chart, extract, history, html, junit, markdown, profile, regression, render_comparison,
+    summary, text,
 };
 
 /// Renders a run in every format asked for; texts first, in the order of `formats`, then pictures.
@@ -39,16 +40,21 @@ pub fn render_all_with_baseline(
     baseline: Option<&Run>,
     formats: &[Format],
 ) -> Result<Vec<Rendered>, ReportError> {
-    render_all_beside(run, &Beside { baseline, history: &[] }, formats)
+    render_all_beside(run, &Beside { baseline, ..Beside::default() }, formats)
 }
 
-/// What is known of earlier runs.
+/// What is known besides the run: earlier ones, and what lies beside a profile.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Beside<'a> {
     /// The run to hold this one against.
     pub baseline: Option<&'a Run>,
     /// The history up to and with this run, oldest first; empty where none is kept.
     pub history: &'a [HistoryEntry],
+    /// The flame graph of a profile: an SVG document, which the page holds as it is. It must not
+    /// come from elsewhere.
+    pub flame_graph: Option<&'a str>,
+    /// Further files of a profile in the same folder, and what they are: the page links to them.
+    pub files: &'a [(&'a str, &'a str)],
 }
 
 /// As [`render_all_with_baseline`], and with a history: the page draws trend lines, `history.md`
@@ -66,6 +72,9 @@ pub fn render_all_beside(
     let trends = trends.as_deref();
     let baseline = beside.baseline.map(|base| Baseline::new(base, run)).transpose()?;
     let baseline = baseline.as_ref();
+    if let Some(scenario) = profile::of(run) {
+        return of_profile(run, scenario, beside, formats);
+    }
     let suites = suites(run);
     let mut files = Vec::new();
     let mut file = |file_name: &str, text: String| {
@@ -83,7 +92,7 @@ pub fn render_all_beside(
                 }
             }
             Format::Html => {
-                file("report.html", html::page(run, baseline, trends));
+                file("report.html", html::page(run, baseline, trends, beside));
                 file("reports/performance_report.html", html::pointer(run));
             }
             Format::Md => {
@@ -112,6 +121,26 @@ pub fn render_all_beside(
     }
     if formats.contains(&Format::Svg) {
         files.extend(chart::vector_pictures(run));
+    }
+    Ok(files)
+}
+
+/// A profile has no stages, no targets and no series of scenarios to draw.
+fn of_profile(
+    run: &Run,
+    scenario: &Scenario,
+    beside: &Beside<'_>,
+    formats: &[Format],
+) -> Result<Vec<Rendered>, ReportError> {
+    let mut files = Vec::new();
+    for format in formats {
+        let (file_name, text) = match format {
+            Format::Json => ("run.json", run.to_json()?),
+            Format::Html => ("report.html", html::page(run, None, None, beside)),
+            Format::Md => ("report.md", markdown::profile::report(run, scenario)),
+            Format::Txt | Format::Junit | Format::Png | Format::Svg => continue,
+        };
+        files.push(Rendered { file_name: file_name.to_owned(), bytes: text.into_bytes() });
     }
     Ok(files)
 }

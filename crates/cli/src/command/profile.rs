@@ -1,23 +1,37 @@
 //! `lob profile`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lob_metrics::{Unit, shown};
+use lob_metrics::{Severity, Unit, shown};
+use lob_profiler::{
+    CommandOptions, CommandProfile, LeakVerdict, ProfilerError, profile_command_with,
+};
+use lob_report::Beside;
 
-use crate::{output, version};
+use crate::{interrupt, output, version};
 
 /// Profile any program: CPU, memory, I/O, what it waited for, whether it leaks
 #[derive(clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   lob profile --out results/train -- python train.py --epochs 3
+  lob profile --pid 4711 --duration 10
+  lob profile --fail-on leak -- ./server --requests 1000
 
-The program keeps the terminal. Exit code 2 when it fails; the reports are written all the same.
-Beside them: trace.json for ui.perfetto.dev and, where the kernel lets stacks be sampled, flame.svg
-and profile.folded. Hot lines have names in programs built with debug information.")]
+The program keeps the terminal. Ctrl-C and SIGTERM are passed on to it; it gets five seconds, a
+second one ends it at once, and the reports are written all the same. A program of --pid is left
+running.
+
+Exit code: that of the program; 128 and the signal's number if a signal ended it, 127 if it was not
+found, 126 if it could not be run; 0 where --duration ended it or it was left running. 1 where it
+succeeded and --fail-on asks for it, 2 where the profile itself failed.
+
+Beside the report: trace.json for ui.perfetto.dev and, where the kernel lets stacks be sampled, flame.svg
+and profile.folded. Hot lines have names in programs built with debug information. Threads are looked at
+every --interval-ms, less often where that would take more than 2 % of a CPU.")]
 pub(crate) struct Args {
     /// Milliseconds between samples
     #[arg(long, default_value_t = 20)]
@@ -25,49 +39,152 @@ pub(crate) struct Args {
     /// Folder for the Run document and the reports
     #[arg(long, default_value = "results/profile")]
     out: PathBuf,
+    /// A program that runs already, by its process number
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pid: Option<u32>,
+    /// Seconds after which the profile ends: a program it started is ended, one of --pid runs on
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// What makes a program that succeeded a failure, exit code 1: a leak, or any warning
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    fail_on: Vec<FailOn>,
     /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present = "pid", value_name = "COMMAND")]
     command: Vec<String>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FailOn {
+    Leak,
+    Warning,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let found = text.parse::<f64>().ok().filter(|s| *s > 0.0);
+    let found = found.and_then(|s| Duration::try_from_secs_f64(s).ok());
+    found.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".to_owned())
+}
+
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
-    let (program, arguments) = args.command.split_first().context("no program was given")?;
-    let mut command = std::process::Command::new(program);
-    command.args(arguments);
-    let found = lob_profiler::profile_command(command, Duration::from_millis(args.interval_ms))?;
-    let title = format!("Profile of {}", args.command.join(" "));
-    let mut beside = vec![("trace.json", found.to_chrome_json())];
+    let mut options = CommandOptions::every(Duration::from_millis(args.interval_ms));
+    options.duration = args.duration;
+    options.stop = Some(interrupt::to_pass_on);
+    options.adopts_orphans = true;
+    interrupt::pass_on();
+    let (title, found) = match args.pid {
+        Some(pid) => {
+            (format!("Profile of process {pid}"), CommandProfile::of_process(pid, &options)?)
+        }
+        None => {
+            let (program, arguments) =
+                args.command.split_first().context("no program was given")?;
+            let mut command = Command::new(program);
+            command.args(arguments);
+            match profile_command_with(command, &options) {
+                Ok(found) => (format!("Profile of {}", args.command.join(" ")), found),
+                Err(error) => return not_started(error),
+            }
+        }
+    };
+    let code = exit_code(&found, &args.fail_on);
+    write(args, &title, found, quiet)?;
+    Ok(code)
+}
+
+/// Writes the folder and says what was found.
+fn write(args: &Args, title: &str, found: CommandProfile, quiet: bool) -> Result<()> {
+    let mut files = vec![("trace.json", "threads and series over time, for ui.perfetto.dev")];
+    let mut texts = vec![found.to_chrome_json()];
+    let mut flame = None;
     match &found.lines {
         Ok(lines) => {
-            beside.push(("flame.svg", lines.flame_graph_svg(&title)));
-            beside.push(("profile.folded", lines.folded_stacks()));
+            flame = Some(lines.flame_graph_svg(title));
+            files.push(("flame.svg", "the flame graph alone"));
+            texts.extend(flame.clone());
+            files.push(("profile.folded", "stacks, one a line, for other tools"));
+            texts.push(lines.folded_stacks());
         }
         Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
         Err(_) => {}
     }
     let settings =
         [("program", args.command.clone().into()), ("interval_ms", args.interval_ms.into())];
-    let mut run = lob_runs::open_run(&title, &version::build(), settings);
+    let mut run = lob_runs::open_run(title, &version::build(), settings);
+    if let Some(pid) = args.pid {
+        run.settings.insert("pid".to_owned(), pid.into());
+    }
     run.elapsed_s = found.scenario.elapsed_s;
+    let ended =
+        if found.left_running { "left running".to_owned() } else { found.status.to_string() };
     run.scenarios.push(found.scenario);
-    let files = lob_runs::write_reports(&run, &lob_report::Beside::default(), &args.out)?;
-    for (name, text) in beside {
+    let beside = Beside { flame_graph: flame.as_deref(), files: &files, ..Beside::default() };
+    let reports = lob_runs::write_reports(&run, &beside, &args.out)?;
+    for ((name, _), text) in files.iter().zip(texts) {
         output::write_file(&args.out.join(name), text.as_bytes())?;
     }
     if !quiet {
         for scenario in &run.scenarios {
-            eprintln!(
-                "{program}: {} in {}",
-                found.status,
-                Unit::Seconds.format(scenario.elapsed_s)
-            );
+            let elapsed = Unit::Seconds.format(scenario.elapsed_s);
+            eprintln!("{}: {ended} in {elapsed}", shown(&scenario.title));
             for finding in &scenario.findings {
-                eprintln!("{:?}: {}", finding.severity, finding.text);
+                eprintln!("{:?}: {}", finding.severity, output::in_lines(&finding.text));
             }
         }
     }
-    for file in files.iter().filter(|f| f.file_name().is_some_and(|name| name == "report.html")) {
+    for file in reports.iter().filter(|f| f.file_name().is_some_and(|name| name == "report.html")) {
         output::print_line(&shown(file.display()).to_string())?;
     }
-    Ok(if found.status.success() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(())
+}
+
+/// As shells have it: a program that is not there is 127, one that cannot be run 126.
+fn not_started(error: ProfilerError) -> Result<ExitCode> {
+    let ProfilerError::Start { source, .. } = &error else { return Err(error.into()) };
+    let code = match source.kind() {
+        std::io::ErrorKind::NotFound => 127,
+        std::io::ErrorKind::PermissionDenied
+        | std::io::ErrorKind::IsADirectory
+        | std::io::ErrorKind::ExecutableFileBusy => 126,
+        // The file is no program of this machine.
+        _ if source.raw_os_error() == Some(NO_PROGRAM) => 126,
+        _ => return Err(error.into()),
+    };
+    eprintln!("error: {}", output::in_lines(&output::in_one_line(&error.into())));
+    Ok(ExitCode::from(code))
+}
+
+/// `ENOEXEC`.
+const NO_PROGRAM: i32 = 8;
+
+fn exit_code(found: &CommandProfile, fail_on: &[FailOn]) -> ExitCode {
+    let code = program_code(found);
+    if code != 0 {
+        return ExitCode::from(code);
+    }
+    let warns = found.scenario.findings.iter().any(|f| f.severity != Severity::Info);
+    let fails = fail_on.iter().any(|what| match what {
+        FailOn::Leak => found.leak.verdict == LeakVerdict::Leak,
+        FailOn::Warning => warns,
+    });
+    ExitCode::from(u8::from(fails))
+}
+
+/// The code of the program, or 128 and the number of the signal that ended it; 0 if the profile was
+/// to end it.
+fn program_code(found: &CommandProfile) -> u8 {
+    if found.left_running || found.time_was_over {
+        return 0;
+    }
+    let code = found.status.code().or_else(|| Some(128 + signal(found.status)?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(2)
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_status: ExitStatus) -> Option<i32> {
+    None
 }

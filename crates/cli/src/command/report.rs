@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lob_metrics::{Run, shown};
 use lob_report::{Beside, Format, Rendered};
 use lob_runs::{RunsError, read_history_file, read_run};
@@ -42,9 +42,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
         args.runs.iter().map(|path| read_run(path)).collect::<Result<Vec<Run>, RunsError>>()?;
     for (path, run) in args.runs.iter().zip(&runs) {
         let folder = if args.runs.len() == 1 { args.out.clone() } else { args.out.join(&run.id) };
-        let beside = Beside { baseline: baseline.as_ref(), history: &history };
+        let beside = Beside { baseline: baseline.as_ref(), history: &history, ..Beside::default() };
         let files = lob_report::render_all_beside(run, &beside, formats)
             .with_context(|| format!("cannot render `{}`", shown(path.display())))?;
+        ensure!(
+            !files.is_empty(),
+            "`{}` is the profile of a program, which is drawn as html, md and json alone",
+            shown(path.display())
+        );
         write(&folder, files, quiet)?;
     }
     if runs.len() > 1 {

@@ -11,76 +11,75 @@ use super::wait::Usage;
 use super::{CommandProfile, Ended, watch};
 use crate::{HardwareReading, ProcessIo, ProfilerError};
 
-/// Measures a program that runs already, and its descendants, until it ends, until the time of the
-/// options is over or until they say stop. It is left alone; that it was slowed down by more than
-/// some reads of `/proc` a second cannot happen.
-///
-/// Times and faults are those since the profile began. The peak of memory is that of its whole
-/// life. How it ended is not told to others than its parent: the status is always success.
-///
-/// # Errors
-/// [`ProfilerError::NoProcess`] when there is no such process.
-///
-/// ```
-/// use std::time::Duration;
-/// use lob_profiler::{CommandOptions, profile_process};
-/// let mut options = CommandOptions::every(Duration::from_millis(5));
-/// options.duration = Some(Duration::from_millis(40));
-/// # if cfg!(target_os = "linux") {
-/// let found = profile_process(std::process::id(), &options)?;
-/// assert!(found.left_running && found.scenario.elapsed_s >= 0.04);
-/// # }
-/// # Ok::<(), lob_profiler::ProfilerError>(())
-/// ```
-pub fn profile_process(
-    pid: u32,
-    options: &CommandOptions,
-) -> Result<CommandProfile, ProfilerError> {
-    let first = Stat::read(pid).filter(|stat| !stat.has_ended());
-    let first = first.ok_or(ProfilerError::NoProcess { pid })?;
-    let (program, arguments) = command_line(pid, &first);
-    let cpu_before = thread_cpu_time_s();
-    let options = &CommandOptions { adopts_orphans: false, ..options.clone() };
-    let missing = || Unavailable::new("stacks of a program that runs already are not sampled");
-    let mut stacks: watch::Stacks = [Err(missing()), Err(missing())];
-    let io_before = io(pid);
-    let mut last = (first.clone(), io_before.clone(), peak(pid));
-    let start = Instant::now();
-    let watched = watch::running(pid, first.started, start, options, &mut stacks, &mut |stat| {
-        // What a process that ends leaves behind tells no more.
-        last.0 = stat;
-        last.1 = io(pid).or_else(|_| last.1.clone());
-        last.2 = peak(pid).or_else(|_| last.2.clone());
-    });
-    let (stat, io_after, peak) = last;
-    let (user_s, system_s) = watched.cpu_s.unwrap_or_default();
-    let only_launched = || Unavailable::new("counted for programs that `lob` starts");
-    let counted = |before: u64, after: u64| Ok(after.saturating_sub(before) as f64);
-    let usage = Usage {
-        status: ExitStatus::default(),
-        user_s: Ok(user_s),
-        system_s: Ok(system_s),
-        max_rss_bytes: peak,
-        minor_faults: counted(first.minor_faults, stat.minor_faults),
-        major_faults: counted(first.major_faults, stat.major_faults),
-        voluntary_switches: Err(only_launched()),
-        involuntary_switches: Err(only_launched()),
-        io: io_before.and_then(|before| Ok(passed(before, io_after?))),
-    };
-    let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
-    let none = || Err(only_launched());
-    let hardware = HardwareReading {
-        instructions: none(),
-        cycles: none(),
-        cache_misses: none(),
-        branch_misses: none(),
-    };
-    let [memory_lines, lines] =
-        stacks.map(|sampler| sampler.map(crate::stacks::ChildSampler::finish));
-    let mut ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
-    // Its children are its own affair.
-    ended.watched.outliving.clear();
-    Ok(ended.profile(&program, arguments, Some(pid)))
+impl CommandProfile {
+    /// Measures a program that runs already, and its descendants, until it ends, until the time of the
+    /// options is over or until they say stop. It is left alone.
+    ///
+    /// Times and faults are those since the profile began. The peak of memory is that of its whole
+    /// life. How it ended is not told to others than its parent: the status is always success.
+    ///
+    /// # Errors
+    /// [`ProfilerError::NoProcess`] when there is no such process.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lob_profiler::{CommandOptions, CommandProfile};
+    /// let mut options = CommandOptions::every(Duration::from_millis(5));
+    /// options.duration = Some(Duration::from_millis(40));
+    /// # if cfg!(target_os = "linux") {
+    /// let found = CommandProfile::of_process(std::process::id(), &options)?;
+    /// assert!(found.left_running && found.scenario.elapsed_s >= 0.04);
+    /// # }
+    /// # Ok::<(), lob_profiler::ProfilerError>(())
+    /// ```
+    pub fn of_process(pid: u32, options: &CommandOptions) -> Result<Self, ProfilerError> {
+        let first = Stat::read(pid).filter(|stat| !stat.has_ended());
+        let first = first.ok_or(ProfilerError::NoProcess { pid })?;
+        let (program, arguments) = command_line(pid, &first);
+        let cpu_before = thread_cpu_time_s();
+        let options = &CommandOptions { adopts_orphans: false, ..options.clone() };
+        let missing = || Unavailable::new("stacks of a program that runs already are not sampled");
+        let mut stacks: watch::Stacks = [Err(missing()), Err(missing())];
+        let io_before = io(pid);
+        let mut last = (first.clone(), io_before.clone(), peak(pid));
+        let start = Instant::now();
+        let watched =
+            watch::running(pid, first.started, start, options, &mut stacks, &mut |stat| {
+                // What a process that ends leaves behind tells no more.
+                last.0 = stat;
+                last.1 = io(pid).or_else(|_| last.1.clone());
+                last.2 = peak(pid).or_else(|_| last.2.clone());
+            });
+        let (stat, io_after, peak) = last;
+        let (user_s, system_s) = watched.cpu_s.unwrap_or_default();
+        let only_launched = || Unavailable::new("counted for programs that `lob` starts");
+        let counted = |before: u64, after: u64| Ok(after.saturating_sub(before) as f64);
+        let usage = Usage {
+            status: ExitStatus::default(),
+            user_s: Ok(user_s),
+            system_s: Ok(system_s),
+            max_rss_bytes: peak,
+            minor_faults: counted(first.minor_faults, stat.minor_faults),
+            major_faults: counted(first.major_faults, stat.major_faults),
+            voluntary_switches: Err(only_launched()),
+            involuntary_switches: Err(only_launched()),
+            io: io_before.and_then(|before| Ok(passed(before, io_after?))),
+        };
+        let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
+        let none = || Err(only_launched());
+        let hardware = HardwareReading {
+            instructions: none(),
+            cycles: none(),
+            cache_misses: none(),
+            branch_misses: none(),
+        };
+        let [memory_lines, lines] =
+            stacks.map(|sampler| sampler.map(crate::stacks::ChildSampler::finish));
+        let mut ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
+        // Its children are its own affair.
+        ended.watched.outliving.clear();
+        Ok(ended.profile(&program, arguments, Some(pid)))
+    }
 }
 
 /// Program and arguments; the name in brackets where there are none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Time between samples that [`super::profile_command`] is given most often.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// What [`crate::profile_command_with`] and [`crate::profile_process`] look at besides the kernel's
+/// What [`crate::profile_command_with`] and [`crate::CommandProfile::of_process`] look at besides the kernel's
 /// accounts, which cost the program nothing, and when they end.
 ///
 /// ```

@@ -48,6 +48,23 @@ pub enum Bound {
     Unknown,
 }
 
+impl Bound {
+    /// The word it goes by in a Run document.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::DiskIo => "disk",
+            Self::StreamIo => "stream",
+            Self::Sleep => "timer",
+            Self::Locks => "lock",
+            Self::Signal => "signal",
+            Self::Stopped => "stopped",
+            Self::Mixed => "mixed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Shares of the time in which a program as a whole did something.
 pub(super) struct Shares<'a> {
     waits: &'a Waits,

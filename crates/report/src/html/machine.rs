@@ -17,6 +17,16 @@ pub(super) fn render(run: &Run) -> String {
     )
 }
 
+/// The machine and the tool alone: of a run that read no file and measured no limit.
+pub(super) fn of_tool(run: &Run) -> String {
+    format!(
+        "{}<section id=\"machine\">{}{}</section>",
+        notes(&run.notes),
+        super::heading(2, "machine", "Machine and tool"),
+        list(environment(run))
+    )
+}
+
 fn inputs(inputs: &[Input]) -> String {
     if inputs.is_empty() {
         return "<section id=\"inputs\"><h2>Inputs</h2><p>No file was read.</p></section>"

@@ -3,7 +3,7 @@
 use lob_metrics::{Artifact, Measurement, Run, Scenario, Status, Timeline, Unit};
 
 use super::ticked::ticked;
-use super::{Detail, base64, flame, heading, intervals, link_to};
+use super::{Detail, base64, cells, flame, heading, intervals, link_to};
 use crate::analysis::{percent, status_word, value};
 use crate::chart::{
     Curve, Matrix, Plot, curves_chart, heatmap_png, line_chart, matrix_chart, scatter, to_svg,
@@ -40,6 +40,7 @@ fn section(s: &Scenario, detail: Detail, max_measurements: usize) -> String {
         reason,
         findings(s),
         intervals::all(&s.artifacts),
+        s.artifacts.iter().map(cells::render).collect(),
         figures(&s.measurements, max_measurements),
         flame::render(s, detail),
         charts(s, detail),
@@ -69,7 +70,7 @@ fn findings(s: &Scenario) -> String {
     items
 }
 
-fn config(s: &Scenario, detail: Detail) -> String {
+pub(super) fn config(s: &Scenario, detail: Detail) -> String {
     if s.config.is_empty() {
         return String::new();
     }
@@ -174,7 +175,7 @@ fn figure_or_words(title: &str, drawn: Option<String>) -> String {
     }
 }
 
-fn timeline(t: &Timeline) -> String {
+pub(super) fn timeline(t: &Timeline) -> String {
     let title = format!("{} over time", t.metric);
     let chart = line_chart(&Plot {
         title: &title,
@@ -228,8 +229,10 @@ fn artifact(artifact: &Artifact) -> String {
             let matrix = Matrix { title, row_label, column_label, row_names, column_names, values };
             figure_or_words(title, matrix_chart(&matrix).as_ref().map(to_svg))
         }
-        // A table, which stands above the measurements.
-        Artifact::Intervals { .. } => String::new(),
+        // These stand above the measurements.
+        Artifact::Intervals { .. } | Artifact::Lanes { .. } | Artifact::Table { .. } => {
+            String::new()
+        }
         _ => "<figure><figcaption>A kind of picture this version does not draw.</figcaption></figure>".to_owned(),
     }
 }

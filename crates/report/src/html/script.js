@@ -22,56 +22,59 @@
   }
 
   // Table: sort within the groups, filter by words and kind, fold a group.
-  const table = $("all"), groups = [...table.tBodies];
-  const rowsOf = (group) => [...group.rows].filter((row) => !row.classList.contains("g"));
-  const rows = groups.flatMap(rowsOf);
-  const key = (row, column) => {
-    const cell = row.cells[column];
-    if (!("v" in cell.dataset)) return cell.textContent.trim();
-    return cell.dataset.v === "" ? null : Number(cell.dataset.v);
-  };
-  const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
-  [...table.tHead.rows[0].cells].forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      for (const group of groups) {
-        // Rows without a value stay at the end either way.
-        group.append(...rowsOf(group).sort((p, q) => {
-          const a = key(p, column), b = key(q, column);
-          if (a === null || b === null) return (a === null) - (b === null);
-          return up ? order(a, b) : order(b, a);
-        }));
-      }
+  const sortAndFilter = (table) => {
+    const groups = [...table.tBodies];
+    const rowsOf = (group) => [...group.rows].filter((row) => !row.classList.contains("g"));
+    const rows = groups.flatMap(rowsOf);
+    const key = (row, column) => {
+      const cell = row.cells[column];
+      if (!("v" in cell.dataset)) return cell.textContent.trim();
+      return cell.dataset.v === "" ? null : Number(cell.dataset.v);
+    };
+    const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      head.querySelector("button").addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") !== "ascending";
+        for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        for (const group of groups) {
+          // Rows without a value stay at the end either way.
+          group.append(...rowsOf(group).sort((p, q) => {
+            const a = key(p, column), b = key(q, column);
+            if (a === null || b === null) return (a === null) - (b === null);
+            return up ? order(a, b) : order(b, a);
+          }));
+        }
+      });
     });
-  });
-  const filter = () => {
-    const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean), kind = $("kind").value;
-    const asked = words.length > 0 || kind !== "";
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((w) => text.includes(w)) || (kind !== "" && !row.dataset.k.split(" ").includes(kind));
-    }
-    let shown = 0;
+    const filter = () => {
+      const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean), kind = $("kind").value;
+      const asked = words.length > 0 || kind !== "";
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((w) => text.includes(w)) || (kind !== "" && !row.dataset.k.split(" ").includes(kind));
+      }
+      let shown = 0;
+      for (const group of groups) {
+        const found = rowsOf(group).filter((row) => !row.hidden).length;
+        group.hidden = found === 0;
+        // A filter looks into folded groups too.
+        const open = asked || !group.classList.contains("folded");
+        group.classList.toggle("closed", !open);
+        group.rows[0].querySelector("button").setAttribute("aria-expanded", open);
+        shown += open ? found : 0;
+      }
+      $("shown").textContent = `${shown} of ${rows.length}`;
+    };
     for (const group of groups) {
-      const found = rowsOf(group).filter((row) => !row.hidden).length;
-      group.hidden = found === 0;
-      // A filter looks into folded groups too.
-      const open = asked || !group.classList.contains("folded");
-      group.classList.toggle("closed", !open);
-      group.rows[0].querySelector("button").setAttribute("aria-expanded", open);
-      shown += open ? found : 0;
+      group.rows[0].querySelector("button").addEventListener("click", () => { group.classList.toggle("folded"); filter(); });
+      if (group.dataset.group === "process" && groups.length > 1) group.classList.add("folded");
     }
-    $("shown").textContent = `${shown} of ${rows.length}`;
+    $("filter").addEventListener("input", filter);
+    $("kind").addEventListener("change", filter);
+    filter();
   };
-  for (const group of groups) {
-    group.rows[0].querySelector("button").addEventListener("click", () => { group.classList.toggle("folded"); filter(); });
-    if (group.dataset.group === "process" && groups.length > 1) group.classList.add("folded");
-  }
-  $("filter").addEventListener("input", filter);
-  $("kind").addEventListener("change", filter);
-  filter();
+  if ($("all")) sortAndFilter($("all"));
 
   // Flame graph: a box grows to the whole width; a second click shows everything again.
   for (const flame of document.querySelectorAll(".flame")) {

@@ -151,7 +151,7 @@ fn a_history_is_drawn_and_its_change_of_level_named() {
         };
         history.push(HistoryEntry::of(&earlier));
     }
-    let beside = Beside { baseline: None, history: &history };
+    let beside = Beside { history: &history, ..Beside::default() };
     let files = render_all_beside(&run, &beside, &[Format::Html, Format::Md]).expect("renders");
     for (name, words) in [
         ("report.html", "1 metric changed its level"),
@@ -163,7 +163,7 @@ fn a_history_is_drawn_and_its_change_of_level_named() {
         let text = String::from_utf8_lossy(&file.bytes);
         assert!(text.contains(words), "{name}: {words}");
     }
-    let alone = Beside { baseline: None, history: &history[..1] };
+    let alone = Beside { history: &history[..1], ..Beside::default() };
     let files = render_all_beside(&run, &alone, &[Format::Md]).expect("renders");
     let file = files.iter().find(|f| f.file_name == "history.md").expect("history.md");
     assert!(String::from_utf8_lossy(&file.bytes).contains("no earlier run"));
