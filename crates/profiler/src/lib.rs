@@ -59,7 +59,9 @@ pub use host::host;
 pub use leak::{
     LeakConfig, LeakReport, LeakVerdict, SimpleRule, epoch_growth_rule, first_run_rule, leak_report,
 };
-pub use machine::{RoofBudget, RoofOutcome, last_level_cache_bytes, measure_roof_within};
+pub use machine::{
+    BUSY_SHARE, MachineLoad, RoofBudget, RoofOutcome, last_level_cache_bytes, measure_roof_within,
+};
 pub use memory_scope::{MemoryScope, ScopeMemory};
 pub use nvml::{Gpu, GpuProcess, GpuReading, gpus};
 pub use otlp::otlp_json;

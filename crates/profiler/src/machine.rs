@@ -1,15 +1,12 @@
-//! The measured roof: what one core, the memory and the disk of this machine can do at best.
+//! The measured roof: what one core, all cores, the memory and the disk of this machine can do at
+//! best.
 //!
 //! Each probe is warmed up once and then repeated for its share of the budget, in rounds: every
 //! probe has a slice of every round, so that a burst of other load does not fall on one of them
-//! alone. A repetition is about a millisecond or two: long enough to be sustained work rather than a
-//! burst, and short enough to fit between the turns of other programs, which can only make it
-//! slower. So the best repetition of a round counts, and the median of the rounds: a single lucky
-//! repetition, served by a cache it should not have found warm, moves it as little as a round that
-//! another program spoiled. Where a repetition covers a part of the work only (a stretch of a large
-//! buffer, one of several targets or frames), this is done for each part and the parts are added
-//! up, since where its pages lie makes one part faster than another, and another one in the next
-//! run. How far the rounds lie apart is reported beside the figure.
+//! alone. Memory is written and copied by every method the CPU has, and the best one counts; so does
+//! the best round, since a limit is a maximum and other programs can only hide it. On all cores each
+//! thread has work of its own, and the sum of it is divided by the time all of them took. How far
+//! the rounds lie apart is reported beside the figure, and what other programs used meanwhile.
 //!
 //! The fsync latency is taken in the same way, with the median and the ninth decile of all beside
 //! it. With other programs busy the median has been seen to jump while the best stayed. That
@@ -20,36 +17,51 @@ mod bandwidth;
 mod decode;
 mod disk;
 mod gemm;
+mod load;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use lob_metrics::Roof;
 use lob_scope::{Unavailable, procfs};
 
-use crate::CpuTimes;
+pub use load::MachineLoad;
+
+use bandwidth::{Act, Method, Stretch};
+use rounds::{Best, Probe, ROUNDS};
+
+/// Share of the cores in other programs' hands above which a roof is a lower bound, and a share of
+/// it an upper one.
+pub const BUSY_SHARE: f64 = 0.1;
 
 /// Name in [`Roof::more`] of writing a constant into a recycled buffer of one depth image.
 const FILL_IMAGE: &str = "fill_804kB_bytes_per_s";
 /// Name in [`Roof::more`] of copying one depth image between recycled buffers.
 const COPY_IMAGE: &str = "copy_804kB_bytes_per_s";
-/// Name in [`Roof::more`] of the matrix product with 256-bit arithmetic, given where the headline
-/// figure was reached with 512 bits: most programs are compiled for less.
+/// Name in [`Roof::more`] of the matrix product with 256-bit arithmetic, given where there is wider:
+/// most programs are compiled for less.
 const GEMM_AVX2: &str = "gemm_avx2_flop_per_s";
+/// Names in [`Roof::more`] of what all cores do together.
+const FILL_ALL: &str = "fill_all_cores_bytes_per_s";
+const COPY_ALL: &str = "copy_all_cores_bytes_per_s";
+const FILL_IMAGE_ALL: &str = "fill_804kB_all_cores_bytes_per_s";
+const COPY_IMAGE_ALL: &str = "copy_804kB_all_cores_bytes_per_s";
+const ZSTD_ALL: &str = "zstd_decode_all_cores_bytes_per_s";
+const GEMM_ALL: &str = "gemm_all_cores_flop_per_s";
 /// Name in [`Roof::more`] of the typical fsync, with what other programs do to it.
 const FSYNC_MEDIAN: &str = "fsync_median_s";
 /// Name in [`Roof::more`] of the ninth decile of the fsyncs.
 const FSYNC_P90: &str = "fsync_p90_s";
-/// f32 values of a 402 x 500 depth image: 804,000 bytes, which fit the L2 or L3 cache.
-const IMAGE_VALUES: usize = 402 * 500;
+/// A 402 x 500 depth image of f32, which fits the L2 or L3 cache.
+const IMAGE_BYTES: usize = 402 * 500 * size_of::<f32>();
 
 /// How long [`measure_roof_within`] may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RoofBudget {
-    /// About 3 seconds: fewer repetitions, so a busy machine shows more in the figures.
+    /// About 4 seconds: fewer repetitions, so a busy machine shows more in the figures.
     Quick,
-    /// About 13 seconds.
+    /// About 15 seconds.
     #[default]
     Full,
 }
@@ -64,8 +76,10 @@ pub struct RoofOutcome {
     /// Spread of each limit: the distance between the quartiles of its rounds (of all syncs, for
     /// fsync) over the figure.
     pub spread: BTreeMap<String, f64>,
-    /// Share of all cores that other programs used meanwhile, 0..=1. Above a tenth the figures are
-    /// rather lower bounds.
+    /// How each memory limit was reached.
+    pub methods: BTreeMap<String, &'static str>,
+    /// Share of all cores that other programs used meanwhile, 0..=1. Above [`BUSY_SHARE`] the
+    /// figures are lower bounds.
     pub others_cpu: Result<f64, Unavailable>,
 }
 
@@ -76,9 +90,13 @@ pub struct RoofOutcome {
 pub fn measure_roof_within(scratch_dir: &Path, budget: RoofBudget) -> RoofOutcome {
     let plan = match budget {
         // Unoptimised probes say nothing about a machine; tests only want them to end.
-        RoofBudget::Quick if cfg!(debug_assertions) => {
-            Plan { probe_s: 0.02, buffer_bytes: 16 << 20, decode_bytes: 4 << 20, gemm_edge: 96 }
-        }
+        RoofBudget::Quick if cfg!(debug_assertions) => Plan {
+            probe_s: 0.02,
+            buffer_bytes: 16 << 20,
+            decode_bytes: 4 << 20,
+            gemm_edge: 96,
+            image_bytes: 8192,
+        },
         RoofBudget::Quick => Plan { probe_s: 0.22, ..Plan::full(last_level_cache_bytes()) },
         RoofBudget::Full => Plan::full(last_level_cache_bytes()),
     };
@@ -96,104 +114,167 @@ struct Plan {
     decode_bytes: usize,
     /// Edge of the matrices.
     gemm_edge: usize,
+    /// Bytes of each recycled buffer.
+    image_bytes: usize,
 }
 
 impl Plan {
     /// Buffers of eight times the last-level cache, so that at most an eighth can be served by it.
     fn full(last_level_cache_bytes: usize) -> Self {
         let buffer_bytes = last_level_cache_bytes.saturating_mul(8).clamp(64 << 20, 512 << 20);
-        Self { probe_s: 1.5, buffer_bytes, decode_bytes: 32 << 20, gemm_edge: 480 }
+        Self {
+            probe_s: 1.5,
+            buffer_bytes,
+            decode_bytes: 32 << 20,
+            gemm_edge: 480,
+            image_bytes: IMAGE_BYTES,
+        }
     }
 
     fn run(&self, scratch_dir: &Path) -> RoofOutcome {
-        let before = Load::read();
+        let before = MachineLoad::read();
         let probed = self.probe(scratch_dir);
         let others_cpu = before.others_since();
         RoofOutcome { others_cpu, ..probed.outcome() }
     }
 
     fn probe(&self, scratch_dir: &Path) -> Probed {
-        let mut large = bandwidth::Large::new(self.buffer_bytes);
-        let mut image = bandwidth::Recycled::new(IMAGE_VALUES);
-        let mut decode = decode::Decode::new(self.decode_bytes);
-        let mut gemm = gemm::Gemm::new(self.gemm_edge);
+        let threads = lob_scope::cores().map_or(1, |cores| cores as usize);
+        let methods = Method::all();
+        let memory = |stretches: Vec<Stretch>| {
+            let bytes = stretches.first().map_or(0.0, Stretch::bytes);
+            Probe::new(stretches, bytes, &methods)
+        };
+        let mut fill = memory(Stretch::large(self.buffer_bytes, threads));
+        let mut fill_image = memory(Stretch::recycled(self.image_bytes, threads));
+        // The same buffers, a probe of its own.
+        let (mut copy, mut copy_image) = (memory(Vec::new()), memory(Vec::new()));
+        copy.take_amount(&fill);
+        copy_image.take_amount(&fill_image);
+        let decoders: Result<Vec<decode::Decode>, _> =
+            (0..threads).map(|_| decode::Decode::new(self.decode_bytes / threads)).collect();
+        let mut decoded = decoders.map(|decoders| {
+            let bytes = decoders.first().map_or(0.0, decode::Decode::bytes);
+            Probe::new(decoders, bytes, &[()])
+        });
+        let products: Vec<gemm::Gemm> =
+            (0..threads).map(|_| gemm::Gemm::new(self.gemm_edge)).collect();
+        let flops = products.first().map_or(0.0, gemm::Gemm::flops);
+        let mut product = Probe::new(products, flops, gemm::Width::all());
         let mut syncs = disk::Syncs::new(scratch_dir);
-        let (stretches, targets) = (large.parts(), image.parts());
-        let frames = decode.as_ref().map_or(1, decode::Decode::parts);
-        let mut best = [
-            Rounds::new(large.bytes(), stretches),
-            Rounds::new(large.bytes(), stretches),
-            Rounds::new(image.bytes(), targets),
-            Rounds::new(image.bytes(), targets),
-            Rounds::new(image.bytes(), targets),
-            Rounds::new(decode.as_ref().map_or(0.0, decode::Decode::bytes), frames),
-            Rounds::new(gemm.flops(), 1),
-            Rounds::new(gemm.flops(), 1),
-        ];
         for round in 0..=ROUNDS {
-            // Round 0 warms every probe up: one repetition that does not count.
-            let slice_s = if round == 0 { 0.0 } else { self.probe_s / f64::from(ROUNDS) };
-            let [fill, copy, by_value, by_memset, copy_image, zstd, product, avx2] = &mut best;
-            fill.slice(slice_s, || large.fill());
-            copy.slice(slice_s, || large.copy());
-            // Which of the two is faster depends on the CPU's string instructions.
-            by_value.slice(slice_s / 2.0, || image.fill_value());
-            by_memset.slice(slice_s / 2.0, || image.fill_zero());
-            copy_image.slice(slice_s, || image.copy());
-            if let Ok(decode) = &mut decode {
-                zstd.slice(slice_s, || decode.run());
+            // Round 0 warms every probe up: one repetition of each method that does not count.
+            let slice_s = if round == 0 { 0.0 } else { self.probe_s / ROUNDS as f64 };
+            let both_s = slice_s * 0.6;
+            for (fill, copy) in [(&mut fill, &mut copy), (&mut fill_image, &mut copy_image)] {
+                let (filling, copying) = (
+                    |stretch: &mut Stretch, method| stretch.run(Act::Fill, method),
+                    |stretch: &mut Stretch, method| stretch.run(Act::Copy, method),
+                );
+                fill.one_thread(slice_s, filling);
+                fill.all_threads(threads, both_s, filling);
+                copy.borrow_pieces(fill);
+                copy.one_thread(slice_s, copying);
+                copy.all_threads(threads, both_s, copying);
+                fill.borrow_pieces(copy);
             }
-            product.slice(slice_s, || gemm.run());
-            if gemm::has_avx512() {
-                avx2.slice(slice_s, || gemm.run_avx2());
+            if let Ok(decoded) = &mut decoded {
+                decoded.one_thread(slice_s, |decode, ()| decode.run());
+                decoded.all_threads(threads, both_s, |decode, ()| decode.run());
             }
+            product.one_thread(slice_s, gemm::Gemm::run);
+            product.all_threads(threads, both_s, gemm::Gemm::run);
             let outcome = syncs.as_mut().map(|syncs| syncs.slice(slice_s));
             if let Ok(Err(why)) = outcome {
                 syncs = Err(why);
             }
             if round == 0 {
-                best.iter_mut().for_each(Rounds::restart);
+                [&mut fill, &mut copy, &mut fill_image, &mut copy_image]
+                    .into_iter()
+                    .for_each(Probe::restart);
+                product.restart();
+                decoded.iter_mut().for_each(Probe::restart);
             }
         }
-        let decoded = decode.and_then(|decode| decode.check());
-        Probed { best, decoded, syncs: syncs.and_then(disk::Syncs::finish) }
+        Probed::new([fill, copy, fill_image, copy_image], decoded, &product, syncs)
     }
 }
 
-/// What the probes found, in the order of their turns.
+/// The rate, the spread and the method's name.
+type Found = Result<(f64, f64, &'static str), Unavailable>;
+
+/// What the probes found.
 struct Probed {
-    best: [Rounds; 8],
-    /// Whether zstd gave back what went in.
-    decoded: Result<(), Unavailable>,
+    /// By the limit's name.
+    limits: Vec<(&'static str, Found)>,
     syncs: Result<disk::SyncTimes, Unavailable>,
 }
 
 impl Probed {
+    fn new(
+        memory: [Probe<Stretch, Method>; 4],
+        decoded: Result<Probe<decode::Decode, ()>, Unavailable>,
+        product: &Probe<gemm::Gemm, gemm::Width>,
+        syncs: Result<disk::Syncs, Unavailable>,
+    ) -> Self {
+        let nothing = || Unavailable::new("no round was finished");
+        let mut limits = Vec::new();
+        let names = [
+            ("fill_bytes_per_s", FILL_ALL),
+            ("copy_bytes_per_s", COPY_ALL),
+            (FILL_IMAGE, FILL_IMAGE_ALL),
+            (COPY_IMAGE, COPY_IMAGE_ALL),
+        ];
+        for (probe, (alone, together)) in memory.iter().zip(names) {
+            let figures = |best: Best<Method>| (best.rate, best.spread, best.method.name());
+            let [one, all] = probe.both().map(|best| best.map(figures).ok_or_else(nothing));
+            limits.extend([(alone, one), (together, all)]);
+        }
+        let [alone, together] = match decoded {
+            Ok(probe) => {
+                let both = probe.both().map(|best| best.map(|b| (b.rate, b.spread, "")));
+                let checked: Result<(), _> =
+                    probe.pieces().into_iter().try_for_each(decode::Decode::check);
+                both.map(|found| checked.clone().and_then(|()| found.ok_or_else(nothing)))
+            }
+            Err(why) => [Err(why.clone()), Err(why)],
+        };
+        limits.extend([("zstd_decode_bytes_per_s", alone), (ZSTD_ALL, together)]);
+        let width = |best: Option<Best<gemm::Width>>| {
+            best.map(|b| (b.rate, b.spread, b.method.name())).ok_or_else(nothing)
+        };
+        let [alone, together] = product.both().map(width);
+        limits.extend([("gemm_flop_per_s", alone), (GEMM_ALL, together)]);
+        if gemm::Width::all().contains(&gemm::Width::Avx512) {
+            limits.push((GEMM_AVX2, width(product.alone_by(gemm::Width::Avx2))));
+        }
+        Self { limits, syncs: syncs.and_then(disk::Syncs::finish) }
+    }
+
     fn outcome(self) -> RoofOutcome {
-        let [fill, copy, by_value, by_memset, copy_image, zstd, product, avx2] = self.best;
-        let fill_image = if by_value.rate() > by_memset.rate() { by_value } else { by_memset };
-        let (mut missing, mut spread) = (Vec::new(), BTreeMap::new());
-        let mut keep = |name: &str, rounds: Result<Rounds, Unavailable>| match rounds {
-            Ok(rounds) => {
-                spread.insert(name.to_owned(), rounds.spread());
-                Some(rounds.rate())
+        let (mut missing, mut spread, mut methods) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut roof = Roof::default();
+        for (name, found) in self.limits {
+            let rate = match found {
+                Ok((rate, apart, method)) => {
+                    spread.insert(name.to_owned(), apart);
+                    if !method.is_empty() {
+                        methods.insert(name.to_owned(), method);
+                    }
+                    rate
+                }
+                Err(why) => {
+                    missing.push((name.to_owned(), why));
+                    continue;
+                }
+            };
+            match name {
+                "fill_bytes_per_s" => roof.fill_bytes_per_s = Some(rate),
+                "copy_bytes_per_s" => roof.copy_bytes_per_s = Some(rate),
+                "zstd_decode_bytes_per_s" => roof.zstd_decode_bytes_per_s = Some(rate),
+                "gemm_flop_per_s" => roof.gemm_flop_per_s = Some(rate),
+                name => drop(roof.more.insert(name.to_owned(), rate)),
             }
-            Err(why) => {
-                missing.push((name.to_owned(), why));
-                None
-            }
-        };
-        let mut roof = Roof {
-            fill_bytes_per_s: keep("fill_bytes_per_s", Ok(fill)),
-            copy_bytes_per_s: keep("copy_bytes_per_s", Ok(copy)),
-            zstd_decode_bytes_per_s: keep("zstd_decode_bytes_per_s", self.decoded.map(|()| zstd)),
-            gemm_flop_per_s: keep("gemm_flop_per_s", Ok(product)),
-            ..Roof::default()
-        };
-        let avx2 = gemm::has_avx512().then_some((GEMM_AVX2, avx2));
-        let images = [(FILL_IMAGE, fill_image), (COPY_IMAGE, copy_image)];
-        for (name, rounds) in images.into_iter().chain(avx2) {
-            roof.more.extend(keep(name, Ok(rounds)).map(|rate| (name.to_owned(), rate)));
         }
         match self.syncs {
             Ok(found) => {
@@ -205,101 +286,7 @@ impl Probed {
             Err(why) => missing.push(("fsync_s".to_owned(), why)),
         }
         let others_cpu = Err(Unavailable::new("nobody looked"));
-        RoofOutcome { roof, missing, spread, others_cpu }
-    }
-}
-
-/// Rounds the probes take turns in. Each makes one repetition a round at least.
-const ROUNDS: u32 = 9;
-
-/// Parts of a probe's work that are told apart; of more, some share a place.
-const MAX_PARTS: usize = 16;
-
-/// The best repetition of each part in each round of one probe, in seconds.
-#[derive(Debug, Clone)]
-struct Rounds {
-    rounds: Vec<[f64; MAX_PARTS]>,
-    parts: usize,
-    /// Work of a repetition.
-    amount: f64,
-    next: usize,
-}
-
-impl Rounds {
-    /// Of a probe whose repetitions do `amount` of something and take `parts` parts in turn.
-    fn new(amount: f64, parts: usize) -> Self {
-        Self { rounds: Vec::new(), parts: parts.clamp(1, MAX_PARTS), amount, next: 0 }
-    }
-
-    /// A round: repeats `work` for `seconds`, and once at least.
-    fn slice(&mut self, seconds: f64, mut work: impl FnMut()) {
-        let (start, mut best) = (Instant::now(), [f64::INFINITY; MAX_PARTS]);
-        loop {
-            let from = Instant::now();
-            work();
-            // A coarse clock may show no time at all; a nanosecond keeps the rate finite.
-            let took_s = from.elapsed().as_secs_f64().max(1e-9);
-            best[self.next] = best[self.next].min(took_s);
-            self.next = (self.next + 1) % self.parts;
-            if start.elapsed().as_secs_f64() >= seconds {
-                break;
-            }
-        }
-        self.rounds.push(best);
-    }
-
-    /// Forgets the rounds so far, which only warmed the probe up.
-    fn restart(&mut self) {
-        self.rounds.clear();
-    }
-
-    /// Amount of work per second: of each part the median of its rounds.
-    fn rate(&self) -> f64 {
-        let median = |part: usize| {
-            let times: Vec<f64> =
-                self.rounds.iter().map(|round| round[part]).filter(|s| s.is_finite()).collect();
-            disk::quantile(&times, 0.5)
-        };
-        self.rate_of((0..self.parts).filter_map(median))
-    }
-
-    /// Distance between the quartiles of the rounds over the figure.
-    fn spread(&self) -> f64 {
-        let rate = |round: &[f64; MAX_PARTS]| {
-            self.rate_of(round.iter().copied().filter(|seconds| seconds.is_finite()))
-        };
-        let rates: Vec<f64> = self.rounds.iter().map(rate).collect();
-        let at = |q| disk::quantile(&rates, q).unwrap_or(0.0);
-        (at(0.75) - at(0.25)) / self.rate()
-    }
-
-    fn rate_of(&self, times: impl Iterator<Item = f64>) -> f64 {
-        let (n, total_s) = times.fold((0.0, 0.0), |(n, sum), seconds| (n + 1.0, sum + seconds));
-        self.amount * n / total_s
-    }
-}
-
-/// CPU time of the system and of this process at one moment.
-struct Load {
-    at: Instant,
-    system: Result<CpuTimes, Unavailable>,
-    own_s: Result<f64, Unavailable>,
-}
-
-impl Load {
-    fn read() -> Self {
-        let (system, own_s) = (crate::cpu_times(), lob_scope::process_cpu_time_s());
-        Self { at: Instant::now(), system, own_s }
-    }
-
-    /// Share of all cores that others used since.
-    fn others_since(self) -> Result<f64, Unavailable> {
-        let now = Self::read();
-        let passed_s = now.at.duration_since(self.at).as_secs_f64();
-        let capacity_s = passed_s * f64::from(lob_scope::cores()?);
-        let all = now.system?.busy_share_since(&self.system?);
-        let all = all.ok_or_else(|| Unavailable::new("no time has passed"))?;
-        Ok((all - (now.own_s? - self.own_s?) / capacity_s).clamp(0.0, 1.0))
+        RoofOutcome { roof, missing, spread, methods, others_cpu }
     }
 }
 
@@ -327,20 +314,25 @@ fn parse_cache_size(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const TINY: Plan =
-        Plan { probe_s: 0.0, buffer_bytes: 1 << 20, decode_bytes: 1 << 20, gemm_edge: 48 };
+    const TINY: Plan = Plan {
+        probe_s: 0.0,
+        buffer_bytes: 1 << 20,
+        decode_bytes: 1 << 20,
+        gemm_edge: 48,
+        image_bytes: 8192,
+    };
 
     #[test]
     fn every_limit_is_measured_and_plausible() {
         let dir = std::env::temp_dir();
-        let RoofOutcome { roof, missing, spread, others_cpu } = TINY.run(&dir);
+        let RoofOutcome { roof, missing, spread, methods, others_cpu } = TINY.run(&dir);
         assert_eq!(missing, []);
         assert!(spread.len() >= 7 && spread.values().all(|s| s.is_finite() && *s >= 0.0));
         assert!(others_cpu.is_err() || others_cpu.is_ok_and(|share| (0.0..=1.0).contains(&share)));
         let (median, p90) = (roof.more[FSYNC_MEDIAN], roof.more[FSYNC_P90]);
         assert!(roof.fsync_s.unwrap() <= median && median <= p90);
         let image = |name| roof.more.get(name).copied();
-        assert_eq!(image(GEMM_AVX2).is_some(), gemm::has_avx512());
+        assert!(methods.contains_key("copy_bytes_per_s") && methods.contains_key(GEMM_ALL));
         for rate in [
             roof.fill_bytes_per_s,
             roof.copy_bytes_per_s,
@@ -348,6 +340,12 @@ mod tests {
             roof.gemm_flop_per_s,
             image(FILL_IMAGE),
             image(COPY_IMAGE),
+            image(FILL_ALL),
+            image(COPY_ALL),
+            image(FILL_IMAGE_ALL),
+            image(COPY_IMAGE_ALL),
+            image(ZSTD_ALL),
+            image(GEMM_ALL),
         ] {
             let rate = rate.unwrap();
             assert!(rate > 1e4 && rate < 1e13, "{rate}");
@@ -362,21 +360,6 @@ mod tests {
         assert_eq!(outcome.missing.len(), 1);
         assert_eq!(outcome.missing[0].0, "fsync_s");
         assert!(outcome.missing[0].1.reason.contains("no/such/directory"));
-    }
-
-    #[test]
-    fn a_lucky_round_and_a_spoiled_one_move_nothing() {
-        let mut rounds = Rounds::new(10.0, 2);
-        let rate = |a: f64, b: f64| {
-            let mut round = [f64::INFINITY; MAX_PARTS];
-            (round[0], round[1]) = (a, b);
-            round
-        };
-        rounds.rounds = vec![rate(1.0, 3.0); 9];
-        rounds.rounds[4] = rate(1e-6, 3.0);
-        rounds.rounds[6] = rate(50.0, f64::INFINITY);
-        // Two repetitions of ten in four seconds.
-        assert_eq!((rounds.rate(), rounds.spread()), (5.0, 0.0));
     }
 
     #[test]

@@ -16,9 +16,10 @@ use lob_scope::{
 };
 
 use crate::perf::HardwareSnapshot;
+use crate::sensors::faults_and_switches;
 use crate::{
-    HardwareReading, LeakConfig, LeakVerdict, MemoryScope, Sampler, ScopeMemory, context_switches,
-    leak_report, page_faults, process_io,
+    ContextSwitches, HardwareReading, LeakConfig, LeakVerdict, MemoryScope, PageFaults, Sampler,
+    ScopeMemory, leak_report, process_io,
 };
 
 /// What [`profile`] found.
@@ -260,10 +261,12 @@ struct Counters {
 
 impl Counters {
     fn read() -> Self {
-        let (faults, io) = (page_faults(), process_io());
-        let switches = context_switches().map(|s| (s.voluntary + s.involuntary) as f64);
-        let (minor, major) =
-            (faults.clone().map(|f| f.minor as f64), faults.map(|f| f.major as f64));
+        let (usage, io) = (faults_and_switches(), process_io());
+        let of = |count: fn(&(PageFaults, ContextSwitches)) -> u64| {
+            usage.as_ref().map(|usage| count(usage) as f64).map_err(Clone::clone)
+        };
+        let switches = of(|(_, switches)| switches.voluntary + switches.involuntary);
+        let (minor, major) = (of(|(faults, _)| faults.minor), of(|(faults, _)| faults.major));
         let read = io.clone().map(|io| io.disk_read_bytes as f64);
         let written = io.map(|io| io.disk_write_bytes as f64);
         Self {

@@ -1,6 +1,6 @@
 //! The cheap sensors of this process as series.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use lob_metrics::{Timeline, Unit};
@@ -199,7 +199,9 @@ impl Series {
     }
 
     fn add(&mut self, reading: &Reading) {
-        let cores = cores().map_or(1.0, f64::from);
+        // To ask costs twice a reading.
+        static CORES: OnceLock<f64> = OnceLock::new();
+        let cores = CORES.get_or_init(|| cores().map_or(1.0, f64::from));
         let cpu = reading.cpu_s.map(|cpu_s| (reading.at, cpu_s));
         let cpu_share = self.last_cpu.zip(cpu).and_then(|((then, before), (now, after))| {
             let wall_s = now.duration_since(then).as_secs_f64();

@@ -15,10 +15,10 @@ pub use energy::{EnergyReading, co2_g, energy};
 pub use memory::{SystemMemory, system_memory};
 pub use process::{ProcessReading, process_reading};
 pub use thermal::{cpu_frequency_hz, temperature_celsius};
-pub(crate) use usage::parse_io;
 pub use usage::{
     ContextSwitches, PageFaults, ProcessIo, context_switches, page_faults, process_io,
 };
+pub(crate) use usage::{faults_and_switches, parse_io};
 
 /// Mean number of runnable or disk-waiting tasks over 1, 5 and 15 minutes.
 ///

@@ -53,8 +53,8 @@ pub fn peak_rss_bytes() -> Result<u64, Unavailable> {
 /// Where the kernel does not allow writing to `/proc/self/clear_refs`.
 pub fn reset_peak_rss() -> Result<(), Unavailable> {
     // "5" resets the peak only (proc_pid_clear_refs(5)); the smaller numbers drop page marks.
-    std::fs::write("/proc/self/clear_refs", "5")
-        .map_err(|e| Unavailable::new(format!("cannot write `/proc/self/clear_refs`: {e}")))
+    static CLEAR: KeptFile = KeptFile::for_writing("/proc/self/clear_refs");
+    CLEAR.write("5")
 }
 
 fn status(key: &str) -> Result<u64, Unavailable> {

@@ -19,6 +19,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<String, Unavailable> {
 #[derive(Debug)]
 pub struct KeptFile {
     path: &'static str,
+    for_writing: bool,
     #[cfg(unix)]
     open: std::sync::OnceLock<(u32, std::fs::File)>,
 }
@@ -27,8 +28,19 @@ impl KeptFile {
     /// The file at `path`, opened by the first read.
     #[must_use]
     pub const fn new(path: &'static str) -> Self {
+        Self::of(path, false)
+    }
+
+    /// The same, opened by the first [`write`](Self::write), for nothing else.
+    #[must_use]
+    pub const fn for_writing(path: &'static str) -> Self {
+        Self::of(path, true)
+    }
+
+    const fn of(path: &'static str, for_writing: bool) -> Self {
         Self {
             path,
+            for_writing,
             #[cfg(unix)]
             open: std::sync::OnceLock::new(),
         }
@@ -59,12 +71,30 @@ impl KeptFile {
         Ok(parse(&read(self.path)?))
     }
 
+    /// Writes to a file made by [`Self::for_writing`].
+    ///
+    /// # Errors
+    /// Where it cannot be written to; the reason names it.
+    pub fn write(&self, text: &str) -> Result<(), Unavailable> {
+        #[cfg(unix)]
+        if let Some(file) = self.kept() {
+            use std::os::unix::fs::FileExt;
+            if file.write_all_at(text.as_bytes(), 0).is_ok() {
+                return Ok(());
+            }
+        }
+        std::fs::write(self.path, text)
+            .map_err(|e| Unavailable::new(format!("cannot write `{}`: {e}", self.path)))
+    }
+
     /// The open file; none in a child made by `fork`, where `/proc/self` was opened as its parent.
     #[cfg(unix)]
     fn kept(&self) -> Option<&std::fs::File> {
         let process = std::process::id();
         if self.open.get().is_none() {
-            let _ = self.open.set((process, std::fs::File::open(self.path).ok()?));
+            let mut how = std::fs::OpenOptions::new();
+            let how = if self.for_writing { how.write(true) } else { how.read(true) };
+            let _ = self.open.set((process, how.open(self.path).ok()?));
         }
         self.open.get().filter(|(opener, _)| *opener == process).map(|(_, file)| file)
     }
@@ -73,7 +103,10 @@ impl KeptFile {
 /// The text after `key:` on the line that starts with it.
 #[must_use]
 pub fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
+    // Searched for as a whole: to split every line costs several times as much.
+    text.match_indices(key).find_map(|(at, _)| {
+        let line = &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..];
+        let line = &line[..line.find('\n').unwrap_or(line.len())];
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim())
     })

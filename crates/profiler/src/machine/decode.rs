@@ -49,11 +49,6 @@ impl Decode {
         STRETCH_BYTES as f64
     }
 
-    /// Repetitions that decode every frame once.
-    pub(super) fn parts(&self) -> usize {
-        self.frames.len()
-    }
-
     pub(super) fn run(&mut self) {
         let stretch = &mut self.target[self.next * STRETCH_BYTES..][..STRETCH_BYTES];
         let frame = black_box(&self.frames[self.next]);

@@ -38,33 +38,45 @@ impl Gemm {
         2.0 * (self.edge as f64).powi(3)
     }
 
-    /// With the widest arithmetic the CPU has.
-    pub(super) fn run(&mut self) {
+    pub(super) fn run(&mut self, width: Width) {
         let (a, b) = (black_box(&self.a), black_box(&self.b));
-        product(self.edge, a, b, &mut self.c, &mut self.workspace);
+        product(width, self.edge, a, b, &mut self.c, &mut self.workspace);
         black_box(&self.c);
-    }
-
-    /// With 256-bit arithmetic, where [`has_avx512`] says there is wider; nothing elsewhere.
-    pub(super) fn run_avx2(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            let (a, b) = (black_box(&self.a), black_box(&self.b));
-            // SAFETY: the line above has found AVX2 and FMA on this CPU.
-            unsafe { product_avx2(self.edge, a, b, &mut self.c, &mut self.workspace) };
-            black_box(&self.c);
-        }
     }
 }
 
-/// Whether [`Gemm::run`] uses 512-bit arithmetic and [`Gemm::run_avx2`] has something to run.
-pub(super) fn has_avx512() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+/// How wide the arithmetic is. On some CPUs 512 bits cost more clock than they bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Width {
+    Avx512,
+    Avx2,
+    /// What the program is compiled for.
+    Plain,
+}
+
+impl Width {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "AVX-512",
+            Self::Avx2 => "AVX2 and FMA",
+            Self::Plain => "as compiled",
+        }
+    }
+
+    /// Those worth trying on this CPU.
+    pub(super) fn all() -> &'static [Self] {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if has_avx2 && is_x86_feature_detected!("avx512f") {
+                return &[Self::Avx512, Self::Avx2];
+            }
+            if has_avx2 {
+                return &[Self::Avx2];
+            }
+        }
+        &[Self::Plain]
+    }
 }
 
 /// Packed copies of a block of A and a row of panels of B.
@@ -79,19 +91,18 @@ impl Workspace {
     }
 }
 
-/// `c = a b` for row-major matrices of `n` x `n`, with the widest arithmetic the CPU has.
-fn product(n: usize, a: &[f32], b: &[f32], c: &mut [f32], workspace: &mut Workspace) {
+/// `c = a b` for row-major matrices of `n` x `n`; the CPU must have the width.
+fn product(width: Width, n: usize, a: &[f32], b: &[f32], c: &mut [f32], workspace: &mut Workspace) {
     #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the line above has found AVX-512F on this CPU.
-            return unsafe { product_avx512(n, a, b, c, workspace) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the line above has found AVX2 and FMA on this CPU.
-            return unsafe { product_avx2(n, a, b, c, workspace) };
+    // SAFETY: `Width::all` lists a width only where the CPU has it.
+    unsafe {
+        match width {
+            Width::Avx512 => return product_avx512(n, a, b, c, workspace),
+            Width::Avx2 => return product_avx2(n, a, b, c, workspace),
+            Width::Plain => {}
         }
     }
+    let _ = width;
     blocked::<6, 8, { cfg!(target_arch = "aarch64") }>(n, a, b, c, workspace);
 }
 
@@ -223,7 +234,9 @@ mod tests {
     #[test]
     fn the_blocked_product_is_the_product() {
         for n in [1, 2, 7, 12, 16, 31, 33, 48, 100] {
-            check(n, |a, b, c, w| product(n, a, b, c, w));
+            for width in Width::all() {
+                check(n, |a, b, c, w| product(*width, n, a, b, c, w));
+            }
             check(n, |a, b, c, w| blocked::<6, 8, false>(n, a, b, c, w));
             check(n, |a, b, c, w| blocked::<6, 16, true>(n, a, b, c, w));
         }
@@ -231,6 +244,8 @@ mod tests {
 
     #[test]
     fn products_larger_than_a_block_add_their_parts() {
-        check(KC + 13, |a, b, c, w| product(KC + 13, a, b, c, w));
+        for width in Width::all() {
+            check(KC + 13, |a, b, c, w| product(*width, KC + 13, a, b, c, w));
+        }
     }
 }

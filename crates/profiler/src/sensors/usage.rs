@@ -26,8 +26,16 @@ pub struct ContextSwitches {
 /// # Errors
 /// Where the system has no `getrusage`.
 pub fn page_faults() -> Result<PageFaults, Unavailable> {
+    Ok(faults_and_switches()?.0)
+}
+
+/// Both counts from one look.
+pub(crate) fn faults_and_switches() -> Result<(PageFaults, ContextSwitches), Unavailable> {
     let usage = usage()?;
-    Ok(PageFaults { minor: count(usage.ru_minflt), major: count(usage.ru_majflt) })
+    Ok((
+        PageFaults { minor: count(usage.ru_minflt), major: count(usage.ru_majflt) },
+        ContextSwitches { voluntary: count(usage.ru_nvcsw), involuntary: count(usage.ru_nivcsw) },
+    ))
 }
 
 /// Context switches of this process.
@@ -35,8 +43,7 @@ pub fn page_faults() -> Result<PageFaults, Unavailable> {
 /// # Errors
 /// Where the system has no `getrusage`.
 pub fn context_switches() -> Result<ContextSwitches, Unavailable> {
-    let usage = usage()?;
-    Ok(ContextSwitches { voluntary: count(usage.ru_nvcsw), involuntary: count(usage.ru_nivcsw) })
+    Ok(faults_and_switches()?.1)
 }
 
 #[cfg(unix)]
