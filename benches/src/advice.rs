@@ -66,9 +66,9 @@ fn slowest_stage(run: &Run) -> Option<Recommendation> {
     Some(Recommendation {
         text: format!("Most room for speed: `{}`.", scenario.id),
         evidence: format!(
-            "{} is {value}, {:.0} % of {}",
+            "{} is {value}, {} of {}",
             measurement.metric,
-            least * 100.0,
+            measurement.share_in_words(&format!("{:.0} %", least * 100.0)),
             measurement.limit_name.as_deref().unwrap_or("the machine's limit")
         ),
     })

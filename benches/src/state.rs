@@ -15,6 +15,9 @@ use crate::options::Options;
 pub(crate) struct State {
     /// The machine's limits.
     pub roof: Roof,
+    /// Share of the cores that other programs used while the limits were measured, 0..=1.
+    #[serde(default)]
+    pub others_cpu: Option<f64>,
     /// The DBN files the pipeline runs on.
     pub dbn: Vec<PathBuf>,
     /// The synthetic market once more as single orders, for the replay path.

@@ -123,8 +123,7 @@ pub fn run_suite(
                 done.scenario
             }
         };
-        progress.end(&scenario);
-        document::insert(&mut run, scenario);
+        document::end(&mut run, &state, scenario, progress);
         let is_whole = position + 1 == specs.len() && selection.is_everything() && !interrupted;
         let elapsed_s = started.elapsed().as_secs_f64();
         document::refresh(&mut run, &state, &totals, elapsed_s, &targets, is_whole);

@@ -19,7 +19,7 @@ use lob_metrics::{Artifact, Direction, Measurement, Role, Severity, Summary, Uni
 use lob_store::{BinFile, Store};
 
 use super::Bench;
-use super::recorder::Limit;
+use super::recorder::{Limit, on_threads};
 pub(super) use hardware::hardware;
 pub(super) use model::{model, scaling};
 
@@ -272,7 +272,8 @@ fn thirds(values: &[f64]) -> Vec<u32> {
 fn gemm_limit(bench: &Bench<'_>, flops: f64) -> Option<Limit> {
     let cores = super::cores();
     let name = format!("matrix product on {cores} cores");
-    let gemm = bench.state.roof.gemm_flop_per_s.map(|one| one * cores as f64);
+    let roof = &bench.state.roof;
+    let gemm = on_threads(roof, roof.gemm_flop_per_s, "gemm_all_cores_flop_per_s", cores);
     Limit::of(flops, gemm, &name, Unit::FlopPerSecond)
 }
 

@@ -14,7 +14,7 @@ use lob_metrics::{Axis, Direction, Measurement, Summary, Unit};
 pub(super) use self::{large::large, sweep::sweep};
 
 use super::Bench;
-use super::recorder::Limit;
+use super::recorder::{Limit, on_threads};
 
 /// Samples a second, by the number of features, batch size or workers.
 const SERIES: &str = "load.samples_per_s";
@@ -83,9 +83,10 @@ fn loader(
 fn headline(bench: &mut Bench<'_>, loader: &Loader, dataset: &Dataset, served: &Served, rate: f64) {
     let bytes = rate * (dataset.sample_len() * size_of::<f32>()) as f64;
     // A batch is tens of megabytes: it is written to memory, not to a cache.
-    let fill = bench.state.roof.fill_bytes_per_s;
+    let roof = &bench.state.roof;
     let workers = bench.options.workers.max(1).min(super::cores());
-    let limit = fill.map(|f| f * workers as f64);
+    let all = "fill_all_cores_bytes_per_s";
+    let limit = on_threads(roof, roof.fill_bytes_per_s, all, workers);
     let name = format!("memory fill on {workers} cores");
     let limit = Limit::of(bytes, limit, &name, Unit::BytesPerSecond);
     let (metric, unit) = (SERIES, Unit::SamplesPerSecond);

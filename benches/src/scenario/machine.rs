@@ -1,7 +1,7 @@
 //! The machine's limits, measured before anything is held against them.
 
 use anyhow::Result;
-use lob_metrics::{Direction, Measurement, Role, Roof, Severity, Unit};
+use lob_metrics::{Direction, Measurement, OTHERS_CPU, Role, Roof, Severity, Unit};
 use lob_profiler::RoofBudget;
 
 use super::Bench;
@@ -51,14 +51,14 @@ pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     if outcome.missing.is_empty() {
         bench.rec.finding(Severity::Info, "every limit was measured");
     }
-    if let Ok(share) = outcome.others_cpu
-        && share > 0.1
-    {
-        let share = Unit::Fraction.format(share);
-        let text =
-            format!("other programs used {share} of the cores meanwhile: the limits may be higher");
-        bench.rec.finding(Severity::Warning, &text);
-    }
+    bench.state.others_cpu = outcome.others_cpu.as_ref().ok().copied();
+    let others = outcome.others_cpu.map_err(|why| why.reason);
+    bench.rec.add(match others {
+        Ok(share) => {
+            Measurement::measured(OTHERS_CPU, Unit::Fraction, Direction::Neutral, &[share])
+        }
+        Err(why) => Measurement::unavailable(OTHERS_CPU, Unit::Fraction, Direction::Neutral, &why),
+    });
     bench.state.scope_cost_s = Some(scope_cost_s);
     bench.state.roof = roof;
     Ok(())

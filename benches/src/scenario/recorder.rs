@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use lob_metrics::{Artifact, Axis, Bound, Direction, Finding, Measurement, Severity, Unit};
+use lob_metrics::{Artifact, Axis, Bound, Direction, Finding, Measurement, Roof, Severity, Unit};
 use serde_json::Value;
 
 /// Most samples of one measurement that a Run document keeps.
@@ -87,6 +87,17 @@ pub(crate) struct Limit {
     pub(crate) bound: Option<Bound>,
     /// Name of the limit.
     pub(crate) name: String,
+}
+
+/// What `threads` threads can do: measured for one and for all cores, and in between at most so
+/// many times the one.
+pub(crate) fn on_threads(roof: &Roof, one: Option<f64>, all: &str, threads: usize) -> Option<f64> {
+    let all = roof.more.get(all).copied();
+    match threads {
+        0 | 1 => one,
+        n if n >= super::cores() => all,
+        n => Some((one? * n as f64).min(all?)),
+    }
 }
 
 impl Limit {

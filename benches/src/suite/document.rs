@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lob_metrics::{Overhead, Run, Scenario, Status, Target, judge_all};
+use lob_metrics::{BUSY_SHARE, Overhead, Run, Scenario, Status, Target, judge_all};
 
 use crate::advice;
 use crate::options::Options;
@@ -57,6 +57,27 @@ pub(super) fn insert(run: &mut Run, scenario: Scenario) {
     let place = |id: &str| scenarios().iter().position(|s| s.id == id);
     let at = run.scenarios.partition_point(|s| place(&s.id) <= place(&scenario.id));
     run.scenarios.insert(at, scenario);
+}
+
+/// Shows a finished scenario and adds it.
+pub(super) fn end(
+    run: &mut Run,
+    state: &State,
+    mut scenario: Scenario,
+    progress: &mut dyn Progress,
+) {
+    bound_shares(&mut scenario, state);
+    progress.end(&scenario);
+    insert(run, scenario);
+}
+
+/// Marks the shares of limits that other programs hid: the machine can do more, so that a share is
+/// at most what it seems.
+fn bound_shares(scenario: &mut Scenario, state: &State) {
+    let is_busy = state.others_cpu.is_some_and(|share| share > BUSY_SHARE);
+    for measurement in &mut scenario.measurements {
+        measurement.share_is_at_most = is_busy && measurement.share_of_limit.is_some();
+    }
 }
 
 /// Brings everything derived up to date after a scenario. Before the last one, and in a run of a

@@ -54,6 +54,12 @@ impl<B: Backend> Encoder<B> {
         mut rng: Option<&mut Rng>,
     ) -> Encoded<B> {
         let config = &self.config;
+        let [rows, n_inputs] = x.dims();
+        // A profiler switches scopes on; without one nothing is counted.
+        if lob_scope::is_enabled() {
+            lob_scope::scope_shape(&[rows, n_inputs]);
+            lob_scope::count_flops(rows as u64 * config.forward_flops(n_inputs));
+        }
         let (last, hidden) = self.layers.split_last().expect("every encoder has a last layer");
         let mut x = trunk::forward(&config.trunk, &self.trunk, x);
         for layer in hidden {

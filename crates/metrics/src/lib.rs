@@ -51,7 +51,8 @@ pub use reference::REFERENCE;
 pub use repeat::{COUNTS_REPEAT, INSTRUCTIONS_REPEAT, PEAK_RSS_REPEATS};
 pub use role::{Axis, Bound, By, Demand, Means, Over, Role};
 pub use run::{
-    Host, Input, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat, Status, Timeline, Tool,
+    BUSY_SHARE, Host, Input, OTHERS_CPU, Overhead, Roof, Run, SCHEMA_VERSION, Scenario, ScopeStat,
+    Status, Timeline, Tool,
 };
 pub use schema::run_schema;
 pub use settings::{SETTINGS_VERSION, SettingsVersion};

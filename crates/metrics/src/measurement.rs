@@ -59,6 +59,10 @@ pub struct Measurement {
     /// Which limit `share_of_limit` refers to, such as `fill bandwidth 17.2 GB/s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_name: Option<String>,
+    /// Whether `share_of_limit` is an upper bound, because other programs kept the machine from
+    /// showing its limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share_is_at_most: bool,
 }
 
 impl Measurement {
@@ -160,6 +164,12 @@ impl Measurement {
         self
     }
 
+    /// A share of the machine's limit in words: `"at most "` before what is an upper bound.
+    #[must_use]
+    pub fn share_in_words(&self, share: &str) -> String {
+        if self.share_is_at_most { format!("at most {share}") } else { share.to_owned() }
+    }
+
     fn of(metric: &str, unit: Unit, direction: Direction, reading: Reading) -> Self {
         Self {
             metric: metric.to_owned(),
@@ -176,6 +186,7 @@ impl Measurement {
             summary: None,
             share_of_limit: None,
             limit_name: None,
+            share_is_at_most: false,
         }
     }
 }

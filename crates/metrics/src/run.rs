@@ -12,6 +12,14 @@ use crate::{
     nan,
 };
 
+/// Metric of the share of the cores that other programs used while the machine's limits were
+/// measured, 0..=1.
+pub const OTHERS_CPU: &str = "machine.others_cpu";
+
+/// Share of the cores in other programs' hands above which a measured limit is a lower bound, and a
+/// share of it an upper one.
+pub const BUSY_SHARE: f64 = 0.1;
+
 /// Version of the JSON layout; raised when a reader of the old one would misread the new.
 pub const SCHEMA_VERSION: u32 = 2;
 
@@ -263,6 +271,14 @@ impl Run {
     /// Every measurement with the scenario it belongs to.
     pub fn measurements(&self) -> impl Iterator<Item = (&Scenario, &Measurement)> {
         self.scenarios.iter().flat_map(|s| s.measurements.iter().map(move |m| (s, m)))
+    }
+
+    /// Share of the cores that other programs used while the limits were measured, where that is
+    /// more than [`BUSY_SHARE`].
+    #[must_use]
+    pub fn busy_share(&self) -> Option<f64> {
+        let (_, others) = self.measurements().find(|(_, m)| m.metric == OTHERS_CPU)?;
+        others.value().filter(|share| *share > BUSY_SHARE)
     }
 
     /// Targets whose value lies below its floor; see [`Floor`](crate::Floor).

@@ -186,6 +186,7 @@ fn measurement() -> Value {
         ("reason", nullable("string")),
         ("share_of_limit", number()),
         ("limit_name", nullable("string")),
+        ("share_is_at_most", boolean()),
     ];
     object(&required, &optional)
 }

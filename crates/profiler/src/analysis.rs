@@ -6,11 +6,9 @@
 mod batch;
 mod cost;
 mod diagnose;
-mod operations;
 mod readiness;
 
 pub use batch::{BatchChoice, BatchPoint, best_batch, sweep_batches};
 pub use cost::{CostEstimate, FeatureCost, cost_estimate, expensive_features};
 pub use diagnose::{Diagnosis, Observed, diagnose};
-pub use operations::{count_flops, flops_counted};
 pub use readiness::{Readiness, ReadinessCheck, Requirements, ServiceFigures, readiness};

@@ -33,6 +33,7 @@ mod command;
 mod error;
 mod flame;
 mod host;
+mod key_averages;
 mod leak;
 mod machine;
 mod memory_scope;
@@ -41,26 +42,29 @@ mod otlp;
 mod perf;
 mod profile;
 mod sampler;
+mod schedule;
 mod sensors;
 mod stacks;
 mod trace_format;
 
 pub use lob_scope;
+pub use lob_scope::{count_flops, flops_counted};
 
 pub use analysis::{
     BatchChoice, BatchPoint, CostEstimate, Diagnosis, FeatureCost, Observed, Readiness,
-    ReadinessCheck, Requirements, ServiceFigures, best_batch, cost_estimate, count_flops, diagnose,
-    expensive_features, flops_counted, readiness, sweep_batches,
+    ReadinessCheck, Requirements, ServiceFigures, best_batch, cost_estimate, diagnose,
+    expensive_features, readiness, sweep_batches,
 };
 pub use command::{Bound, CommandOptions, CommandProfile, profile_command, profile_command_with};
 pub use error::ProfilerError;
 pub use flame::{flame_graph_svg, folded_stacks};
 pub use host::host;
+pub use key_averages::{KeyAverage, KeyOrder, key_averages, key_averages_table};
 pub use leak::{
     LeakConfig, LeakReport, LeakVerdict, SimpleRule, epoch_growth_rule, first_run_rule, leak_report,
 };
 pub use machine::{
-    BUSY_SHARE, MachineLoad, RoofBudget, RoofOutcome, last_level_cache_bytes, measure_roof_within,
+    MachineLoad, RoofBudget, RoofOutcome, last_level_cache_bytes, measure_roof_within,
 };
 pub use memory_scope::{MemoryScope, ScopeMemory};
 pub use nvml::{Gpu, GpuProcess, GpuReading, gpus};
@@ -70,6 +74,7 @@ pub use profile::{
     Profile, ProfileGuard, ProfiledFuture, measurement, profile, profiler_warnings, scope_totals,
 };
 pub use sampler::Sampler;
+pub use schedule::{Phase, Schedule, ScheduledProfiler};
 pub use sensors::{
     ContextSwitches, CpuTimes, EnergyReading, PageFaults, Pressure, ProcessIo, ProcessReading,
     Resource, SystemMemory, Traffic, co2_g, context_switches, cpu_frequency_hz, cpu_times,

@@ -31,10 +31,6 @@ pub use load::MachineLoad;
 use bandwidth::{Act, Method, Stretch};
 use rounds::{Best, Probe, ROUNDS};
 
-/// Share of the cores in other programs' hands above which a roof is a lower bound, and a share of
-/// it an upper one.
-pub const BUSY_SHARE: f64 = 0.1;
-
 /// Name in [`Roof::more`] of writing a constant into a recycled buffer of one depth image.
 const FILL_IMAGE: &str = "fill_804kB_bytes_per_s";
 /// Name in [`Roof::more`] of copying one depth image between recycled buffers.
@@ -78,7 +74,7 @@ pub struct RoofOutcome {
     pub spread: BTreeMap<String, f64>,
     /// How each memory limit was reached.
     pub methods: BTreeMap<String, &'static str>,
-    /// Share of all cores that other programs used meanwhile, 0..=1. Above [`BUSY_SHARE`] the
+    /// Share of all cores that other programs used meanwhile, 0..=1. Above [`lob_metrics::BUSY_SHARE`] the
     /// figures are lower bounds.
     pub others_cpu: Result<f64, Unavailable>,
 }

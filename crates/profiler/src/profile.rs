@@ -11,7 +11,7 @@ use lob_metrics::{
 };
 use lob_scope::{
     MAX_SCOPES_PER_THREAD, OTHER_NAMES, RecordedScopes, ScopeAllocs, ScopeGuard, ScopeRecording,
-    ScopeStat, Unavailable, dynamic_names_refused, process_cpu_time_s, scopes_dropped,
+    ScopeShapes, ScopeStat, Unavailable, dynamic_names_refused, process_cpu_time_s, scopes_dropped,
     trace_events_lost,
 };
 
@@ -39,6 +39,8 @@ pub struct Profile {
     /// Allocations per scope, where [`lob_scope::track_scope_allocs`] is on and the program counts
     /// them.
     pub allocs: Vec<ScopeAllocs>,
+    /// Shapes per scope, where [`lob_scope::record_shapes`] is on and the code says them.
+    pub shapes: Vec<ScopeShapes>,
     /// Memory and CPU over time.
     pub timeline: Vec<Timeline>,
     /// What stands out: growth of memory, records lost to limits.
@@ -181,9 +183,10 @@ impl Running {
             });
         }
         let findings = findings(&timeline);
-        let RecordedScopes { scopes, allocs } = self.recording.finish();
+        let RecordedScopes { scopes, allocs, shapes } = self.recording.finish();
         let allocs = allocs.unwrap_or_default();
-        Profile { name: self.name, wall_s, measurements, scopes, allocs, timeline, findings }
+        let name = self.name;
+        Profile { name, wall_s, measurements, scopes, allocs, shapes, timeline, findings }
     }
 }
 

@@ -108,6 +108,15 @@ pub(crate) fn when(started_at: &str) -> String {
     format!("{} UTC", to_the_second.replacen('T', " ", 1))
 }
 
+/// What a reader has to know before any figure: that the machine was busy.
+pub(crate) fn caution(run: &Run) -> Option<String> {
+    let share = percent(run.busy_share()?);
+    Some(format!(
+        "The machine was busy: other programs used {share} of its cores while its limits were \
+         measured. Times are longer than they need be, and shares of a limit are at most what is shown."
+    ))
+}
+
 /// How many scenarios and targets ended how.
 #[derive(Default)]
 pub(crate) struct Tally {

@@ -5,8 +5,9 @@ pub(crate) mod profile;
 use lob_metrics::{Artifact, Measurement, Provenance, Run, Scenario, Status, Target, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, direction_arrow, floor_note, interval, limits, percent, slowest,
-    stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word, when,
+    bottleneck, caution, condition, direction_arrow, floor_note, interval, limits, percent,
+    slowest, stage_rates, status_word, tally, target_verdict, value, verdict_lines, verdict_word,
+    when,
 };
 use crate::baseline::Baseline;
 use crate::escape::{code, markdown, markdown_ticked};
@@ -74,6 +75,9 @@ fn host_line(run: &Run) -> String {
 }
 
 fn summary(run: &Run, baseline: Option<&Baseline<'_>>, out: &mut Vec<String>) {
+    if let Some(text) = caution(run) {
+        out.extend([markdown(&text), String::new()]);
+    }
     let stages = stage_rates(run);
     let slowest = slowest(&stages).map_or_else(
         || "no stage has a rate".to_owned(),
@@ -104,7 +108,8 @@ fn summary(run: &Run, baseline: Option<&Baseline<'_>>, out: &mut Vec<String>) {
             .iter()
             .map(|(_, m, share)| {
                 let name = m.limit_name.as_deref().unwrap_or("a measured limit");
-                format!("{} {} ({})", code(&m.metric), percent(*share), markdown(name))
+                let share = m.share_in_words(&percent(*share));
+                format!("{} {share} ({})", code(&m.metric), markdown(name))
             })
             .collect();
         out.push(String::new());
@@ -260,7 +265,7 @@ fn measurement(run: &Run, m: &Measurement) -> String {
         shown = format!("{shown}; {}", markdown(note));
     }
     let verdict = target_verdict(run, m).map_or("", verdict_word);
-    let share = m.share_of_limit.map_or_else(String::new, percent);
+    let share = m.share_of_limit.map(|share| m.share_in_words(&percent(share))).unwrap_or_default();
     let arrow = direction_arrow(m.direction);
     let name =
         if arrow.is_empty() { code(&m.metric) } else { format!("{} {arrow}", code(&m.metric)) };

@@ -3,8 +3,8 @@
 use lob_metrics::{Role, Run, Scenario, Target, Unit, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, limits, percent, slowest, stage_rates, status_word, tally, value,
-    verdict_lines, verdict_word, when,
+    bottleneck, caution, condition, limits, percent, slowest, stage_rates, status_word, tally,
+    value, verdict_lines, verdict_word, when,
 };
 use crate::baseline::Baseline;
 use crate::comparison::{figures, word};
@@ -85,6 +85,7 @@ fn heading(out: &mut Vec<String>, title: &str) {
 fn executive(run: &Run, baseline: Option<&Baseline<'_>>, out: &mut Vec<String>) {
     let verdict = if run.passed() { "Passed" } else { "Failed" };
     let (scenarios, targets) = verdict_lines(run);
+    out.extend(caution(run).map(|text| format!("- {}", markdown(&text))));
     out.push(format!("- **{verdict}**: {scenarios}; {targets}."));
     let stages = stage_rates(run);
     out.push(slowest(&stages).map_or_else(
@@ -107,7 +108,7 @@ fn executive(run: &Run, baseline: Option<&Baseline<'_>>, out: &mut Vec<String>) 
         let metric = code(&m.metric);
         out.push(format!(
             "- Furthest from the machine's limit: {metric}, {} of {name}.",
-            percent(*share)
+            m.share_in_words(&percent(*share))
         ));
     }
     out.push(match baseline {

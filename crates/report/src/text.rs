@@ -3,8 +3,8 @@
 use lob_metrics::{Run, Severity, Verdict};
 
 use crate::analysis::{
-    bottleneck, condition, floor_note, limits, percent, slowest, stage_rates, value, verdict_lines,
-    when,
+    bottleneck, caution, condition, floor_note, limits, percent, slowest, stage_rates, value,
+    verdict_lines, when,
 };
 use crate::escape::line;
 
@@ -16,6 +16,7 @@ pub(crate) fn recommendations(run: &Run) -> String {
     let mut out = Vec::new();
     let verdict = if run.passed() { "PASSED" } else { "FAILED" };
     let (scenarios, targets) = verdict_lines(run);
+    out.extend(caution(run).map(|text| line(&text)));
     out.push(line(&run.title));
     out.push(format!("run {}, {}", line(&run.id), line(&when(&run.started_at))));
     out.push(format!("{verdict}: {scenarios}; {targets}"));
@@ -56,7 +57,8 @@ pub(crate) fn recommendations(run: &Run) -> String {
     }
     for (_, m, share) in limits {
         let name = m.limit_name.as_deref().unwrap_or("a measured limit");
-        out.push(format!("{:>9}  {} (limit: {})", percent(share), line(&m.metric), line(name)));
+        let share = m.share_in_words(&percent(share));
+        out.push(format!("{share:>9}  {} (limit: {})", line(&m.metric), line(name)));
     }
     section(&mut out, "Missed targets");
     missed(run, &mut out);

@@ -33,6 +33,7 @@ mod alloc;
 mod chrome;
 mod clock;
 mod cpu;
+mod flops;
 mod heap;
 mod memory;
 pub mod procfs;
@@ -47,16 +48,18 @@ pub use alloc::{
     set_alloc_hook, thread_alloc_stats,
 };
 pub use cpu::{cores, process_cpu_time_s, thread_cpu_time_s};
+pub use flops::{count_flops, flops_counted};
 pub use heap::keep_freed_memory;
 pub use memory::{
     anon_rss_bytes, peak_rss_bytes, reset_peak_rss, resident_and_anonymous_bytes, rss_bytes,
 };
 pub use scope::{
-    Flow, MAX_DYNAMIC_NAMES, MAX_SCOPES_PER_THREAD, OTHER_NAMES, RecordedScopes, ScopeAllocs,
-    ScopeGuard, ScopeRecording, ScopeStat, ScopedFuture, Trace, TraceEvent, TraceKind,
-    calibrate_scope_cost, disable_trace, dynamic_names_refused, enable, enable_trace, is_enabled,
-    scope, scope_calls_total, scope_field, scope_named, scopes_dropped, take_scope_allocs,
-    take_scopes, take_trace, trace_events_lost, track_scope_allocs,
+    Flow, MAX_DYNAMIC_NAMES, MAX_SCOPES_PER_THREAD, MAX_SHAPES_PER_SCOPE, OTHER_NAMES,
+    RecordedScopes, ScopeAllocs, ScopeGuard, ScopeRecording, ScopeShapes, ScopeStat, ScopedFuture,
+    Trace, TraceEvent, TraceKind, calibrate_scope_cost, disable_trace, dynamic_names_refused,
+    enable, enable_trace, is_enabled, record_shapes, scope, scope_calls_total, scope_field,
+    scope_named, scope_shape, scopes_dropped, take_scope_allocs, take_scopes, take_trace,
+    trace_events_lost, track_scope_allocs,
 };
 #[cfg(feature = "nvtx")]
 pub use scope::{NvtxRange, nvtx_scopes};

@@ -18,6 +18,7 @@ mod nvtx;
 mod recording;
 mod registry;
 mod ring;
+mod shapes;
 mod trace;
 mod tree;
 
@@ -35,6 +36,7 @@ pub use names::{MAX_DYNAMIC_NAMES, OTHER_NAMES, dynamic_names_refused, scope_nam
 #[cfg(feature = "nvtx")]
 pub use nvtx::{NvtxRange, nvtx_scopes};
 pub use recording::{RecordedScopes, ScopeRecording};
+pub use shapes::{MAX_SHAPES_PER_SCOPE, ScopeShapes, record_shapes, scope_shape};
 pub use trace::{
     Trace, TraceEvent, TraceKind, disable_trace, enable_trace, take_trace, trace_events_lost,
 };

@@ -17,6 +17,25 @@ pub enum WatchError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A report or a file of baselines could not be written.
+    #[error("cannot write `{path}`", path = shown(.path.display()))]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of baselines that cannot be used.
+    #[error(
+        "baselines `{path}`: {reason}; expected {{\"operation\": {{\"wall_time_s\": 1.2}}}}",
+        path = shown(.path.display())
+    )]
+    Baselines {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What was found.
+        reason: String,
+    },
     /// A server could not listen.
     #[error("cannot listen on `{address}`: choose another port, or 0 for any free one")]
     Listen {

@@ -38,7 +38,11 @@ pub use monitor::{
     HourReport, JsonLinesLog, LogLimits, LogReplay, MAX_LABELS, OTHER_LABELS, ProductionMonitor,
     RequestGuard, RequestReport,
 };
-pub use performance::{OperationTime, PerformanceProfiler, SampleProfile};
+pub use performance::{
+    ComputeMetrics, MemoryMetrics, OperationTime, PerformanceProfiler, ProfileMetrics,
+    ProfileReport, Profiling, RegressionCheck, RegressionDetector, RegressionGuard,
+    RegressionVerdict, SampleProfile, SystemMetrics, TimingMetrics,
+};
 pub use prometheus::{
     PrometheusFamily, PrometheusSample, metrics_page, parse_prometheus_text, prometheus_text,
 };

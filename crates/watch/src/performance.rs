@@ -1,17 +1,25 @@
 //! One object that measures by a configuration and remembers what it found.
 
+mod metrics;
+mod regression;
+mod report;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lob_metrics::{Direction, Finding, Measurement, Provenance, Severity, Unit};
+use lob_metrics::{Direction, Finding, Measurement, Provenance, Reading, Severity, Unit};
 use lob_profiler::{
-    Diagnosis, LineProfile, LineProfiler, Observed, Profile, ServiceFigures, co2_g, diagnose,
-    flops_counted, measurement,
+    Diagnosis, KeyOrder, LineProfile, LineProfiler, Observed, Profile, ProfileGuard,
+    ServiceFigures, co2_g, diagnose, flops_counted, key_averages_table, measurement,
 };
-use lob_scope::{ScopeStat, Unavailable, take_scope_allocs, track_scope_allocs};
+use lob_scope::{ScopeStat, Unavailable, allocations_are_counted, track_scope_allocs};
+
+pub use metrics::{ComputeMetrics, MemoryMetrics, ProfileMetrics, SystemMetrics, TimingMetrics};
+pub use regression::{RegressionCheck, RegressionDetector, RegressionGuard, RegressionVerdict};
+pub use report::ProfileReport;
 
 use crate::system::SystemReading;
-use crate::{ProfilerConfig, SensorValue, SystemMonitor, SystemReport, sensor};
+use crate::{ProfilerConfig, SensorValue, SystemMonitor, SystemReport, Tracked, sensor};
 
 /// Profiles remembered; the oldest goes when one more comes.
 const MAX_PROFILES: usize = 256;
@@ -112,7 +120,22 @@ impl PerformanceProfiler {
     /// `request_17`. With the options: allocations per scope, energy and CO2, network traffic,
     /// temperature, GPU figures, operations, hot lines.
     pub fn profile<R>(&self, name: &str, work: impl FnOnce() -> R) -> R {
-        self.run(name, work).0
+        let running = self.start(name);
+        let result = work();
+        running.finish();
+        result
+    }
+
+    /// Begins a profile that lasts until [`Profiling::finish`], for work that is no closure. Profiles
+    /// may nest and overlap, also across threads; each has the scopes of its own work.
+    pub fn start(&self, name: &str) -> Profiling<'_> {
+        let config = &self.config;
+        let from_s = self.system.as_ref().map_or(0.0, SystemMonitor::elapsed_s);
+        let lines = config.enable_line_profiling().then(|| LineProfiler::start(LINES_HZ));
+        let before = SystemReading::take_tracked(config.tracked());
+        let flops = flops_counted();
+        let running = ProfileGuard::start(name, config.memory_interval());
+        Profiling { running, profiler: self, from_s, lines, before, flops, n_samples: None }
     }
 
     /// Runs `work`, which handles `n_samples` samples, and says what each of them took.
@@ -123,7 +146,10 @@ impl PerformanceProfiler {
         work: impl FnOnce() -> R,
     ) -> (R, SampleProfile) {
         let baseline_bytes = lob_scope::rss_bytes().ok().map(|bytes| bytes as f64);
-        let (result, profile) = self.run(name, work);
+        let mut running = self.start(name);
+        running.samples(n_samples);
+        let result = work();
+        let profile = running.finish();
         let sample_profile = SampleProfile {
             n_samples,
             baseline_bytes,
@@ -138,6 +164,12 @@ impl PerformanceProfiler {
     #[must_use]
     pub fn metrics(&self, name: Option<&str>) -> Option<Profile> {
         self.latest(name).map(|done| done.profile)
+    }
+
+    /// The figures of the latest profile of that name, or of any, by name and type.
+    #[must_use]
+    pub fn figures(&self, name: Option<&str>) -> Option<ProfileMetrics> {
+        self.latest(name).map(|done| ProfileMetrics::from(&done.profile))
     }
 
     /// A measured value of the latest profile of that name, such as `wall_time`.
@@ -159,6 +191,18 @@ impl PerformanceProfiler {
         let mut parts: Vec<OperationTime> = profile.scopes.iter().map(part).collect();
         parts.sort_by(|a, b| b.self_s.total_cmp(&a.self_s));
         parts
+    }
+
+    /// The scopes of a profile by name as a table in text: calls, time, memory, shapes, sorted, at
+    /// most `row_limit` rows. `None` without such a profile.
+    #[must_use]
+    pub fn key_averages(
+        &self,
+        name: Option<&str>,
+        order: KeyOrder,
+        row_limit: usize,
+    ) -> Option<String> {
+        self.latest(name).map(|done| key_averages_table(&done.profile, order, row_limit))
     }
 
     /// The lines a profile spent its time in; `None` where line profiling was off or unavailable,
@@ -232,60 +276,56 @@ impl PerformanceProfiler {
         })
     }
 
-    fn run<R>(&self, name: &str, work: impl FnOnce() -> R) -> (R, Profile) {
-        let config = &self.config;
-        let from_s = self.system.as_ref().map_or(0.0, SystemMonitor::elapsed_s);
-        let lines = config.enable_line_profiling().then(|| LineProfiler::start(LINES_HZ));
-        let (before, flops) = (SystemReading::take(config.tracked()), flops_counted());
-        let (result, mut profile) = lob_profiler::profile(name, config.memory_interval(), work);
-        let (after, flops) = (SystemReading::take(config.tracked()), flops_counted() - flops);
-        self.add_sensors(&mut profile, &before, &after);
-        self.add_timeline(&mut profile, from_s);
-        if config.estimate_flops() {
-            add_flops(&mut profile, flops);
+    /// What the system did around the profile: means over it, or for a short one the last look.
+    fn add_system(&self, profile: &mut Profile, from_s: f64) {
+        let Some(system) = &self.system else { return };
+        for name in ["cpu.busy", "cpu.iowait", "pressure.io", "memory.used_share"] {
+            let (unit, neutral) = (Unit::Fraction, Direction::Neutral);
+            profile.measurements.push(match system.mean_since(name, from_s) {
+                Ok((value, is_inside)) => {
+                    let note = "the last look before it: the profile is shorter than the interval";
+                    let note = (!is_inside).then(|| note.to_owned());
+                    let mut figure = Measurement::measured(name, unit, neutral, &[value]);
+                    figure.reading = Reading::Measured { value, note };
+                    figure
+                }
+                Err(why) => Measurement::unavailable(name, unit, neutral, &why.reason),
+            });
         }
-        let lines = match lines {
-            Some(Ok(running)) => Some(running.stop()),
-            Some(Err(why)) => {
-                profile.findings.push(info(format!("no hot lines: {}", why.reason)));
-                None
-            }
-            None => None,
-        };
-        profile.findings.extend(lines.iter().flat_map(LineProfile::findings));
-        match take_scope_allocs() {
-            Err(why) if config.detailed_memory() => {
-                profile.findings.push(info(format!("no allocations: {}", why.reason)));
-            }
-            _ if config.detailed_memory() => {}
-            _ => profile.allocs.clear(),
+        for mut series in system.timeline_since(from_s) {
+            series.t_s.iter_mut().for_each(|t_s| *t_s -= from_s);
+            profile.timeline.push(series);
         }
-        let done = Done { profile: profile.clone(), lines };
-        let mut all = self.done();
-        if all.len() == MAX_PROFILES {
-            all.pop_front();
-        }
-        all.push_back(done);
-        drop(all);
-        (result, profile)
     }
 
     fn add_sensors(&self, profile: &mut Profile, before: &SystemReading, after: &SystemReading) {
         let tracked = self.config.tracked();
+        if tracked == (Tracked { gpu: false, cpu_temp: false, network: false, energy: false }) {
+            return;
+        }
         let values = after.values_since(before);
         let wanted = |sensor: &&SensorValue| match sensor.name {
             name if name.starts_with("gpu.") => tracked.gpu,
             "cpu.temperature" | "cpu.frequency_hz" => tracked.cpu_temp,
             "network.received" | "network.sent" => tracked.network,
-            "cpu.busy" | "cpu.iowait" | "pressure.io" | "memory.used_share" => {
-                self.config.track_system()
-            }
             _ => false,
         };
         for value in values.iter().filter(wanted) {
             let name = value.full_name();
             let reading = value.value.clone();
             profile.measurements.push(measurement(&name, value.unit, Direction::Neutral, reading));
+        }
+        if tracked.gpu {
+            let used =
+                |reading: &SystemReading| sensor(&reading.values_since(before), "gpu.memory_used");
+            let most = used(before).into_iter().chain(used(after)).reduce(f64::max);
+            let why = "no GPU says how much of its memory is used";
+            let name = "gpu.peak_memory";
+            let lower = Direction::LowerIsBetter;
+            profile.measurements.push(match most {
+                Some(bytes) => Measurement::measured(name, Unit::Bytes, lower, &[bytes]),
+                None => Measurement::unavailable(name, Unit::Bytes, lower, why),
+            });
         }
         // The fullest and busiest GPU under a name that does not depend on how many there are.
         for name in ["gpu.utilisation", "gpu.memory_share"] {
@@ -300,19 +340,6 @@ impl PerformanceProfiler {
             profile.measurements.push(self.carbon(&joules));
             let lower = Direction::LowerIsBetter;
             profile.measurements.push(measurement("energy", Unit::Joules, lower, joules));
-        }
-    }
-
-    /// The system's series during the profile, on the profile's clock.
-    fn add_timeline(&self, profile: &mut Profile, from_s: f64) {
-        let Some(system) = &self.system else { return };
-        for mut series in system.timeline() {
-            let first = series.t_s.partition_point(|t_s| *t_s < from_s);
-            series.t_s = series.t_s[first..].iter().map(|t_s| t_s - from_s).collect();
-            series.values.drain(..first);
-            if !series.values.is_empty() {
-                profile.timeline.push(series);
-            }
         }
     }
 
@@ -340,6 +367,68 @@ impl PerformanceProfiler {
     fn done(&self) -> MutexGuard<'_, VecDeque<Done>> {
         // Pushing and popping leave the list whole.
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A profile under way; [`finish`](Self::finish) ends and remembers it. Dropped without, by a panic
+/// or a `?`, it leaves nothing behind.
+#[derive(Debug)]
+#[must_use = "the profile is what `finish` returns"]
+pub struct Profiling<'a> {
+    // Declared first, so that it is dropped first: scopes end before what is around them.
+    running: ProfileGuard,
+    profiler: &'a PerformanceProfiler,
+    from_s: f64,
+    lines: Option<Result<LineProfiler, Unavailable>>,
+    before: SystemReading,
+    flops: u64,
+    n_samples: Option<u64>,
+}
+
+impl Profiling<'_> {
+    /// Says how many samples the work handles, from which its throughput follows.
+    pub fn samples(&mut self, n_samples: u64) {
+        self.n_samples = Some(n_samples);
+    }
+
+    /// Ends the profile, remembers it in its profiler and returns it.
+    pub fn finish(self) -> Profile {
+        let Self { running, profiler, from_s, lines, before, flops, n_samples } = self;
+        let config = &profiler.config;
+        let mut profile = running.finish();
+        let (after, flops) =
+            (SystemReading::take_tracked(config.tracked()), flops_counted() - flops);
+        profiler.add_sensors(&mut profile, &before, &after);
+        profiler.add_system(&mut profile, from_s);
+        if let Some(n_samples) = n_samples {
+            let rate = n_samples as f64 / profile.wall_s.max(1e-9);
+            let (unit, higher) = (Unit::SamplesPerSecond, Direction::HigherIsBetter);
+            profile.measurements.push(Measurement::measured("throughput", unit, higher, &[rate]));
+        }
+        if config.estimate_flops() {
+            add_flops(&mut profile, flops);
+        }
+        let lines = match lines {
+            Some(Ok(running)) => Some(running.stop()),
+            Some(Err(why)) => {
+                profile.findings.push(info(format!("no hot lines: {}", why.reason)));
+                None
+            }
+            None => None,
+        };
+        profile.findings.extend(lines.iter().flat_map(LineProfile::findings));
+        if !config.detailed_memory() {
+            profile.allocs.clear();
+        } else if let Err(why) = allocations_are_counted() {
+            profile.findings.push(info(format!("no allocations: {}", why.reason)));
+        }
+        let mut all = profiler.done();
+        if all.len() == MAX_PROFILES {
+            all.pop_front();
+        }
+        all.push_back(Done { profile: profile.clone(), lines });
+        drop(all);
+        profile
     }
 }
 

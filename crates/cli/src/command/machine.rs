@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use lob_metrics::{Unit, shown};
+use lob_metrics::{BUSY_SHARE, Unit, shown};
 use lob_profiler::RoofBudget;
 
 use crate::output;
@@ -12,16 +12,13 @@ use crate::output;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  lob machine --json")]
 pub(crate) struct Args {
-    /// About 3 seconds instead of about 12
+    /// About 4 seconds instead of about 15
     #[arg(long)]
     quick: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
-
-/// Above this share of the cores in other programs' hands the figures are doubtful.
-const BUSY: f64 = 0.1;
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if !quiet && !args.json {
@@ -47,13 +44,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             "host": host,
             "roof": outcome.roof,
             "spread": outcome.spread,
+            "methods": outcome.methods,
             "others_cpu_share": outcome.others_cpu.as_ref().ok(),
             "unavailable": missing,
         });
         output::print_json(&document)?;
         return Ok(ExitCode::SUCCESS);
     }
-    output::print_line(&format!("{:<26}{}", "cpu", host.cpu.as_deref().unwrap_or("unknown")))?;
+    if let Some(share) = outcome.others_cpu.as_ref().ok().filter(|share| **share > BUSY_SHARE) {
+        let share = Unit::Fraction.format(*share);
+        output::print_line(&format!(
+            "other programs used {share} of the cores meanwhile: each limit is at least what is shown"
+        ))?;
+    }
+    output::print_line(&format!("{:<34}{}", "cpu", host.cpu.as_deref().unwrap_or("unknown")))?;
     let roof = serde_json::to_value(&outcome.roof).context("cannot encode the roof")?;
     for (name, value) in roof.as_object().into_iter().flatten() {
         let unit = match name.as_str() {
@@ -65,17 +69,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
             value.as_f64().map(|v| unit.format(v)).unwrap_or_else(|| "not measured".to_owned());
         let spread = outcome.spread.get(name);
         let spread = spread.map_or(String::new(), |s| format!("  ±{:.1} %", s * 50.0));
-        output::print_line(&format!("{name:<26}{text:<14}{spread}"))?;
+        let method = outcome.methods.get(name).map_or(String::new(), |m| format!("  {m}"));
+        output::print_line(format!("{name:<34}{text:<14}{spread}{method}").trim_end())?;
     }
     for (name, why) in &outcome.missing {
-        output::print_line(&format!("{name:<26}unavailable: {why}"))?;
-    }
-    if let Ok(share) = outcome.others_cpu
-        && share > BUSY
-        && !quiet
-    {
-        let share = Unit::Fraction.format(share);
-        eprintln!("other programs used {share} of the cores meanwhile: the limits may be higher");
+        output::print_line(&format!("{name:<34}unavailable: {why}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

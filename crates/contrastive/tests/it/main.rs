@@ -14,6 +14,7 @@ mod damage;
 mod evaluate;
 mod golden;
 mod loading;
+mod operations;
 mod ranks;
 mod resume;
 mod split;

@@ -4,7 +4,7 @@
 use lob_metrics::{ChangeVerdict, Recommendation, Run, Unit, Verdict};
 
 use crate::analysis::{
-    condition, hottest, limits, percent, slowest, stage_rates, value, verdict_lines,
+    caution, condition, hottest, limits, percent, slowest, stage_rates, value, verdict_lines,
 };
 use crate::baseline::{Baseline, signed};
 use crate::escape::html as e;
@@ -22,7 +22,8 @@ const MAX_CHANGES: usize = 4;
 
 pub(super) fn render(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
     format!(
-        "<section class=\"first\" aria-label=\"Result\">{}<div class=\"cards\">{}{}<div class=\"column\">{}{}</div></div></section>",
+        "<section class=\"first\" aria-label=\"Result\">{}{}<div class=\"cards\">{}{}<div class=\"column\">{}{}</div></div></section>",
+        caution(run).map_or(String::new(), |text| format!("<p class=\"caution\">{}</p>", e(&text))),
         verdict(run),
         bottleneck_card(run),
         limits_card(run),
@@ -174,7 +175,7 @@ fn limits_card(run: &Run) -> String {
             format!(
                 "<li><div class=\"row\"><code>{}</code><b>{}</b></div><div class=\"bar{over}\"><i style=\"width:{:.1}%\"></i></div><p class=\"sub\" title=\"{}\">of {limit}</p></li>",
                 e(&m.metric),
-                percent(*share),
+                m.share_in_words(&percent(*share)),
                 100.0 * share.clamp(0.0, 1.0),
                 value(m.unit, m.value())
             )

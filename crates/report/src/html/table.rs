@@ -142,7 +142,7 @@ fn row(run: &Run, scenario: &Scenario, m: &Measurement) -> String {
             "<span class=\"mini{}\"><i style=\"width:{:.0}%\"></i></span> {}",
             if s > 1.0 { " over" } else { "" },
             100.0 * s.clamp(0.0, 1.0),
-            percent(s)
+            m.share_in_words(&percent(s))
         )
     });
     let raw =

@@ -9,6 +9,7 @@ use super::collect::{Reader, ScopeStat, stats, take};
 use super::look::{Look, Selection};
 use super::names::{MAX_DYNAMIC_NAMES, OTHER_NAMES};
 use super::registry::registry;
+use super::shapes::{self, ScopeShapes};
 use super::tree::Key;
 use super::{ScopeGuard, recordings_changed, scope};
 use crate::{Unavailable, clock};
@@ -50,6 +51,8 @@ fn copies() -> MutexGuard<'static, Copies> {
 pub struct ScopeRecording {
     id: u64,
     name: &'static str,
+    /// When it began, for shapes.
+    from: u64,
 }
 
 /// What a [`ScopeRecording`] held.
@@ -59,6 +62,8 @@ pub struct RecordedScopes {
     pub scopes: Vec<ScopeStat>,
     /// Allocations per scope, where they are counted and [`super::track_scope_allocs`] is on.
     pub allocs: Result<Vec<ScopeAllocs>, Unavailable>,
+    /// Shapes per scope, where [`super::record_shapes`] is on and the code says them.
+    pub shapes: Vec<ScopeShapes>,
 }
 
 impl ScopeRecording {
@@ -66,7 +71,8 @@ impl ScopeRecording {
     /// [`OTHER_NAMES`].
     pub fn start(name: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let recording = Self { id: NEXT.fetch_add(1, Ordering::Relaxed), name: copy_of(name) };
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let recording = Self { id, name: copy_of(name), from: shapes::moment() };
         registry().recordings.push(Look::new(recording.id));
         recordings_changed(1);
         // What there is already belongs to somebody else.
@@ -101,6 +107,7 @@ impl ScopeRecording {
                 stats(&scopes, clock::seconds_per_tick())
             },
             allocs: take_allocs(reader, selection),
+            shapes: shapes::since(self.from, selection),
         }
     }
 }

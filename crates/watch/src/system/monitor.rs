@@ -164,14 +164,37 @@ impl SystemMonitor {
     /// Every sensor's series so far.
     #[must_use]
     pub fn timeline(&self) -> Vec<Timeline> {
+        self.timeline_since(0.0)
+    }
+
+    /// Every sensor's series from a time on, without those that have no point there.
+    pub(crate) fn timeline_since(&self, from_s: f64) -> Vec<Timeline> {
         let state = self.shared.state();
-        let series = state.series.iter().map(|series| Timeline {
-            metric: series.name.clone(),
-            unit: series.unit,
-            t_s: series.t_s.clone(),
-            values: series.values.clone(),
+        let series = state.series.iter().filter_map(|series| {
+            let first = series.t_s.partition_point(|t_s| *t_s < from_s);
+            (first < series.t_s.len()).then(|| Timeline {
+                metric: series.name.clone(),
+                unit: series.unit,
+                t_s: series.t_s[first..].to_vec(),
+                values: series.values[first..].to_vec(),
+            })
         });
         series.collect()
+    }
+
+    /// Mean of a sensor's points from a time on; where there are none, its last value, and `false`.
+    pub(crate) fn mean_since(&self, name: &str, from_s: f64) -> Result<(f64, bool), Unavailable> {
+        let state = self.shared.state();
+        let series = state.series.iter().find(|series| series.name == name);
+        let inside = series.map_or(&[][..], |series| {
+            &series.values[series.t_s.partition_point(|t_s| *t_s < from_s)..]
+        });
+        if !inside.is_empty() {
+            return Ok((inside.iter().sum::<f64>() / inside.len() as f64, true));
+        }
+        let last = state.values.iter().find(|value| value.name == name);
+        let none = || Unavailable::new("the first look at the system is still to come");
+        Ok((last.ok_or_else(none)?.value.clone()?, false))
     }
 
     /// The sensors and alerts as Prometheus text. A sensor without a value is left out and named,

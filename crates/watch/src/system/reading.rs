@@ -85,13 +85,36 @@ impl SystemReading {
             own_cpu_s: lob_scope::process_cpu_time_s(),
             own_io: lob_profiler::process_io(),
             own_switches: lob_profiler::context_switches(),
-            gpus: gpus.map(|gpus| {
-                let read = |gpu: Gpu| {
-                    let reading = gpu.read();
-                    (gpu, reading)
-                };
-                gpus.into_iter().map(read).collect()
-            }),
+            gpus: read_all(gpus),
+        }
+    }
+
+    /// Looks at what belongs to a single profile; the system around it is the monitor's. Costs next
+    /// to nothing where nothing is tracked.
+    pub(crate) fn take_tracked(tracked: Tracked) -> Self {
+        fn not_looked_at<T>() -> Result<T, Unavailable> {
+            Err(Unavailable::new("not looked at"))
+        }
+        let gpus = wanted(tracked.gpu, "track_gpu", lob_profiler::gpus);
+        let thermal = tracked.cpu_temp;
+        let (celsius, hertz) = (lob_profiler::temperature_celsius, lob_profiler::cpu_frequency_hz);
+        Self {
+            at: Instant::now(),
+            cpu: not_looked_at(),
+            memory: not_looked_at(),
+            load: not_looked_at(),
+            pressures: std::array::from_fn(|_| not_looked_at()),
+            disk: not_looked_at(),
+            network: wanted(tracked.network, "track_network", lob_profiler::network_traffic),
+            switches: not_looked_at(),
+            temperature_celsius: wanted(thermal, "track_cpu_temp", celsius),
+            frequency_hz: wanted(thermal, "track_cpu_temp", hertz),
+            energy: wanted(tracked.energy, "track_carbon", lob_profiler::energy),
+            own_rss: not_looked_at(),
+            own_cpu_s: not_looked_at(),
+            own_io: not_looked_at(),
+            own_switches: not_looked_at(),
+            gpus: read_all(gpus),
         }
     }
 
@@ -231,6 +254,14 @@ impl SystemReading {
             out.extend(named.map(|((name, unit), value)| SensorValue { name, gpu, unit, value }));
         }
     }
+}
+
+fn read_all(gpus: Result<Vec<Gpu>, Unavailable>) -> Result<Gpus, Unavailable> {
+    let read = |gpu: Gpu| {
+        let reading = gpu.read();
+        (gpu, reading)
+    };
+    Ok(gpus?.into_iter().map(read).collect())
 }
 
 fn wanted<T>(

@@ -8,6 +8,7 @@ mod alone;
 mod monitor;
 mod page;
 mod performance;
+mod seeds;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tour;
 

@@ -4,6 +4,13 @@ use lob_bench::{Progress, Spec};
 use lob_metrics::{Run, Scenario, Status, Unit};
 
 pub(super) fn summary(run: &Run) {
+    if let Some(share) = run.busy_share() {
+        let share = Unit::Fraction.format(share);
+        eprintln!(
+            "the machine was busy: other programs used {share} of its cores while its limits were \
+             measured, so that shares of them are at most what is shown"
+        );
+    }
     for note in &run.notes {
         eprintln!("note: {note}");
     }
@@ -65,7 +72,10 @@ fn headline(scenario: &Scenario) -> Option<String> {
         .or_else(|| scenario.measurements.iter().find(|m| m.value().is_some()))?;
     let value = measurement.unit.format(measurement.value()?);
     let share = measurement.share_of_limit.zip(measurement.limit_name.as_deref());
-    let share =
-        share.map(|(s, name)| format!(", {:.0} % of {name}", s * 100.0)).unwrap_or_default();
+    let share = share.map(|(share, name)| {
+        let share = measurement.share_in_words(&format!("{:.0} %", share * 100.0));
+        format!(", {share} of {name}")
+    });
+    let share = share.unwrap_or_default();
     Some(format!("{} {value}{share}", measurement.metric))
 }

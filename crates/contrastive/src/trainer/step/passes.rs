@@ -13,7 +13,7 @@ use crate::trainer::batch::Batch;
 use crate::trainer::objective::{LossWeights, Marks, objective_loss};
 use crate::trainer::weights::{self, take_gradients, tracked};
 use crate::trainer::{STREAM_DROPOUT, Trainer};
-use crate::{ContrastiveError, Encoder, PairKey, Rng};
+use crate::{ContrastiveError, Encoder, PairKey, Rng, flops};
 
 /// Step and accumulated batch.
 type At = (usize, usize);
@@ -117,6 +117,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
             weights::add(&mut arrays, take_gradients(leaves, &mut gradients));
         }
         arrays.extend(pull.own);
+        self.count_backward(batch.share.len() * 2);
         drop(scope);
         times.backward += clock.lap::<A>(&self.device);
         let (loss, n_lone_anchors) = (pull.loss, pull.n_lone_anchors);
@@ -135,6 +136,7 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let config = self.config;
         let scope = lob_scope::scope("forward");
         let leaves: Vec<Weight<A>> = self.weights.iter().map(tracked::<A>).collect();
+        let rows = x.dims()[0];
         let z = self.encode(&leaves[..self.n_encoder_weights], Tensor::from_inner(x), 0, at);
         drop(scope);
         times.forward += clock.lap::<A>(&self.device);
@@ -150,9 +152,19 @@ impl<A: AutodiffBackend> Trainer<'_, A> {
         let mut gradients = self.scaled(loss.loss.clone()).backward();
         let arrays = take_gradients(leaves, &mut gradients);
         let value = to_vec(loss.loss.inner())[0];
+        self.count_backward(rows);
         drop(scope);
         times.backward += clock.lap::<A>(&self.device);
         Gradients { loss: value, arrays, n_lone_anchors: loss.n_lone_anchors, z: kept }
+    }
+
+    /// Operations of a backward pass over so many views, for a profiler: the encoder counts its
+    /// forward passes itself.
+    fn count_backward(&self, rows: usize) {
+        if lob_scope::is_enabled() {
+            let forward = self.config.encoder.forward_flops(self.n_inputs);
+            lob_scope::count_flops(rows as u64 * (flops::train_step(forward) - forward));
+        }
     }
 
     /// The loss of a batch's projections alone, and where it pulls each of them.
