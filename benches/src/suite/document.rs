@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lob_metrics::{BUSY_SHARE, Overhead, Run, Scenario, Status, Target, judge_all};
 
+use crate::Progress;
 use crate::advice;
 use crate::options::Options;
 use crate::scenario::{Spec, scenarios};

@@ -18,7 +18,7 @@ fn a_training_counts_its_operations_and_says_its_shapes() {
     };
     let source = Arc::new(NoisePairs::new(64, n_inputs, 1));
     let quiet = flops_counted();
-    train(Arc::clone(&source), &config).unwrap();
+    train(source.clone(), &config).unwrap();
     assert_eq!(flops_counted(), quiet, "without a profiler nothing is counted");
 
     record_shapes(true);
