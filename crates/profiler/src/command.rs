@@ -65,9 +65,9 @@ pub struct CommandProfile {
     pub bound: Bound,
     /// Whether its memory grew to the end.
     pub leak: LeakReport,
-    /// Which lines its CPU time in user mode went to, or why that is not known.
+    /// Where its CPU time went, by line, function and stack, or why that is not known.
     pub lines: Result<LineProfile, Unavailable>,
-    /// Which lines touched new memory first, half a megabyte a sample, or why that is not known.
+    /// Which lines touched new memory first, two megabytes a sample, or why that is not known.
     pub memory_lines: Result<LineProfile, Unavailable>,
     /// Everything measured, for a [`lob_metrics::Run`]. Failed if the program did.
     pub scenario: Scenario,
@@ -116,7 +116,7 @@ pub fn profile_command_with(
     let adopts_orphans = options.adopts_orphans && adopt::adopt();
     let options = &CommandOptions { adopts_orphans, ..options.clone() };
     // All wait for the next program this thread starts.
-    let mut stacks: watch::Stacks = if options.stacks {
+    let stacks = if options.stacks {
         [ChildSampler::of_new_memory(), ChildSampler::of_cpu_time(STACKS_HZ)]
     } else {
         let missing = || Err(Unavailable::new("stacks were not asked for"));
@@ -127,10 +127,10 @@ pub fn profile_command_with(
     let started = spawn::spawn(&mut command)
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
-    let watched = watch::started(started.pid, start, options, &mut stacks).map_err(waiting)?;
+    let watched = watch::started(started.pid, start, options).map_err(waiting)?;
     let mut usage = wait::reap(started).map_err(waiting)?;
     usage.add(&watched);
-    // What watching has cost: the sampling is done on this thread.
+    // What watching has cost this thread; the samplers of stacks have their own.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
     let hardware = counters.read();
     let [memory_lines, lines] = stacks.map(|sampler| sampler.map(ChildSampler::finish));
@@ -152,12 +152,13 @@ struct Ended {
 impl Ended {
     /// `pid`: of a program that ran already.
     fn profile(
-        self,
+        mut self,
         program: &str,
         arguments: Vec<serde_json::Value>,
         pid: Option<u32>,
     ) -> CommandProfile {
         let cpu_s = self.usage.cpu_s();
+        self.account_for_samplers(cpu_s.as_ref().ok().copied());
         let Watched { wall_s, samples, waits, .. } = &self.watched;
         let shares = verdict::Shares::of(waits, samples, *wall_s);
         let cpu_share = cpu_s.clone().map(|cpu_s| cpu_s / wall_s.max(1e-9));
@@ -205,6 +206,18 @@ impl Ended {
             lines: self.lines,
             memory_lines: self.memory_lines,
             scenario,
+        }
+    }
+
+    /// What the samples are of, and what taking them has cost.
+    fn account_for_samplers(&mut self, cpu_s: Option<f64>) {
+        if let Ok(lines) = &mut self.lines {
+            lines.cpu_time_s = cpu_s;
+        }
+        for lines in [&self.memory_lines, &self.lines].into_iter().flatten() {
+            if let Ok(watching) = &mut self.watching {
+                *watching += lines.profiler_cpu_s;
+            }
         }
     }
 

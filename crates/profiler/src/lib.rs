@@ -82,7 +82,8 @@ pub use sensors::{
     process_reading, system_context_switches, system_memory, temperature_celsius,
 };
 pub use stacks::{
-    AllocProfile, AllocSite, AllocSites, HOT_LINE, HotLine, LineProfile, LineProfiler,
-    SampledStack, track_alloc_sites,
+    AllocProfile, AllocSite, AllocSites, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile,
+    LineProfiler, PythonSamples, SampledStack, SampledThread, StackFrame, TimedSample,
+    track_alloc_sites,
 };
 pub use trace_format::TraceFormat;

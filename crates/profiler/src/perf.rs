@@ -170,18 +170,23 @@ pub(crate) mod imp {
         pub(crate) const INHERIT: u64 = 1 << 1;
         pub(crate) const EXCLUDE_KERNEL: u64 = 1 << 5;
         pub(crate) const EXCLUDE_HV: u64 = 1 << 6;
+        pub(crate) const EXCLUDE_IDLE: u64 = 1 << 7;
         pub(crate) const MMAP: u64 = 1 << 8;
         pub(crate) const COMM: u64 = 1 << 9;
         pub(crate) const ENABLE_ON_EXEC: u64 = 1 << 12;
         pub(crate) const TASK: u64 = 1 << 13;
         pub(crate) const SAMPLE_ID_ALL: u64 = 1 << 18;
+        pub(crate) const EXCLUDE_CALLCHAIN_KERNEL: u64 = 1 << 21;
+        pub(crate) const EXCLUDE_CALLCHAIN_USER: u64 = 1 << 22;
         pub(crate) const MMAP2: u64 = 1 << 23;
         pub(crate) const COMM_EXEC: u64 = 1 << 24;
+        pub(crate) const USE_CLOCKID: u64 = 1 << 25;
+        pub(crate) const BUILD_ID: u64 = 1 << 34;
     }
 
     /// `perf_event_attr` up to its fifth version, which every kernel since 4.1 knows.
     #[repr(C)]
-    #[derive(Debug, Default)]
+    #[derive(Debug, Clone, Copy, Default)]
     pub(crate) struct Attributes {
         pub(crate) kind: u32,
         pub(crate) size: u32,
@@ -215,7 +220,16 @@ pub(crate) mod imp {
 
     impl Event {
         /// Opens an event of the calling thread, on one CPU or, with -1, on any.
-        pub(crate) fn open(mut attributes: Attributes, cpu: i32) -> Result<Self, Unavailable> {
+        pub(crate) fn open(attributes: Attributes, cpu: i32) -> Result<Self, Unavailable> {
+            Self::open_for(attributes, 0, cpu).map_err(|error| refused(&error))
+        }
+
+        /// Opens an event of a thread, of the calling one with 0, of all with -1.
+        pub(crate) fn open_for(
+            mut attributes: Attributes,
+            tid: i32,
+            cpu: i32,
+        ) -> std::io::Result<Self> {
             const CLOSE_ON_EXEC: u64 = 8;
             attributes.size = ATTRIBUTES_BYTES;
             // SAFETY: the call reads the structure it is given, whose size it holds, and nothing
@@ -224,17 +238,25 @@ pub(crate) mod imp {
                 libc::syscall(
                     libc::SYS_perf_event_open,
                     &raw const attributes,
-                    0,
+                    tid,
                     cpu,
                     -1,
                     CLOSE_ON_EXEC,
                 )
             };
             let Some(fd) = i32::try_from(fd).ok().filter(|fd| *fd >= 0) else {
-                return Err(refused(&std::io::Error::last_os_error()));
+                return Err(std::io::Error::last_os_error());
             };
             // SAFETY: the descriptor was just opened and belongs to nobody else.
             Ok(Self { file: unsafe { File::from_raw_fd(fd) } })
+        }
+
+        /// Has its records written to another event's buffer.
+        pub(crate) fn write_to(&self, other: i32) -> std::io::Result<()> {
+            const SET_OUTPUT: libc::c_ulong = 0x2405;
+            // SAFETY: the request takes a descriptor and touches no memory of ours.
+            let code = unsafe { libc::ioctl(self.fd(), SET_OUTPUT, other) };
+            if code == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
         }
 
         pub(crate) fn fd(&self) -> i32 {
@@ -263,7 +285,7 @@ pub(crate) mod imp {
         Ok(u64::try_from(whole).unwrap_or(u64::MAX))
     }
 
-    fn refused(error: &std::io::Error) -> Unavailable {
+    pub(crate) fn refused(error: &std::io::Error) -> Unavailable {
         let paranoid = lob_scope::procfs::read("/proc/sys/kernel/perf_event_paranoid");
         let level = paranoid.as_deref().map_or("unknown", str::trim);
         let why = match (error.kind(), error.raw_os_error()) {

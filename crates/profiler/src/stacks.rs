@@ -35,6 +35,9 @@ mod without;
 )))]
 use without as sampling;
 
-pub use report::{AllocProfile, AllocSite, HOT_LINE, HotLine, LineProfile, SampledStack};
+pub use report::{
+    AllocProfile, AllocSite, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile, PythonSamples,
+    SampledStack, SampledThread, StackFrame, TimedSample,
+};
 pub(crate) use sampling::ChildSampler;
 pub use sampling::{AllocSites, LineProfiler, track_alloc_sites};

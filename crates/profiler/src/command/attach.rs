@@ -9,6 +9,7 @@ use super::options::CommandOptions;
 use super::tree::Stat;
 use super::wait::Usage;
 use super::{CommandProfile, Ended, watch};
+use crate::stacks::ChildSampler;
 use crate::{HardwareReading, ProcessIo, ProfilerError};
 
 impl CommandProfile {
@@ -38,13 +39,14 @@ impl CommandProfile {
         let (program, arguments) = command_line(pid, &first);
         let cpu_before = thread_cpu_time_s();
         let options = &CommandOptions { adopts_orphans: false, ..options.clone() };
-        let missing = || Unavailable::new("stacks of a program that runs already are not sampled");
-        let mut stacks: watch::Stacks = [Err(missing()), Err(missing())];
+        let pids: Vec<u32> = watch::family(pid);
+        let asked = options.stacks.then_some(()).ok_or_else(|| Unavailable::new("not asked for"));
+        let lines = asked.and_then(|()| ChildSampler::of_running(&pids, super::STACKS_HZ));
         let io_before = io(pid);
         let mut last = (first.clone(), io_before.clone(), peak(pid));
         let start = Instant::now();
         let watched =
-            watch::running(pid, first.started, start, options, &mut stacks, &mut |stat| {
+            watch::running(pid, first.started, start, options, &mut |stat| {
                 // What a process that ends leaves behind tells no more.
                 last.0 = stat;
                 last.1 = io(pid).or_else(|_| last.1.clone());
@@ -73,8 +75,9 @@ impl CommandProfile {
             cache_misses: none(),
             branch_misses: none(),
         };
-        let [memory_lines, lines] =
-            stacks.map(|sampler| sampler.map(crate::stacks::ChildSampler::finish));
+        let lines = lines.map(ChildSampler::finish);
+        let memory_lines =
+            Err(Unavailable::new("new memory of a program that runs already is not sampled"));
         let mut ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
         // Its children are its own affair.
         ended.watched.outliving.clear();

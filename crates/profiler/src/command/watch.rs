@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use lob_scope::{Unavailable, thread_cpu_time_s};
+use lob_scope::thread_cpu_time_s;
 
 use super::adopt::Adopted;
 use super::options::CommandOptions;
@@ -12,7 +12,6 @@ use super::threads::Threads;
 use super::tree::{Member, Sample, Stat, Tree};
 use super::wait;
 use super::waits::Waits;
-use crate::stacks::ChildSampler;
 
 /// Points kept per series; beyond, every second is dropped and the interval doubled.
 const MAX_POINTS: usize = 4096;
@@ -20,8 +19,6 @@ const MAX_POINTS: usize = 4096;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// A pause that is longer than any program.
 const NEVER: Duration = Duration::from_secs(1 << 30);
-/// Longest time the sampled stacks may gather before they are taken.
-const DRAIN: Duration = Duration::from_millis(20);
 /// Longest time a request to end may wait to be seen.
 const HEED: Duration = Duration::from_millis(50);
 /// Share of a CPU that looking at processes and threads may take: beyond, it is done less often.
@@ -30,9 +27,6 @@ const MAX_SHARE: f64 = 0.02;
 const GRACE: Duration = Duration::from_secs(5);
 /// Time descendants get to end with the program before they are said to outlive it.
 const LINGER: Duration = Duration::from_millis(60);
-
-/// Samplers of stacks, each of which may be missing.
-pub(super) type Stacks = [Result<ChildSampler, Unavailable>; 2];
 
 /// Why the watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +85,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Looks if it is time to; returns how long it may take until the next look.
-    fn look(&mut self, stacks: &mut Stacks) -> Duration {
+    fn look(&mut self) -> Duration {
         let now = Instant::now();
         if !self.options.watches {
             self.due = now + NEVER;
@@ -99,10 +93,6 @@ impl<'a> Watcher<'a> {
             self.due = now + self.interval.max(self.sample());
         }
         let mut pause = self.due.saturating_duration_since(Instant::now());
-        for stacks in stacks.iter_mut().flatten() {
-            stacks.drain();
-            pause = pause.min(DRAIN);
-        }
         if self.options.stop.is_some() || self.options.duration.is_some() {
             pause = pause.min(HEED);
         }
@@ -174,7 +164,6 @@ pub(super) fn started(
     pid: u32,
     start: Instant,
     options: &CommandOptions,
-    stacks: &mut Stacks,
 ) -> io::Result<Watched> {
     let (tell, told) = mpsc::channel();
     let waiter = std::thread::Builder::new()
@@ -184,7 +173,7 @@ pub(super) fn started(
     let mut watcher = Watcher::new(pid, start, options);
     let mut ending = Ending::default();
     loop {
-        let pause = watcher.look(stacks);
+        let pause = watcher.look();
         match told.recv_timeout(pause) {
             Err(RecvTimeoutError::Timeout) => ending.go_on(&watcher),
             Ok(ended) => return Ok(watcher.finish(ended?, ending.end())),
@@ -203,13 +192,12 @@ pub(super) fn running(
     since: u64,
     start: Instant,
     options: &CommandOptions,
-    stacks: &mut Stacks,
     seen: &mut dyn FnMut(Stat),
 ) -> Watched {
     let mut watcher = Watcher::new(pid, start, options);
     watcher.threads.begin_midway();
     loop {
-        let pause = watcher.look(stacks);
+        let pause = watcher.look();
         let stat = Stat::read(pid).filter(|stat| stat.started == since && !stat.has_ended());
         let Some(stat) = stat else {
             return watcher.finish(Instant::now(), End::Itself);
@@ -220,6 +208,13 @@ pub(super) fn running(
         }
         std::thread::sleep(pause.min(HEED));
     }
+}
+
+/// The processes of a program that runs already: itself and its descendants.
+pub(super) fn family(pid: u32) -> Vec<u32> {
+    let mut tree = Tree::new(pid, false);
+    let _ = tree.sample(0.0);
+    tree.members.iter().map(|member| member.pid).collect()
 }
 
 /// Ends a program: with the signal asked for, then with others.

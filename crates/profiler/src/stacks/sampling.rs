@@ -1,9 +1,16 @@
 //! The sampling itself: Linux on x86-64 and AArch64.
 
+mod buffer;
 mod capture;
 mod child;
 mod countdown;
+mod engine;
 mod image;
+mod kernel;
+mod memory;
+mod perf_map;
+mod process;
+mod python;
 mod reader;
 mod records;
 mod signal;

@@ -65,8 +65,9 @@ impl ChildSampler {
         Err(missing())
     }
 
-    #[expect(clippy::unused_self, reason = "as where there is something to drain")]
-    pub(crate) fn drain(&mut self) {}
+    pub(crate) fn of_running(_pids: &[u32], _rate_hz: u32) -> Result<Self, Unavailable> {
+        Err(missing())
+    }
 
     pub(crate) fn finish(self) -> LineProfile {
         LineProfile::default()

@@ -85,7 +85,7 @@ impl Reading {
 
 /// The stacks of a table with names and lines: frames innermost first, whether cut short, counts.
 pub(super) fn resolved(table: &Table) -> Vec<(Vec<Frame>, bool, Seen)> {
-    let mut symbols = Symbols::new(&table.images);
+    let mut symbols = Symbols::new(&table.images, &table.names);
     let mut resolve = |places: &[super::space::Place]| {
         places.iter().flat_map(|place| symbols.frames(*place).to_vec()).collect::<Vec<Frame>>()
     };

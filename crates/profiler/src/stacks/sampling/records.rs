@@ -11,9 +11,26 @@ const RECORD_FORK: u32 = 7;
 const RECORD_SAMPLE: u32 = 9;
 const RECORD_MMAP2: u32 = 10;
 const MISC_COMM_EXEC: u16 = 1 << 13;
+const MISC_BUILD_ID: u16 = 1 << 14;
+/// Marks between the parts of a chain of calls are above this (`PERF_CONTEXT_MAX`).
+const CONTEXT: u64 = 0xffff_ffff_ffff_f001;
+/// Functions of the kernel kept of one sample, innermost first.
+const MAX_KERNEL: usize = 48;
+/// Longest identity of a binary.
+const BUILD_ID_BYTES: usize = 20;
 
-/// `PERF_SAMPLE_IP | TID | TIME | REGS_USER | STACK_USER`; [`Record::parse`] reads this layout.
-pub(super) const SAMPLE_TYPE: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13;
+/// `PERF_SAMPLE_IP | TID | TIME | CALLCHAIN | REGS_USER | STACK_USER`; [`Record::parse`] reads this
+/// layout.
+pub(super) const SAMPLE_TYPE: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 5 | 1 << 12 | 1 << 13;
+
+/// What tells a file from another one under the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum FileId {
+    /// What the linker has computed from its content.
+    Build(Vec<u8>),
+    /// Its place on its file system, which has these numbers.
+    Inode { major: u32, minor: u32, inode: u64 },
+}
 
 /// Registers asked for, as bits of the kernel's numbering (`asm/perf_regs.h`), lowest first.
 #[cfg(target_arch = "x86_64")]
@@ -25,17 +42,19 @@ pub(super) const REGISTERS: u64 = 1 << 29 | 1 << 30 | 1 << 31 | 1 << 32;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A file was mapped executable.
-    Map { range: Range<u64>, offset: u64, path: String },
+    Map { range: Range<u64>, offset: u64, path: String, id: FileId },
     /// Another program took the process over; what was mapped is gone.
-    Exec,
-    /// The process is the child of this one.
-    Fork { parent: u32 },
+    Exec { name: String },
+    /// The thread has this name now.
+    Named { name: String },
+    /// The process is the child of this one, started by this thread of it.
+    Fork { parent: u32, thread: u32 },
     /// The process has ended.
     Exit,
     /// Samples that found no room.
     Lost(u64),
-    /// A sample with the top of the stack.
-    Sample { registers: Registers, stack: Vec<u8> },
+    /// A sample with the top of the stack, and what the kernel was doing, innermost first.
+    Sample { registers: Registers, stack: Vec<u8>, kernel: Vec<u64> },
 }
 
 /// One record.
@@ -43,6 +62,7 @@ pub(super) enum Event {
 pub(super) struct Record {
     pub(super) time: u64,
     pub(super) pid: u32,
+    pub(super) tid: u32,
     pub(super) event: Event,
 }
 
@@ -67,11 +87,11 @@ impl Record {
         let mut body = Fields(header.0);
         // All but samples end with process, thread and time.
         let trailer = record.len().checked_sub(16).filter(|_| kind != RECORD_SAMPLE);
-        let (mut pid, mut time) = (0, 0);
+        let (mut pid, mut tid, mut time) = (0, 0, 0);
         if let Some(at) = trailer {
             let mut trailer = Fields(record.get(at..)?);
             pid = trailer.u32()?;
-            trailer.u32()?;
+            tid = trailer.u32()?;
             time = trailer.u64()?;
         }
         let event = match kind {
@@ -79,47 +99,63 @@ impl Record {
                 body.u64()?;
                 Event::Lost(body.u64()?)
             }
-            RECORD_COMM if misc & MISC_COMM_EXEC != 0 => Event::Exec,
+            RECORD_COMM => {
+                (pid, tid) = (body.u32()?, body.u32()?);
+                let name = body.text()?;
+                if misc & MISC_COMM_EXEC != 0 {
+                    Event::Exec { name }
+                } else {
+                    Event::Named { name }
+                }
+            }
             RECORD_EXIT | RECORD_FORK => {
-                let (own, parent, own_thread) = (body.u32()?, body.u32()?, body.u32()?);
-                pid = own;
+                let (own, parent, own_thread, thread) =
+                    (body.u32()?, body.u32()?, body.u32()?, body.u32()?);
+                (pid, tid) = (own, own_thread);
                 match kind {
                     // Threads come and go with these records too.
                     RECORD_EXIT if own == own_thread => Event::Exit,
-                    RECORD_FORK if own != parent => Event::Fork { parent },
+                    RECORD_FORK if own != parent => Event::Fork { parent, thread },
                     _ => return None,
                 }
             }
             RECORD_MMAP2 => {
-                pid = body.u32()?;
-                body.u32()?;
+                (pid, tid) = (body.u32()?, body.u32()?);
                 let (start, length, offset) = (body.u64()?, body.u64()?, body.u64()?);
-                // Device, inode and protection.
-                (0..4).try_for_each(|_| body.u64().map(|_| ()))?;
-                let name = body.0.split(|byte| *byte == 0).next()?;
-                let path = String::from_utf8_lossy(name).into_owned();
-                Event::Map { range: start..start.checked_add(length)?, offset, path }
+                let id = body.file_id(misc & MISC_BUILD_ID != 0)?;
+                // Protection and flags.
+                body.u64()?;
+                let path = body.text()?;
+                Event::Map { range: start..start.checked_add(length)?, offset, path, id }
             }
             RECORD_SAMPLE => {
                 let ip = body.u64()?;
-                pid = body.u32()?;
-                body.u32()?;
+                (pid, tid) = (body.u32()?, body.u32()?);
                 time = body.u64()?;
                 Event::sample(ip, &mut body)?
             }
             _ => return None,
         };
-        Some(Self { time, pid, event })
+        Some(Self { time, pid, tid, event })
     }
 }
 
 impl Event {
     fn sample(ip: u64, body: &mut Fields<'_>) -> Option<Self> {
+        let chain = body.u64()?;
+        let mut kernel = Vec::new();
+        for _ in 0..chain {
+            let address = body.u64()?;
+            if address < CONTEXT && kernel.len() < MAX_KERNEL {
+                kernel.push(address);
+            }
+        }
         // No registers: a kernel thread, or a process already gone.
         if body.u64()? == 0 {
             return Some(Self::Sample {
                 registers: Registers { ip, ..Registers::default() },
                 stack: Vec::new(),
+                kernel,
             });
         }
         let mut registers = Registers { ip, ..Registers::default() };
@@ -136,7 +172,7 @@ impl Event {
             let mut rest = Fields(body.0.get(size..)?);
             stack.truncate(usize::try_from(rest.u64()?).ok()?);
         }
-        Some(Self::Sample { registers, stack })
+        Some(Self::Sample { registers, stack, kernel })
     }
 }
 
@@ -148,6 +184,23 @@ impl Fields<'_> {
         let (head, tail) = self.0.split_first_chunk::<N>()?;
         self.0 = tail;
         Some(*head)
+    }
+
+    /// Text up to the zero after it.
+    fn text(&self) -> Option<String> {
+        let text = self.0.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
+    fn file_id(&mut self, is_build: bool) -> Option<FileId> {
+        let bytes = self.take::<24>()?;
+        let mut fields = Fields(&bytes);
+        if is_build {
+            let size = usize::from(*bytes.first()?).min(BUILD_ID_BYTES);
+            return Some(FileId::Build(bytes.get(4..4 + size)?.to_vec()));
+        }
+        let (major, minor) = (fields.u32()?, fields.u32()?);
+        Some(FileId::Inode { major, minor, inode: fields.u64()? })
     }
 
     fn u16(&mut self) -> Option<u16> {
@@ -197,8 +250,8 @@ mod tests {
                 0x1000,
                 0x200,
                 0x40,
-                0,
-                0,
+                two(8, 1),
+                77,
                 0,
                 0,
                 u64::from_ne_bytes(*b"/bin/sh\0"),
@@ -207,21 +260,36 @@ mod tests {
             ],
             &[],
         );
-        bytes.extend(record(RECORD_COMM, MISC_COMM_EXEC, &[two(7, 8), 0, end[0], end[1]], &[]));
-        bytes.extend(record(RECORD_COMM, 0, &[two(7, 8), 0, end[0], end[1]], &[]));
+        let name = |text: &[u8; 8]| [two(7, 8), u64::from_ne_bytes(*text), end[0], end[1]];
+        bytes.extend(record(RECORD_COMM, MISC_COMM_EXEC, &name(b"sh\0\0\0\0\0\0"), &[]));
+        bytes.extend(record(RECORD_COMM, 0, &name(b"worker\0\0"), &[]));
         bytes.extend(record(RECORD_FORK, 0, &[two(9, 7), two(9, 8), 99, end[0], end[1]], &[]));
         bytes.extend(record(RECORD_FORK, 0, &[two(7, 7), two(9, 8), 99, end[0], end[1]], &[]));
         bytes.extend(record(RECORD_EXIT, 0, &[two(9, 7), two(9, 8), 99, end[0], end[1]], &[]));
         bytes.extend(record(RECORD_LOST, 0, &[1, 5, end[0], end[1]], &[]));
+        bytes.extend(record(
+            RECORD_MMAP2,
+            MISC_BUILD_ID,
+            &[two(7, 8), 0x1000, 0x200, 0x40, two(3, 0x00cc_bbaa), 0, 0, 0, 0, end[0], 99],
+            &[],
+        ));
         let records = Record::all(&bytes);
-        let event = |pid, event| Record { time: 99, pid, event };
-        let map = Event::Map { range: 0x1000..0x1200, offset: 0x40, path: "/bin/sh".to_owned() };
+        let event = |pid, event| Record { time: 99, pid, tid: 8, event };
+        let map = |path: &str, id| Event::Map {
+            range: 0x1000..0x1200,
+            offset: 0x40,
+            path: path.to_owned(),
+            id,
+        };
+        let named = |name: &str| name.to_owned();
         let expected = [
-            event(7, map),
-            event(7, Event::Exec),
-            event(9, Event::Fork { parent: 7 }),
-            event(9, Event::Exit),
+            event(7, map("/bin/sh", FileId::Inode { major: 8, minor: 1, inode: 77 })),
+            event(7, Event::Exec { name: named("sh") }),
+            event(7, Event::Named { name: named("worker") }),
+            Record { tid: 9, ..event(9, Event::Fork { parent: 7, thread: 8 }) },
+            Record { tid: 9, ..event(9, Event::Exit) },
             event(7, Event::Lost(5)),
+            event(7, map("", FileId::Build(vec![0xaa, 0xbb, 0xcc]))),
         ];
         assert_eq!(records, expected);
     }
@@ -229,14 +297,32 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn samples_carry_registers_and_the_stack_that_was_there() {
-        let words = [0x10, two(7, 8), 50, 2, 0x66, 0x77, 0x88, 16, 0xaaaa, 0xbbbb, 8];
+        let words = [
+            0x10,
+            two(7, 8),
+            50,
+            3,
+            u64::MAX - 127,
+            0xff1,
+            0xff2,
+            2,
+            0x66,
+            0x77,
+            0x88,
+            16,
+            0xaaaa,
+            0xbbbb,
+            8,
+        ];
         let records = Record::all(&record(RECORD_SAMPLE, 2, &words, &[]));
         let registers = Registers { ip: 0x88, sp: 0x77, fp: 0x66, lr: 0 };
         let stack = 0xaaaa_u64.to_ne_bytes().to_vec();
-        let expected = Record { time: 50, pid: 7, event: Event::Sample { registers, stack } };
+        let kernel = vec![0xff1, 0xff2];
+        let event = Event::Sample { registers, stack, kernel };
+        let expected = Record { time: 50, pid: 7, tid: 8, event };
         assert_eq!(records, [expected]);
-        let bare = Record::all(&record(RECORD_SAMPLE, 2, &[0x10, two(7, 8), 50, 0, 0], &[]));
-        assert!(matches!(&bare[0].event, Event::Sample { registers, stack }
+        let bare = Record::all(&record(RECORD_SAMPLE, 2, &[0x10, two(7, 8), 50, 0, 0, 0], &[]));
+        assert!(matches!(&bare[0].event, Event::Sample { registers, stack, .. }
             if registers.ip == 0x10 && stack.is_empty()));
     }
 

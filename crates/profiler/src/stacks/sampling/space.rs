@@ -1,9 +1,11 @@
 //! The address space of one process: what is mapped where, and unwinding in it.
 
+use std::ops::Range;
+
 use framehop::{Module, Unwinder as _};
 
 use super::capture::{Registers, Sample};
-use super::image::{Bytes, ImageId, Images, MapLine};
+use super::image::{Bytes, ImageId, Images, MapLine, is_file};
 
 #[cfg(target_arch = "aarch64")]
 use framehop::aarch64::{CacheAarch64, UnwindRegsAarch64, UnwinderAarch64 as Unwinder};
@@ -25,6 +27,10 @@ pub(super) type Place = (ImageId, u64);
 
 /// "Nothing known is mapped there."
 pub(super) const UNKNOWN: ImageId = ImageId::MAX;
+/// The kernel; the address is the one it runs at.
+pub(super) const KERNEL: ImageId = ImageId::MAX - 1;
+/// No code but a name: the address is a number in [`super::table::Names`].
+pub(super) const NAMED: ImageId = ImageId::MAX - 2;
 
 #[derive(Debug, Clone)]
 struct Mapping {
@@ -52,20 +58,21 @@ impl Space {
         let mut space = Self::new();
         let maps = lob_scope::procfs::read("/proc/self/maps").unwrap_or_default();
         for line in maps.lines().filter_map(MapLine::parse).filter(|line| line.executable) {
-            space.map(images, line.path, line.range.start, line.range.end, line.offset);
+            let image = images.id_of(line.path);
+            space.map(images, image, line.range, line.offset);
         }
         space
     }
 
-    /// Notes that part of a file was mapped, over whatever was there.
+    /// Notes that part of an image was mapped, over whatever was there. Returns the difference
+    /// between addresses in memory and in the file, where there is a file.
     pub(super) fn map(
         &mut self,
-        images: &mut Images,
-        path: &str,
-        start: u64,
-        end: u64,
+        images: &Images,
+        image: ImageId,
+        Range { start, end }: Range<u64>,
         offset: u64,
-    ) {
+    ) -> Option<u64> {
         let unwinder = &mut self.unwinder;
         self.mappings.retain(|m| {
             let stays = m.end <= start || end <= m.start;
@@ -74,16 +81,22 @@ impl Space {
             }
             stays
         });
-        let image = images.id_of(path);
         let Some(file) = images.get(image) else {
-            self.mappings.push(Mapping { start, end, bias: start.wrapping_sub(offset), image });
-            return;
+            let name = images.name(image);
+            // Memory that code was written to has no name here: its compiler may have told it.
+            let (image, bias) = if is_file(name) || name.starts_with('[') {
+                (image, start.wrapping_sub(offset))
+            } else {
+                (UNKNOWN, 0)
+            };
+            self.mappings.push(Mapping { start, end, bias, image });
+            return None;
         };
-        let Some(svma) = file.svma_of_offset(offset) else { return };
-        let bias = start.wrapping_sub(svma);
-        let module = Module::new(path.to_owned(), start..end, bias, file.sections());
-        self.unwinder.add_module(module);
+        let bias = start.wrapping_sub(file.svma_of_offset(offset)?);
+        let path = images.name(image).to_owned();
+        self.unwinder.add_module(Module::new(path, start..end, bias, file.sections()));
         self.mappings.push(Mapping { start, end, bias, image });
+        Some(bias)
     }
 
     /// Whether some image is mapped at the address.

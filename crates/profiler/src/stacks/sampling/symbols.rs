@@ -5,19 +5,24 @@ use std::collections::BTreeMap;
 use addr2line::Loader;
 
 use super::image::{ImageId, Images};
-use super::space::{Place, UNKNOWN};
-use crate::stacks::report::Frame;
+use super::kernel::Kernel;
+use super::space::{KERNEL, NAMED, Place, UNKNOWN};
+use super::table::Names;
+use crate::stacks::report::{Frame, FrameKind, kind_of};
 
 /// Looks places up, each once. Slow and large: made when a profile is taken, dropped after it.
 pub(super) struct Symbols<'a> {
     images: &'a Images,
+    names: &'a Names,
+    /// Read when the first address of it is met.
+    kernel: Option<Kernel>,
     loaders: BTreeMap<ImageId, Option<Loader>>,
     known: BTreeMap<Place, Vec<Frame>>,
 }
 
 impl<'a> Symbols<'a> {
-    pub(super) fn new(images: &'a Images) -> Self {
-        Self { images, loaders: BTreeMap::new(), known: BTreeMap::new() }
+    pub(super) fn new(images: &'a Images, names: &'a Names) -> Self {
+        Self { images, names, kernel: None, loaders: BTreeMap::new(), known: BTreeMap::new() }
     }
 
     /// The functions at a place, innermost first: more than one where the compiler inlined.
@@ -31,17 +36,23 @@ impl<'a> Symbols<'a> {
     }
 
     fn look_up(&mut self, (image, svma): Place) -> Vec<Frame> {
-        if image == UNKNOWN {
-            return vec![Frame { function: "[unknown]".to_owned(), ..Frame::default() }];
+        match image {
+            UNKNOWN => return vec![Frame::mark("[unknown]")],
+            KERNEL => return vec![self.kernel.get_or_insert_with(Kernel::read).frame(svma)],
+            NAMED => {
+                let frame = self.names.frame(svma).cloned();
+                return vec![frame.unwrap_or_else(|| Frame::mark("[unknown]"))];
+            }
+            _ => {}
         }
         let path = self.images.name(image);
         let module = path.rsplit('/').next().unwrap_or(path).to_owned();
         // The library the kernel maps has no file to load.
-        let has_file = self.images.get(image).is_some_and(|image| image.path.starts_with('/'));
-        let loader = self
-            .loaders
-            .entry(image)
-            .or_insert_with(|| has_file.then(|| Loader::new(path).ok()).flatten());
+        let file = self.images.get(image).filter(|image| image.path.starts_with('/'));
+        let is_interpreter = file.is_some_and(|image| image.python.is_some())
+            || ["python3", "libpython3"].iter().any(|name| module.starts_with(name));
+        let loader =
+            self.loaders.entry(image).or_insert_with(|| Loader::new(file?.path_now()).ok());
         let mut frames = Vec::new();
         if let Some(loader) = loader {
             frames = inlined(loader, svma);
@@ -53,10 +64,14 @@ impl<'a> Symbols<'a> {
             }
         }
         if frames.is_empty() {
-            let function = if module.is_empty() { "[unknown]".into() } else { module.clone() };
-            frames.push(Frame { function, ..Frame::default() });
+            let function = if module.is_empty() { "[unknown]" } else { module.as_str() };
+            frames.push(Frame::mark(function));
         }
         for frame in &mut frames {
+            frame.kind = kind_of(path, frame.file.as_deref(), &frame.function);
+            if is_interpreter {
+                frame.kind = FrameKind::Interpreter;
+            }
             frame.module.clone_from(&module);
         }
         frames
@@ -76,6 +91,7 @@ fn inlined(loader: &Loader, svma: u64) -> Vec<Frame> {
             module: String::new(),
             file: frame.location.as_ref().and_then(|l| l.file).map(str::to_owned),
             line: frame.location.as_ref().and_then(|l| l.line),
+            ..Frame::default()
         });
     }
     out
@@ -101,6 +117,19 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_every_compiler_are_made_readable() {
+        for (symbol, name) in [
+            ("_ZN3app4work17h0123456789abcdefE", "app::work"),
+            ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
+            ("_ZN3lab6WalkerIdE4stepEdl", "lab::Walker<double>::step(double, long)"),
+            ("_ZN2np10quicksort_I", "_ZN2np10quicksort_I"),
+            ("memcpy", "memcpy"),
+        ] {
+            assert_eq!(demangled(symbol), name);
+        }
+    }
 
     #[test]
     fn hashes_are_cut_off() {

@@ -142,7 +142,8 @@ fn the_hot_lines_of_a_program_and_of_its_children_are_named() {
         assert!(hot[0].function.contains("spin") && hot[0].module == "behave", "{mode}: {hot:?}");
         let finding = profile.scenario.findings.iter().find(|f| f.text.starts_with("hot line"));
         assert!(finding.unwrap().text.contains("behave.rs:"), "{finding:?}");
-        let main = lines.stacks.iter().filter(|s| s.frames.iter().any(|f| f == "behave::main"));
+        let main =
+            lines.stacks.iter().filter(|s| s.frames.iter().any(|f| f.name == "behave::main"));
         assert!(main.map(|s| s.samples).sum::<u64>() * 10 > lines.samples * 9, "unwound to main");
         assert_eq!(value(&profile, "stack_samples"), lines.samples as f64);
     }

@@ -39,8 +39,10 @@ fn warm_function() {
 
 /// Samples whose stack passes through a function.
 fn through(profile: &LineProfile, function: &str) -> u64 {
-    let passes = |names: &[String]| names.iter().any(|name| name.ends_with(function));
-    profile.stacks.iter().filter(|s| passes(&s.frames)).map(|s| s.samples).sum()
+    let passes = |s: &lob_profiler::SampledStack| {
+        s.frames.iter().any(|frame| frame.name.ends_with(function))
+    };
+    profile.stacks.iter().filter(|s| passes(s)).map(|s| s.samples).sum()
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -65,7 +67,7 @@ fn hot_lines_of_this_process_are_named() {
     assert!(line.function.contains("mixed"), "{line:?}");
     assert_eq!(line.line, Some(HOT_AT - 6), "{line:?}");
     let found: Vec<&str> =
-        profile.stacks.iter().flat_map(|s| &s.frames).map(String::as_str).collect();
+        profile.stacks.iter().flat_map(|s| &s.frames).map(|frame| frame.name.as_str()).collect();
     assert!(
         found.iter().any(|name| name.contains("hot_lines_of_this_process")),
         "cut off too early"
