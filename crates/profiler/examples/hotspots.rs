@@ -31,6 +31,8 @@ fn main() -> std::io::Result<ExitCode> {
         Some("jit") => jit::run(scale)?,
         Some("deleted") => deleted(scale)?,
         Some("touch") => touch(scale),
+        Some("library") => copies(scale),
+        Some("threads") => threads(scale)?,
         Some("profile") => return profile(&arguments[1..]),
         _ => {
             eprintln!("say a program, or `profile` and a command; see the source");
@@ -136,6 +138,29 @@ fn deleted(scale: u32) -> std::io::Result<()> {
     std::thread::sleep(Duration::from_millis(5));
     std::fs::remove_file(&path)?;
     child.wait().map(drop)
+}
+
+/// Memory copied by the C library.
+#[inline(never)]
+fn copies(scale: u32) {
+    let from = vec![3u8; 1 << 20];
+    let mut to = vec![0u8; 1 << 20];
+    for _ in 0..4000 * scale {
+        black_box(&mut to).copy_from_slice(black_box(&from));
+    }
+}
+
+/// Two threads with names, 70 and 30 % of the work.
+fn threads(scale: u32) -> std::io::Result<()> {
+    let start = |name: &str, work: fn(u32), units: u32| {
+        let body = move || (0..10 * scale).for_each(|_| work(units));
+        std::thread::Builder::new().name(name.to_owned()).spawn(body)
+    };
+    let both = [start("hot-heavy", heavy, 7)?, start("hot-light", light, 3)?];
+    for thread in both {
+        thread.join().map_err(|_| std::io::Error::other("a thread panicked"))?;
+    }
+    Ok(())
 }
 
 /// New memory, page by page.

@@ -35,6 +35,7 @@ mod without;
 )))]
 use without as sampling;
 
+pub(crate) use report::tree;
 pub use report::{
     AllocProfile, AllocSite, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile, PythonSamples,
     SampledStack, SampledThread, StackFrame, TimedSample,

@@ -103,6 +103,8 @@ fn write(args: &Args, title: &str, found: CommandProfile, quiet: bool) -> Result
             texts.extend(flame.clone());
             files.push(("profile.folded", "stacks, one a line, for other tools"));
             texts.push(lines.folded_stacks());
+            files.push(("profile.speedscope.json", "samples by thread, for speedscope.app"));
+            texts.push(lines.speedscope_json(title));
         }
         Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
         Err(_) => {}

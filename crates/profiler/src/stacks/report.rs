@@ -6,10 +6,12 @@ mod flames;
 mod frame;
 mod functions;
 mod places;
+mod speedscope;
 
 use std::collections::BTreeMap;
 
 pub use alloc::{AllocProfile, AllocSite};
+pub(crate) use flames::tree;
 pub(super) use frame::{Frame, kind_of};
 pub use frame::{FrameKind, StackFrame};
 use functions::Functions;

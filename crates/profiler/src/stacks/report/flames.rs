@@ -29,6 +29,8 @@ pub(crate) const fn colour(kind: FrameKind) -> &'static str {
 pub(crate) struct Node<'a> {
     pub(crate) frame: &'a StackFrame,
     pub(crate) depth: usize,
+    /// Index of what it is called by.
+    pub(crate) parent: Option<usize>,
     /// Samples before it, from the left.
     pub(crate) start: u64,
     /// Samples in it and in what it calls.
@@ -37,9 +39,11 @@ pub(crate) struct Node<'a> {
     pub(crate) own: u64,
 }
 
-/// The tree of stacks that come in the order of their names, parents first.
-pub(crate) fn tree(stacks: &[SampledStack]) -> Vec<Node<'_>> {
+/// The tree of stacks that come in the order of their names, parents first; and the innermost
+/// function of each stack in it.
+pub(crate) fn tree(stacks: &[SampledStack]) -> (Vec<Node<'_>>, Vec<Option<usize>>) {
     let mut nodes: Vec<Node<'_>> = Vec::new();
+    let mut ends = Vec::with_capacity(stacks.len());
     let mut open: Vec<usize> = Vec::new();
     let mut start = 0;
     for stack in stacks {
@@ -47,7 +51,8 @@ pub(crate) fn tree(stacks: &[SampledStack]) -> Vec<Node<'_>> {
         let shared = open.iter().zip(&stack.frames).take_while(same).count();
         open.truncate(shared);
         for frame in &stack.frames[shared..] {
-            let node = Node { frame, depth: open.len(), start, total: 0, own: 0 };
+            let parent = open.last().copied();
+            let node = Node { frame, depth: open.len(), parent, start, total: 0, own: 0 };
             open.push(nodes.len());
             nodes.push(node);
         }
@@ -56,8 +61,9 @@ pub(crate) fn tree(stacks: &[SampledStack]) -> Vec<Node<'_>> {
             nodes[*last].own += stack.samples;
         }
         start += stack.samples;
+        ends.push(open.last().copied());
     }
-    nodes
+    (nodes, ends)
 }
 
 impl LineProfile {
@@ -76,7 +82,7 @@ impl LineProfile {
             colour: colour(node.frame.kind).to_owned(),
             tag: node.frame.kind.name(),
         };
-        let cells: Vec<Cell> = tree(&self.stacks).iter().map(cell).collect();
+        let cells: Vec<Cell> = tree(&self.stacks).0.iter().map(cell).collect();
         draw(&cells, title, "no sample was taken", &LEGEND)
     }
 
@@ -122,7 +128,11 @@ mod tests {
             stack(&["a", "d"], 4),
             stack(&["b"], 5),
         ];
-        let found: Vec<_> = tree(&stacks)
+        let (nodes, ends) = tree(&stacks);
+        assert_eq!(ends, [0, 1, 2, 3, 4].map(Some));
+        let parents: Vec<_> = nodes.iter().map(|node| node.parent).collect();
+        assert_eq!(parents, [None, Some(0), Some(1), Some(0), None]);
+        let found: Vec<_> = nodes
             .iter()
             .map(|n| (n.frame.name.clone(), n.depth, n.start, n.total, n.own))
             .collect();
@@ -135,6 +145,6 @@ mod tests {
         ];
         let expected = expected.map(|(name, d, s, t, o)| (name.to_owned(), d, s, t, o));
         assert_eq!(found, expected);
-        assert!(tree(&[]).is_empty());
+        assert!(tree(&[]).0.is_empty());
     }
 }

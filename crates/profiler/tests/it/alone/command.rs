@@ -87,15 +87,41 @@ fn the_run_of_a_program_opens_in_a_viewer() {
     let document: serde_json::Value = serde_json::from_str(&profile.to_chrome_json()).unwrap();
     let events = document["traceEvents"].as_array().unwrap();
     let of = |phase: &'static str| events.iter().filter(move |e| e["ph"] == phase);
-    assert_eq!((of("M").count(), of("X").count()), (1, 1));
-    assert!(
-        (of("X").next().unwrap()["dur"].as_f64().unwrap() / 1e6 - profile.scenario.elapsed_s).abs()
-            < 1e-6
-    );
+    let number = |event: &serde_json::Value, key: &str| event[key].as_f64().unwrap();
+    let program = of("X").next().unwrap();
+    assert!((number(program, "dur") / 1e6 - profile.scenario.elapsed_s).abs() < 1e-6);
     assert_eq!(of("i").count(), profile.scenario.findings.len());
     let points: usize = profile.scenario.timeline.iter().map(|t| t.t_s.len()).sum();
     assert_eq!(of("C").count(), points);
-    assert!(of("C").all(|e| e["args"]["value"].is_number() && e["ts"].as_f64().unwrap() >= 0.0));
+    assert!(of("C").all(|e| e["args"]["value"].is_number() && number(e, "ts") >= 0.0));
+    assert!(of("C").all(|e| e["name"].as_str().unwrap().ends_with(')')), "a unit in each name");
+    let Ok(lines) = &profile.lines else { return };
+
+    // Every thread has its row, and in a row pieces of work lie inside each other or apart.
+    for thread in &lines.threads {
+        let row: Vec<(f64, f64)> = of("X")
+            .filter(|e| e["pid"] == thread.pid && e["tid"] == thread.tid)
+            .map(|e| (number(e, "ts"), number(e, "ts") + number(e, "dur")))
+            .collect();
+        let apart = |a: &(f64, f64), b: &(f64, f64)| {
+            let inside = |a: &(f64, f64), b: &(f64, f64)| b.0 <= a.0 + 2e-3 && a.1 <= b.1 + 2e-3;
+            inside(a, b) || inside(b, a) || a.1 <= b.0 + 2e-3 || b.1 <= a.0 + 2e-3
+        };
+        assert!(!row.is_empty(), "{thread:?}");
+        assert!(row.iter().all(|a| row.iter().all(|b| apart(a, b))), "{row:?}");
+    }
+    let samples = document["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), lines.timed.len());
+    let frames = document["stackFrames"].as_object().unwrap();
+    for sample in samples {
+        let mut at = sample["sf"].as_str().map(str::to_owned);
+        let mut names = Vec::new();
+        while let Some(id) = at {
+            names.push(frames[&id]["name"].as_str().unwrap());
+            at = frames[&id]["parent"].as_str().map(str::to_owned);
+        }
+        assert_eq!(names.last(), Some(&"behave"), "{names:?}");
+    }
 }
 
 #[cfg(target_os = "linux")]
