@@ -44,7 +44,7 @@ mod profile;
 mod sampler;
 mod schedule;
 mod sensors;
-mod stacks;
+pub mod stacks;
 mod trace_format;
 
 pub use lob_scope;
@@ -82,8 +82,6 @@ pub use sensors::{
     process_reading, system_context_switches, system_memory, temperature_celsius,
 };
 pub use stacks::{
-    AllocProfile, AllocSite, AllocSites, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile,
-    LineProfiler, PythonSamples, SampledStack, SampledThread, StackFrame, TimedSample,
-    track_alloc_sites,
+    AllocProfile, AllocSites, HOT_LINE, LineProfile, LineProfiler, track_alloc_sites,
 };
 pub use trace_format::TraceFormat;

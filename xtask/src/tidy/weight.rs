@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 
 /// Most crates of the tree that are not ours: how our own code is cut costs a newcomer nothing. With
-/// all of burn there were 240; a reader of CSV, HMAC and clap's manual and completions have come since.
-const MAX_CRATES: usize = 234;
+/// all of burn there were 240; a reader of CSV, HMAC, clap's manual and completions and what makes names
+/// of C++ readable have come since.
+const MAX_CRATES: usize = 235;
 /// How the names of our own crates begin.
 const OURS: &str = "lob-";
 /// Most crates that the tree holds in more than one version.

@@ -29,9 +29,11 @@ Exit code: that of the program; 128 and the signal's number if a signal ended it
 found, 126 if it could not be run; 0 where --duration ended it or it was left running. 1 where it
 succeeded and --fail-on asks for it, 2 where the profile itself failed.
 
-Beside the report: trace.json for ui.perfetto.dev and, where the kernel lets stacks be sampled, flame.svg
-and profile.folded. Hot lines have names in programs built with debug information. Threads are looked at
-every --interval-ms, less often where that would take more than 2 % of a CPU.")]
+Beside the report: trace.json for ui.perfetto.dev and, where the kernel lets stacks be sampled, flame.svg,
+profile.folded and profile.speedscope.json. Hot lines have names in programs built with debug
+information; functions of Python 3.10 to 3.13 and of compilers that write /tmp/perf-PID.map have theirs.
+The kernel's time is sampled for root, with CAP_PERFMON or where kernel.perf_event_paranoid is 1 or less.
+Threads are looked at every --interval-ms, less often where that would take more than 2 % of a CPU.")]
 pub(crate) struct Args {
     /// Milliseconds between samples
     #[arg(long, default_value_t = 20)]

@@ -7,8 +7,8 @@ use lob_metrics::Timeline;
 use serde_json::{Value, json};
 
 use super::CommandProfile;
-use crate::stacks::tree;
-use crate::{FrameKind, LineProfile, StackFrame};
+use crate::LineProfile;
+use crate::stacks::{FrameKind, StackFrame, tree};
 
 /// Samples with this many intervals between them are not joined to one piece of work.
 const GAP: f64 = 4.0;

@@ -127,7 +127,9 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|i| frames[usize::try_from(i.as_u64().unwrap()).unwrap()]["name"].as_str().unwrap())
+            .map(|i| {
+                frames[usize::try_from(i.as_u64().unwrap()).unwrap()]["name"].as_str().unwrap()
+            })
             .collect();
         assert_eq!(inner, ["main", "inner"], "outermost first");
         assert_eq!(profiles[1]["name"], "app worker \"1\" (6)");

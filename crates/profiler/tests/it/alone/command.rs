@@ -162,8 +162,9 @@ fn the_hot_lines_of_a_program_and_of_its_children_are_named() {
         };
         assert!(lines.samples >= 50, "{mode}: {} samples of 0.3 s", lines.samples);
         let hot: Vec<_> = lines.hot_lines().collect();
-        let names =
-            |l: &&lob_profiler::HotLine| l.file.as_ref().is_some_and(|f| f.ends_with("behave.rs"));
+        let names = |l: &&lob_profiler::stacks::HotLine| {
+            l.file.as_ref().is_some_and(|f| f.ends_with("behave.rs"))
+        };
         assert!(hot.first().is_some_and(names), "{mode}: {hot:?}");
         assert!(hot[0].function.contains("spin") && hot[0].module == "behave", "{mode}: {hot:?}");
         let finding = profile.scenario.findings.iter().find(|f| f.text.starts_with("hot line"));

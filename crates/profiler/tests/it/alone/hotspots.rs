@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lob_fixtures::evidence::skipped;
-use lob_profiler::{CommandProfile, FrameKind, HotFunction, LineProfile, profile_command};
+use lob_profiler::stacks::{FrameKind, HotFunction};
+use lob_profiler::{CommandProfile, LineProfile, profile_command};
 
 /// Points a share of some 400 samples may be off, four times what chance does.
 const OFF: f64 = 0.09;
@@ -120,7 +121,8 @@ fn children_shorter_than_a_tick_are_seen_or_said_to_be_missing() {
     let lines = lines(&found);
     assert!(lines.processes >= 400, "{}", lines.processes);
     if lines.coverage().unwrap() > 0.75 {
-        near(&found, "main", total, 0.8);
+        // The rest is starting them.
+        assert!(share(&found, "work", charged) > 0.5, "{:?}", share(&found, "work", charged));
     } else {
         says(&found, &["the stack samples show"]);
     }
@@ -184,7 +186,7 @@ fn a_program_without_symbols_is_said_to_have_none() {
     says(&found, &["hot", "somewhere in hotspots-stripped, which has no symbols"]);
 }
 
-/// Loops of 70 and 30 units, 100 times; what is around them differs.
+/// What all programs spend their time with, in loops of 70 and 30 units; the rest is starting Python.
 const LOOPS: &str = "
 def loop(units):
     x = 0
@@ -195,9 +197,13 @@ def loop(units):
 fn python(programs: &[(&str, &[(&str, f64)])]) {
     for python in pythons() {
         for (program, truths) in programs {
-            let Some(found) = run(&python, &["-c", &format!("{LOOPS}{program}")]) else { return };
+            let Some(found) = run(&python, &["-I", "-c", &format!("{LOOPS}{program}")]) else {
+                return;
+            };
+            let all = share(&found, "loop", total);
+            assert!(all > 0.5, "{python:?}: the loops have {all}");
             for (function, truth) in *truths {
-                near(&found, function, total, *truth);
+                near(&found, function, total, *truth * all);
             }
             let read = lines(&found).python;
             assert!(read.read > read.missing * 5, "{python:?}: {read:?}");
@@ -246,7 +252,7 @@ exec(compile('def made(): loop(70)', '<made>', 'exec'), space)
 for _ in range(100): space['made'](); loop(30)
 ";
     python(&[
-        (plain, &[("seventy", 0.7), ("thirty", 0.3), ("loop", 1.0)]),
+        (plain, &[("seventy", 0.7), ("thirty", 0.3)]),
         (recursion, &[("down", 0.7)]),
         (made, &[("made", 0.7)]),
     ]);
@@ -308,11 +314,11 @@ squeeze()
 loop(3000)
 ";
     for python in pythons() {
-        let Some(found) = run(&python, &["-c", &format!("{LOOPS}{program}")]) else { return };
+        let Some(found) = run(&python, &["-I", "-c", &format!("{LOOPS}{program}")]) else { return };
         // How long either takes is not known, but both take long, and nothing else does.
         let (squeeze, looped) = (share(&found, "squeeze", charged), share(&found, "loop", charged));
         assert!(squeeze > 0.1 && looped > 0.1, "{squeeze}, {looped}");
-        assert!(squeeze + looped > 0.75, "{squeeze}, {looped}");
+        assert!(squeeze + looped > 0.6, "{squeeze}, {looped}");
         let in_zlib = |f: &&HotFunction| f.kind == FrameKind::Library && f.module.contains(".so");
         let inside: u64 =
             lines(&found).functions.iter().filter(in_zlib).map(|f| f.self_samples).sum();

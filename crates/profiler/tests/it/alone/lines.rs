@@ -39,7 +39,7 @@ fn warm_function() {
 
 /// Samples whose stack passes through a function.
 fn through(profile: &LineProfile, function: &str) -> u64 {
-    let passes = |s: &lob_profiler::SampledStack| {
+    let passes = |s: &lob_profiler::stacks::SampledStack| {
         s.frames.iter().any(|frame| frame.name.ends_with(function))
     };
     profile.stacks.iter().filter(|s| passes(s)).map(|s| s.samples).sum()
