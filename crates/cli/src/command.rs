@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod difference;
 pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod inspect;

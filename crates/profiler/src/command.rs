@@ -183,6 +183,7 @@ impl Ended {
             ("bound".to_owned(), bound.word().into()),
         ]);
         config.extend(pid.map(|pid| ("pid".to_owned(), pid.into())));
+        let functions = self.lines.as_ref().ok().and_then(LineProfile::functions_artifact);
         let scenario = Scenario {
             id: "command".to_owned(),
             suite: "profile".to_owned(),
@@ -195,7 +196,7 @@ impl Ended {
             scopes: Vec::new(),
             timeline: timelines(samples),
             findings,
-            artifacts: tables::of_waits(waits),
+            artifacts: tables::of_waits(waits).into_iter().chain(functions).collect(),
         };
         CommandProfile {
             status,

@@ -7,6 +7,7 @@
 //! Nothing is unwound, allocated or locked in the interrupted program, so a sample is safe at any
 //! instruction.
 
+mod difference;
 #[cfg_attr(
     not(all(
         feature = "lines",
@@ -35,6 +36,7 @@ mod without;
 )))]
 use without as sampling;
 
+pub use difference::{Difference, FunctionChange, Part, ReadError, StackTimes};
 pub(crate) use report::tree;
 pub use report::{
     AllocProfile, AllocSite, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile, PythonSamples,

@@ -11,6 +11,7 @@ use lob_profiler::{
 };
 use lob_report::Beside;
 
+use super::difference;
 use crate::{interrupt, output, version};
 
 /// Profile any program: CPU, memory, I/O, what it waited for, whether it leaks
@@ -20,6 +21,7 @@ Examples:
   lob profile --out results/train -- python train.py --epochs 3
   lob profile --pid 4711 --duration 10
   lob profile --fail-on leak -- ./server --requests 1000
+  lob profile --diff results/before results/train
 
 The program keeps the terminal. Ctrl-C and SIGTERM are passed on to it; it gets five seconds, a
 second one ends it at once, and the reports are written all the same. A program of --pid is left
@@ -50,8 +52,12 @@ pub(crate) struct Args {
     /// What makes a program that succeeded a failure, exit code 1: a leak, or any warning
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
+    /// Say which functions of the second profile took the extra CPU time, in two folders of earlier
+    /// profiles; the picture goes to --out
+    #[arg(long, num_args = 2, value_names = ["BASE", "CURRENT"], conflicts_with_all = ["command", "pid"])]
+    diff: Vec<PathBuf>,
     /// The program and its arguments
-    #[arg(last = true, required_unless_present = "pid", value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present_any = ["pid", "diff"], value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -68,6 +74,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
+    if let [base, current] = args.diff.as_slice() {
+        let (base, current) = (difference::read(base)?, difference::read(current)?);
+        difference::show(base, current, Some(&args.out))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut options = CommandOptions::every(Duration::from_millis(args.interval_ms));
     options.duration = args.duration;
     options.stop = Some(interrupt::to_pass_on);

@@ -1,6 +1,7 @@
 //! What sampling found, for people.
 
 mod alloc;
+mod artifact;
 mod findings;
 mod flames;
 mod frame;
@@ -11,10 +12,10 @@ mod speedscope;
 use std::collections::BTreeMap;
 
 pub use alloc::{AllocProfile, AllocSite};
-pub(crate) use flames::tree;
+pub(crate) use flames::{Node, tree};
 pub(super) use frame::{Frame, kind_of};
 pub use frame::{FrameKind, StackFrame};
-use functions::Functions;
+pub(in crate::stacks) use functions::Functions;
 pub use functions::HotFunction;
 pub use places::HotLine;
 use places::{Places, blamed, name_closures};

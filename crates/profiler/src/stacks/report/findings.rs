@@ -102,7 +102,7 @@ impl LineProfile {
     }
 
     /// What shares are of.
-    fn whole(&self) -> String {
+    pub(super) fn whole(&self) -> String {
         match self.cpu_time_s {
             Some(cpu_s) => format!("{} of CPU time", Unit::Seconds.format(cpu_s)),
             None => format!("{} CPU samples", self.samples),

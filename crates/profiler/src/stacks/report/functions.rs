@@ -49,13 +49,13 @@ type Key = (String, String, Option<String>);
 
 /// Counts samples by function.
 #[derive(Default)]
-pub(super) struct Functions {
+pub(in crate::stacks) struct Functions {
     found: BTreeMap<Key, (HotFunction, BTreeMap<u32, u64>)>,
 }
 
 impl Functions {
     /// Adds a stack, innermost function first.
-    pub(super) fn add(&mut self, frames: &[Frame], count: u64) {
+    pub(in crate::stacks) fn add(&mut self, frames: &[Frame], count: u64) {
         let is_code = |frame: &&Frame| frame.kind != FrameKind::Other;
         // The kernel's and the interpreter's own time is that of whoever made them work.
         let by_itself = |frame: &&Frame| {
@@ -98,7 +98,7 @@ impl Functions {
     }
 
     /// The functions by falling charged time, then by falling own and whole time.
-    pub(super) fn list(self) -> Vec<HotFunction> {
+    pub(in crate::stacks) fn list(self) -> Vec<HotFunction> {
         let listed = |(mut function, lines): (HotFunction, BTreeMap<u32, u64>)| {
             function.line = lines.into_iter().max_by_key(|(_, count)| *count).map(|(line, _)| line);
             function
