@@ -45,13 +45,12 @@ impl CommandProfile {
         let io_before = io(pid);
         let mut last = (first.clone(), io_before.clone(), peak(pid));
         let start = Instant::now();
-        let watched =
-            watch::running(pid, first.started, start, options, &mut |stat| {
-                // What a process that ends leaves behind tells no more.
-                last.0 = stat;
-                last.1 = io(pid).or_else(|_| last.1.clone());
-                last.2 = peak(pid).or_else(|_| last.2.clone());
-            });
+        let watched = watch::running(pid, first.started, start, options, &mut |stat| {
+            // What a process that ends leaves behind tells no more.
+            last.0 = stat;
+            last.1 = io(pid).or_else(|_| last.1.clone());
+            last.2 = peak(pid).or_else(|_| last.2.clone());
+        });
         let (stat, io_after, peak) = last;
         let (user_s, system_s) = watched.cpu_s.unwrap_or_default();
         let only_launched = || Unavailable::new("counted for programs that `lob` starts");

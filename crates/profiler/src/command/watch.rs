@@ -160,11 +160,7 @@ impl<'a> Watcher<'a> {
 
 /// Watches a program that this process has started until it has ended, which it may not be told
 /// of yet. It is left to be reaped.
-pub(super) fn started(
-    pid: u32,
-    start: Instant,
-    options: &CommandOptions,
-) -> io::Result<Watched> {
+pub(super) fn started(pid: u32, start: Instant, options: &CommandOptions) -> io::Result<Watched> {
     let (tell, told) = mpsc::channel();
     let waiter = std::thread::Builder::new()
         .name("lob-wait".to_owned())
