@@ -1,5 +1,7 @@
 //! What can go wrong with a Run document.
 
+use crate::shown;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +44,17 @@ pub enum MetricsError {
         /// Fingerprint of the base run.
         base: String,
         /// Fingerprint of the current run.
+        current: String,
+    },
+    /// The two runs read different records.
+    #[error(
+        "the runs read different inputs: base {base}, current {current}; run both over the same files, or pass `--force` to compare them all the same",
+        base = shown(.base), current = shown(.current)
+    )]
+    DifferentInputs {
+        /// Paths of the base run's inputs.
+        base: String,
+        /// Paths of the current run's inputs.
         current: String,
     },
     /// A line of a history file is not an entry.

@@ -35,11 +35,11 @@ mod target;
 mod unit;
 
 pub use ab::{
-    AbConfig, AbLook, AbMetric, AbOutcome, AbResult, AbSamples, SimulatedSitting, Sitting,
-    judge_metrics, run_ab,
+    AbConfig, AbEnd, AbLook, AbMetric, AbOutcome, AbResult, AbSamples, SimulatedSitting, Sitting,
+    against_itself, judge_metrics, run_ab,
 };
 pub use artifact::{Artifact, Cell, Column, IntervalGroup, IntervalRow, Lane, NamedCurve};
-pub use compare::{Change, ChangeVerdict, CompareConfig, compare};
+pub use compare::{Change, ChangeVerdict, CompareConfig, compare, machine_slowdown};
 pub use error::MetricsError;
 pub use finding::{Finding, Recommendation, Severity};
 pub use floor::Floor;

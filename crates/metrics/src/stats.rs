@@ -17,6 +17,7 @@ pub use bootstrap::{bootstrap_ci, bootstrap_median_ci};
 pub use change_point::{ChangePoint, change_point};
 pub use false_discovery::benjamini_hochberg;
 pub use noise::{NoiseModel, NoiseSource};
+pub(crate) use normal::{quantile as normal_quantile, upper_tail as normal_upper_tail};
 pub use paired::{PairedConfig, PairedResult, PairedVerdict, paired_test};
 pub use rank_test::{RankTest, mann_whitney_u};
 pub use rng::SplitMix64;

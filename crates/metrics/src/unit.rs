@@ -160,6 +160,22 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// Whether a value of this unit is a time, or a rate by one.
+    #[must_use]
+    pub const fn is_of_time(self) -> bool {
+        matches!(
+            self,
+            Self::Seconds
+                | Self::SamplesPerSecond
+                | Self::RecordsPerSecond
+                | Self::ValuesPerSecond
+                | Self::BytesPerSecond
+                | Self::FlopPerSecond
+        )
+    }
+}
+
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.symbol())

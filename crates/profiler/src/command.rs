@@ -7,6 +7,7 @@ mod call;
 #[cfg(target_os = "linux")]
 mod chain;
 mod chrome;
+mod cost;
 #[cfg(target_os = "linux")]
 mod descriptor;
 mod doing;
@@ -42,6 +43,7 @@ use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
     leak_report,
 };
+pub use cost::CommandCost;
 pub use options::CommandOptions;
 use tree::Sample;
 pub use verdict::Bound;

@@ -1,7 +1,8 @@
 //! Work and programs measured from every side, and the measured limits of the machine.
 //!
 //! - [`profile`] measures a closure: time, memory, scopes, allocations, counters of the CPU;
-//!   [`profile_command`] measures any other program from outside.
+//!   [`profile_command`] measures any other program from outside, [`CommandCost`] only takes the
+//!   kernel's accounts of it.
 //! - Sensors such as [`pressure`], [`gpus`] and [`process_io`] return a value or a
 //!   [`lob_scope::Unavailable`] with its reason, never a made-up zero; a [`Sampler`] turns the cheap
 //!   ones into series, and [`leak_report`] judges the growth of memory. [`MemoryScope`] gives a
@@ -55,7 +56,9 @@ pub use analysis::{
     ReadinessCheck, Requirements, ServiceFigures, best_batch, cost_estimate, diagnose,
     expensive_features, readiness, sweep_batches,
 };
-pub use command::{Bound, CommandOptions, CommandProfile, profile_command, profile_command_with};
+pub use command::{
+    Bound, CommandCost, CommandOptions, CommandProfile, profile_command, profile_command_with,
+};
 pub use error::ProfilerError;
 pub use flame::{flame_graph_svg, folded_stacks};
 pub use host::host;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lob_metrics::{Change, ChangeVerdict, CompareConfig, Run, Status, compare, shown};
+use lob_metrics::{
+    Change, ChangeVerdict, CompareConfig, MetricsError, Run, Status, compare, machine_slowdown,
+    shown,
+};
 use lob_runs::read_run;
 
 use super::bench::append_summary;
@@ -17,7 +20,13 @@ const RULES: [f64; 2] = [0.10, 0.20];
 ///
 /// Runs of different hours see a different machine: a change here is a hint, not a proof. Every
 /// metric is judged in its own direction. Counts that repeat (allocations, instructions) are held to
-/// the last one, peak memory to 5 %.
+/// the last one, peak memory to 5 %. Other single readings must also differ by more than they stray
+/// by chance: 1 MiB, 0.01 of a share, 10 ms of a process's time, and of counts the larger of 4 and
+/// twice the root of both together. Times and rates must have changed in units of the reference
+/// workload, too; on a machine that is 1.5 times faster or slower by it they have no verdict, and
+/// runs over different inputs have none at all.
+///
+/// Shown is what changed, the largest first, and the verdict as the last line.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +35,7 @@ Examples:
 
 A baseline changes by --promote only: it copies CURRENT over BASE after the comparison.
 Exit codes: 0 nothing worse or promoted, 1 a regression beyond the threshold or a metric lost by a
-scenario that failed, 2 not comparable")]
+scenario that failed, 2 no verdict: not comparable, or the machine's speed has changed too much")]
 pub(crate) struct Args {
     /// Run document to compare with
     base: PathBuf,
@@ -35,9 +44,12 @@ pub(crate) struct Args {
     /// Relative change that counts
     #[arg(long, default_value_t = 0.10)]
     threshold: f64,
-    /// Compare runs of different machines too; promote a run that is not fit to be a baseline
+    /// Compare runs of different machines, speeds or inputs too; promote a run that is not fit to be a baseline
     #[arg(long)]
     force: bool,
+    /// Show also what has not changed
+    #[arg(long)]
+    all: bool,
     /// Make CURRENT the new baseline: it is copied to BASE, which may not exist yet
     #[arg(long)]
     promote: bool,
@@ -56,12 +68,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let base = read_run(&args.base)?;
     let config = CompareConfig { threshold: args.threshold, force: args.force };
-    let changes = compare(&base, &current, &config)?;
+    let changes = match compare(&base, &current, &config) {
+        Ok(changes) => changes,
+        Err(error) => return no_verdict(args, error),
+    };
+    let verdict = Verdict::of(&base, &current, &changes, args.force);
     if args.json {
         let shown: Vec<serde_json::Value> = changes.iter().map(document).collect();
-        output::print_json(&serde_json::json!({ "advisory": true, "changes": shown }))?;
+        output::print_json(&serde_json::json!({
+            "advisory": true,
+            "verdict": verdict.word(),
+            "machine_slowdown": verdict.slowdown,
+            "changes": shown,
+        }))?;
     } else {
-        print(&base, &current, &changes)?;
+        print(args, &base, &current, &changes, &verdict)?;
     }
     if let Some(path) = &args.summary {
         append_summary(path, &current, Some(&base))?;
@@ -69,16 +90,67 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.promote {
         return promote(args, &current);
     }
-    let failed = |id: &str| {
-        let ended = current.scenarios.iter().find(|s| s.id == id);
-        ended.is_some_and(|s| matches!(s.status, Status::Failed | Status::TimedOut))
-    };
-    let is_worse = |c: &Change| match c.verdict {
-        ChangeVerdict::Regression => true,
-        ChangeVerdict::Lost => failed(&c.scenario),
-        _ => false,
-    };
-    Ok(ExitCode::from(u8::from(changes.iter().any(is_worse))))
+    Ok(ExitCode::from(verdict.code()))
+}
+
+/// Runs that cannot be held against each other: said on standard output, where the verdict is
+/// looked for, and as the error that it is.
+fn no_verdict(args: &Args, error: MetricsError) -> Result<ExitCode> {
+    if matches!(error, MetricsError::DifferentHosts { .. } | MetricsError::DifferentInputs { .. }) {
+        if args.json {
+            let reason = error.to_string();
+            output::print_json(&serde_json::json!({
+                "advisory": true, "verdict": "no verdict", "reason": reason, "changes": [],
+            }))?;
+        } else {
+            output::print_line(&output::in_lines(&format!("no verdict: {error}")))?;
+        }
+    }
+    Err(error.into())
+}
+
+/// What all changes say together.
+struct Verdict {
+    worse: bool,
+    /// How many times slower the machine was, where that takes the times their verdict.
+    apart: Option<f64>,
+    slowdown: Option<f64>,
+}
+
+impl Verdict {
+    fn of(base: &Run, current: &Run, changes: &[Change], force: bool) -> Self {
+        let failed = |id: &str| {
+            let ended = current.scenarios.iter().find(|s| s.id == id);
+            ended.is_some_and(|s| matches!(s.status, Status::Failed | Status::TimedOut))
+        };
+        let is_worse = |c: &Change| match c.verdict {
+            ChangeVerdict::Regression => true,
+            ChangeVerdict::Lost => failed(&c.scenario),
+            _ => false,
+        };
+        let slowdown = machine_slowdown(base, current);
+        let has_none = |c: &Change| {
+            c.verdict == ChangeVerdict::NotComparable && c.unit.is_of_time() && c.relative.is_some()
+        };
+        let apart = slowdown.filter(|_| !force && changes.iter().any(has_none));
+        Self { worse: changes.iter().any(is_worse), apart, slowdown }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self { worse: true, .. } => "regression",
+            Self { apart: Some(_), .. } => "no verdict",
+            _ => "no regression",
+        }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self { worse: true, .. } => 1,
+            Self { apart: Some(_), .. } => 2,
+            _ => 0,
+        }
+    }
 }
 
 /// Copies the current document over the baseline, if it is fit to be one.
@@ -123,25 +195,82 @@ fn document(change: &Change) -> serde_json::Value {
     value
 }
 
-fn print(base: &Run, current: &Run, changes: &[Change]) -> Result<()> {
+/// Inputs and machine first, then what changed, then the verdict.
+fn print(
+    args: &Args,
+    base: &Run,
+    current: &Run,
+    changes: &[Change],
+    verdict: &Verdict,
+) -> Result<()> {
     if base.host.fingerprint != current.host.fingerprint {
         eprintln!("warning: the runs come from different machines, speeds do not compare");
     }
-    for change in changes.iter().filter(|c| c.verdict != ChangeVerdict::NotComparable) {
+    if let Some(slowdown) = verdict.apart {
+        output::print_line(&format!(
+            "this machine was {} by the reference workload: no verdict on times and rates",
+            speed(slowdown)
+        ))?;
+    }
+    let is_shown = |c: &&Change| match c.verdict {
+        ChangeVerdict::NotComparable => args.all && c.base.or(c.current).is_some(),
+        ChangeVerdict::Unchanged => args.all,
+        _ => true,
+    };
+    let mut shown_ones: Vec<&Change> = changes.iter().filter(is_shown).collect();
+    shown_ones
+        .sort_by(|a, b| order(a.verdict).cmp(&order(b.verdict)).then(size(b).total_cmp(&size(a))));
+    for change in shown_ones {
         output::print_line(&shown(line(change)).to_string())?;
     }
+    output::print_line(&summary(changes, verdict))
+}
+
+/// The last line.
+fn summary(changes: &[Change], verdict: &Verdict) -> String {
     let count = |verdict| changes.iter().filter(|c| c.verdict == verdict).count();
     let beyond = |rule: f64| changes.iter().filter(|c| broken_rules(c).contains(&rule)).count();
-    eprintln!(
-        "{} worse ({} beyond 10 %, {} beyond 20 %), {} better, {} lost, {} new; advisory: `lob ab` decides",
+    let other = count(ChangeVerdict::NotComparable);
+    let other = if other > 0 { format!(", {other} not compared") } else { String::new() };
+    format!(
+        "{}: {} worse ({} beyond 10 %, {} beyond 20 %), {} better, {} lost, {} new, {} changed, {} unchanged{other}; \
+         advisory: `lob ab` decides",
+        verdict.word(),
         count(ChangeVerdict::Regression),
         beyond(RULES[0]),
         beyond(RULES[1]),
         count(ChangeVerdict::Improvement),
         count(ChangeVerdict::Lost),
-        count(ChangeVerdict::New)
-    );
-    Ok(())
+        count(ChangeVerdict::New),
+        count(ChangeVerdict::Changed),
+        count(ChangeVerdict::Unchanged)
+    )
+}
+
+/// `3.6 times slower`, `1.6 times faster`.
+fn speed(slowdown: f64) -> String {
+    if slowdown >= 1.0 {
+        format!("{slowdown:.1} times slower")
+    } else {
+        format!("{:.1} times faster", 1.0 / slowdown)
+    }
+}
+
+/// What is read first.
+const fn order(verdict: ChangeVerdict) -> u8 {
+    match verdict {
+        ChangeVerdict::Regression => 0,
+        ChangeVerdict::Lost => 1,
+        ChangeVerdict::Improvement => 2,
+        ChangeVerdict::Changed => 3,
+        ChangeVerdict::New => 4,
+        ChangeVerdict::Unchanged | ChangeVerdict::NotComparable => 5,
+    }
+}
+
+/// How large a change is, up or down alike; from nothing is beyond every size.
+fn size(change: &Change) -> f64 {
+    change.relative.map_or(f64::INFINITY, |r| (1.0 + r).abs().max(1e-12).ln().abs())
 }
 
 fn line(change: &Change) -> String {

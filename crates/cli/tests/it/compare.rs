@@ -31,7 +31,7 @@ fn a_faster_and_a_slower_run_are_named_with_the_right_sign() {
         ("alike", 0.95, 0, "+5.3 %", "-5.0 %", "unchanged"),
     ] {
         let current = document(folder.path(), name, speed);
-        let output = lob(&["compare", &base, &current]);
+        let output = lob(&["compare", &base, &current, "--all"]);
         assert_eq!(output.status.code(), Some(code), "{name}");
         let text = String::from_utf8(output.stdout).unwrap();
         for (metric, sign) in [("x.latency", latency), ("x.rate", rate)] {
@@ -99,4 +99,73 @@ fn a_baseline_changes_by_promotion_only() {
     });
     assert!(lob_fails(&["compare", baseline, &fast, "--promote"]).contains("interrupted"));
     assert_eq!(id(), "slow");
+}
+
+#[test]
+fn what_changed_is_shown_by_size_and_the_verdict_comes_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lower = Direction::LowerIsBetter;
+    let write = |name: &str, values: [f64; 5], reference_s: f64| {
+        document(folder.path(), name, 1.0);
+        let path = shown(&path(name)).to_owned();
+        change(&path, |run| {
+            let names = ["a", "b", "c", "d", "e"];
+            let measured = names.iter().zip(values);
+            run.scenarios[0].measurements = measured
+                .map(|(name, value)| Measurement::measured(name, Unit::Seconds, lower, &[value]))
+                .collect();
+            let name = format!("{}.reference", run.scenarios[0].id);
+            let neutral = Direction::Neutral;
+            let reference = Measurement::measured(&name, Unit::Seconds, neutral, &[reference_s]);
+            run.scenarios[0].measurements.push(reference.with_role(lob_metrics::Role::Reference));
+        });
+        path
+    };
+    let base = write("base", [1.0; 5], 0.001);
+    let current = write("current", [1.2, 1.6, 1.0, 0.5, 1.01], 0.001);
+    let output = lob(&["compare", &base, &current]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let metrics: Vec<&str> =
+        text.lines().filter_map(|line| line.split_whitespace().nth(2)).take(3).collect();
+    assert_eq!(metrics, ["b", "a", "d"], "worse before better, larger before smaller: {text}");
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.starts_with("regression: 2 worse (2 beyond 10 %, 1 beyond 20 %), 1 better"),
+        "{last}"
+    );
+    assert!(last.contains("3 unchanged") && text.lines().count() == 4, "{text}");
+    assert_eq!(
+        lob(&["compare", &base, &current, "--all"]).stdout.iter().filter(|b| **b == b'\n').count(),
+        7
+    );
+
+    // The same on a machine that was 3.6 times slower: nobody is to blame.
+    let slower = write("slower", [3.6; 5], 0.0036);
+    let output = lob(&["compare", &base, &slower]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("this machine was 3.6 times slower"), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("no verdict:"), "{text}");
+    let told =
+        json(&String::from_utf8(lob(&["compare", &base, &slower, "--json"]).stdout).unwrap());
+    assert_eq!(told["verdict"], "no verdict");
+    // In units of the reference workload nothing has changed, and four times as much has.
+    assert_eq!(lob(&["compare", &base, &slower, "--force"]).status.code(), Some(0));
+    let much_slower = write("much slower", [14.4; 5], 0.0036);
+    assert_eq!(lob(&["compare", &base, &much_slower, "--force"]).status.code(), Some(1));
+    assert_eq!(lob(&["compare", &base, &much_slower]).status.code(), Some(2));
+
+    // Other records than the baseline's.
+    change(&slower, |run| run.inputs[0].sha256 = "0".repeat(64));
+    change(&slower, |run| run.inputs[0].fingerprint = None);
+    let output = lob(&["compare", &base, &slower]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .starts_with("no verdict: the runs read different inputs")
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
 }

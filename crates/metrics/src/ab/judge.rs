@@ -7,7 +7,8 @@ use crate::{AbMetric, AbResult, AbSamples, Direction};
 
 /// Judges every metric of a sitting. Timings go through [`paired_test`] with the sitting's own A/A
 /// noise; a verdict on them stands only if it survives Benjamini and Hochberg's adjustment over all
-/// of them at the level of the interval. Exact metrics are held against each other directly.
+/// of them at the level of the interval. Exact metrics are held against each other directly where
+/// they repeat, and tested by themselves where they vary.
 ///
 /// A metric without enough values has no entry.
 #[must_use]
@@ -38,7 +39,7 @@ fn resampled(samples: &AbSamples, config: &PairedConfig) -> Option<AbResult> {
     let cost = |pair: &(f64, f64)| if rising { (1.0 / pair.0, 1.0 / pair.1) } else { *pair };
     let blocks: Vec<Vec<(f64, f64)>> =
         samples.blocks.iter().map(|block| block.iter().map(cost).collect()).collect();
-    let noise_floor = noise_floor(&samples.again);
+    let noise_floor = noise_floor(samples);
     let PairedResult { effect, interval: [low, high], p_value, min_effect, verdict } =
         paired_test(&blocks, &PairedConfig { noise_floor, ..*config })?;
     let back = |cost: f64| 1.0 / (1.0 + cost) - 1.0;
@@ -55,8 +56,9 @@ fn resampled(samples: &AbSamples, config: &PairedConfig) -> Option<AbResult> {
     })
 }
 
-/// Figures that repeat: a difference counts when the two ranges do not even touch and the medians
-/// are further apart than the tolerance.
+/// Figures that repeat. Where each side always says the same, the two are held against each other
+/// directly, and the interval is the difference itself. Where a side varies, its launches are tested
+/// as timings are, with the tolerance as the smallest effect, so that interval and verdict agree.
 fn exact(samples: &AbSamples, tolerance: f64) -> Option<AbResult> {
     let found = medians(samples)?;
     let is_known = |pair: &(f64, f64)| pair.0.is_finite() && pair.1.is_finite();
@@ -69,6 +71,10 @@ fn exact(samples: &AbSamples, tolerance: f64) -> Option<AbResult> {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
     };
     let (baseline, candidate) = (side(|p| p.0), side(|p| p.1));
+    let varies = |side: (f64, f64)| side.1 > side.0;
+    if (varies(baseline) || varies(candidate)) && baseline.0.min(candidate.0) > 0.0 {
+        return varying(samples, tolerance).or(Some(found));
+    }
     let apart = candidate.0 > baseline.1 || candidate.1 < baseline.0;
     let rises = found.candidate > found.baseline;
     let is_worse = rises == (samples.metric.direction != Direction::HigherIsBetter);
@@ -80,14 +86,19 @@ fn exact(samples: &AbSamples, tolerance: f64) -> Option<AbResult> {
         true if is_worse => PairedVerdict::Regression,
         true => PairedVerdict::Improvement,
     };
-    Some(AbResult {
-        effect,
-        interval: [ratio(baseline.1, candidate.0), ratio(baseline.0, candidate.1)],
-        min_effect: tolerance,
-        noise_floor: ratio(baseline.0, baseline.1),
-        verdict,
-        ..found
-    })
+    Some(AbResult { effect, interval: [effect; 2], min_effect: tolerance, verdict, ..found })
+}
+
+/// Figures that nearly repeat, all above zero.
+fn varying(samples: &AbSamples, tolerance: f64) -> Option<AbResult> {
+    let config = PairedConfig { min_effect: tolerance, ..PairedConfig::default() };
+    let found = resampled(samples, &config)?;
+    let [low, high] = found.interval;
+    // Both bounds count: a difference of exactly nothing is within a tolerance of nothing.
+    let is_within = low >= -tolerance && high <= tolerance;
+    let verdict = if is_within { PairedVerdict::Equivalent } else { found.verdict };
+    // The test has settled it alone: these are not adjusted for being many.
+    Some(AbResult { verdict, p_value: None, ..found })
 }
 
 /// A result with the medians of both sides and nothing decided.
@@ -107,14 +118,25 @@ fn medians(samples: &AbSamples) -> Option<AbResult> {
         p_value: None,
         q_value: None,
         verdict: PairedVerdict::Inconclusive,
+        not_judged: false,
     })
 }
 
-/// How far the baseline differs from itself: the median ratio of the second to the first of two
-/// baseline runs, as a share.
-fn noise_floor(again: &[(f64, f64)]) -> f64 {
-    let ratios: Vec<f64> = again.iter().map(|(first, second)| (second / first).ln()).collect();
-    quantile(&ratios, 0.5).map_or(0.0, |median| median.exp_m1().abs())
+/// Median of |Z| of a standard normal Z.
+const MEDIAN_DEVIATION: f64 = 0.674_49;
+/// Standard error of the median of n normal values times the root of n (Kenney and Keeping,
+/// "Mathematics of Statistics", 1962, 13.13): the root of half of pi.
+const MEDIAN_ERROR: f64 = 1.253_314;
+
+/// How far chance alone moves the median of this many pairs, as a share: its standard error, by the
+/// spread of one side against itself. The spread is a median of sizes, without their signs: those
+/// cancel, and their median is near zero by symmetry whatever the noise.
+fn noise_floor(samples: &AbSamples) -> f64 {
+    let sizes: Vec<f64> =
+        samples.again.iter().map(|(first, second)| (second / first).ln().abs()).collect();
+    let pairs = samples.blocks.iter().map(Vec::len).sum::<usize>().max(1);
+    let spread = quantile(&sizes, 0.5).unwrap_or(0.0) / MEDIAN_DEVIATION;
+    (MEDIAN_ERROR * spread / (pairs as f64).sqrt()).exp_m1()
 }
 
 #[cfg(test)]
@@ -124,7 +146,13 @@ mod tests {
 
     fn samples(direction: Direction, exact: Option<f64>, pairs: &[(f64, f64)]) -> AbSamples {
         AbSamples {
-            metric: AbMetric { name: "x".to_owned(), unit: Unit::Count, direction, exact },
+            metric: AbMetric {
+                name: "x".to_owned(),
+                unit: Unit::Count,
+                direction,
+                exact,
+                on_wall_clock: false,
+            },
             blocks: pairs.chunks(4).map(<[(f64, f64)]>::to_vec).collect(),
             again: vec![(1.0, 1.0); 4],
         }
@@ -164,8 +192,43 @@ mod tests {
             let found = verdict(samples(direction, Some(tolerance), &[pair; 8])).0;
             assert_eq!(found, expected, "{direction:?} {pair:?}");
         }
-        let touching = [(100.0, 109.0), (110.0, 120.0), (100.0, 130.0), (110.0, 140.0)];
-        assert_eq!(verdict(samples(Lower, Some(0.0), &touching)).0, Equivalent);
+    }
+
+    /// What is printed beside a verdict must not contradict it.
+    #[test]
+    fn figures_that_nearly_repeat_have_an_interval_that_agrees_with_the_verdict() {
+        use PairedVerdict::{Equivalent, Inconclusive, Regression};
+        let judged = |tolerance: f64, pairs: &[(f64, f64)]| {
+            let samples = samples(Direction::LowerIsBetter, Some(tolerance), pairs);
+            judge_metrics(&[samples], &PairedConfig::default()).remove(0)
+        };
+        // The ranges touch in all of them.
+        let wide: Vec<(f64, f64)> =
+            (0..20).map(|i| (100.0 + f64::from(i % 5), 101.0 + f64::from(i % 4))).collect();
+        let apart: Vec<(f64, f64)> =
+            (0..20).map(|i| (100.0 + f64::from(i % 5), 110.0 - f64::from(i % 7))).collect();
+        let once: Vec<(f64, f64)> =
+            (0..20).map(|i| (100.0, if i == 7 { 101.0 } else { 100.0 })).collect();
+        let torn: Vec<(f64, f64)> =
+            (0..20).map(|i| (100.0, if i % 2 == 0 { 80.0 } else { 130.0 })).collect();
+        for (name, tolerance, pairs, expected) in [
+            ("wide", 0.05, &wide, Equivalent),
+            ("apart", 0.03, &apart, Regression),
+            ("once in twenty", 0.0, &once, Equivalent),
+            ("torn", 0.05, &torn, Inconclusive),
+        ] {
+            let found = judged(tolerance, pairs);
+            assert_eq!(found.verdict, expected, "{name}: {found:?}");
+            let [low, high] = found.interval;
+            let within = low >= -tolerance && high <= tolerance;
+            assert_eq!(within, expected == Equivalent, "{name}: {found:?}");
+            assert!(expected != Regression || low > 0.0, "{name}: {found:?}");
+        }
+        let constant = judged(0.05, &[(100.0, 104.0); 8]);
+        assert!(
+            (constant.interval[0] - 0.04).abs() < 1e-12
+                && constant.interval[0].to_bits() == constant.interval[1].to_bits()
+        );
     }
 
     #[test]

@@ -3,12 +3,9 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use super::{AbMetric, AbSamples, Sitting};
+use super::{AbMetric, AbSamples, Sitting, against_itself};
 use crate::stats::{NoiseModel, NoiseSource, SplitMix64};
 use crate::{Direction, Unit};
-
-/// Pairs resampled as one launch.
-const BLOCK: usize = 4;
 
 /// Two programs on a noisy machine, the second slower by a known share: what the procedure of
 /// [`crate::run_ab`] is tried on. Every run is a launch of its own, as under `lob ab`.
@@ -18,6 +15,8 @@ pub struct SimulatedSitting<E = Infallible> {
     noise: NoiseSource,
     order: SplitMix64,
     pairs: Vec<(f64, f64)>,
+    /// The noise of the wall clock, and the pairs it timed.
+    wall: Option<(NoiseSource, Vec<(f64, f64)>)>,
     error: PhantomData<E>,
 }
 
@@ -29,12 +28,31 @@ impl<E> SimulatedSitting<E> {
         let mut seeds = SplitMix64::new(seed);
         let noise = NoiseSource::new(model, seeds.next_u64());
         let order = SplitMix64::new(seeds.next_u64());
-        Self { slow_down, noise, order, pairs: Vec::new(), error: PhantomData }
+        Self { slow_down, noise, order, pairs: Vec::new(), wall: None, error: PhantomData }
     }
 
-    fn run(&mut self, slow_down: f64) -> f64 {
-        let launch = self.noise.launch();
-        (self.noise.sample() + launch).exp() * (1.0 + slow_down)
+    /// The same sitting on a machine that others use: a second metric, on a wall clock with noise of
+    /// its own.
+    #[must_use]
+    pub fn with_wall_clock(mut self, model: NoiseModel) -> Self {
+        self.wall = Some((NoiseSource::new(model, self.order.next_u64()), Vec::new()));
+        self
+    }
+
+    /// A quadruple of runs, and the two pairs it makes.
+    fn quadruple(noise: &mut NoiseSource, slow_down: f64, baseline_first: bool) -> [(f64, f64); 2] {
+        let mut run = |slow_down: f64| {
+            let launch = noise.launch();
+            (noise.sample() + launch).exp() * (1.0 + slow_down)
+        };
+        if baseline_first {
+            let first = (run(0.0), run(slow_down));
+            let (b, a) = (run(slow_down), run(0.0));
+            [first, (a, b)]
+        } else {
+            let (b, a) = (run(slow_down), run(0.0));
+            [(a, b), (run(0.0), run(slow_down))]
+        }
     }
 }
 
@@ -42,16 +60,12 @@ impl<E> Sitting for SimulatedSitting<E> {
     type Error = E;
 
     fn extend(&mut self, pairs: usize) -> Result<(), E> {
-        let slow_down = self.slow_down;
         for _ in 0..pairs.div_ceil(2) {
-            if self.order.next_u64() & 1 == 0 {
-                let first = (self.run(0.0), self.run(slow_down));
-                let (b, a) = (self.run(slow_down), self.run(0.0));
-                self.pairs.extend([first, (a, b)]);
-            } else {
-                let (b1, a1) = (self.run(slow_down), self.run(0.0));
-                let second = (self.run(0.0), self.run(slow_down));
-                self.pairs.extend([(a1, b1), second]);
+            let baseline_first = self.order.next_u64() & 1 == 0;
+            let slow_down = self.slow_down;
+            self.pairs.extend(Self::quadruple(&mut self.noise, slow_down, baseline_first));
+            if let Some((noise, pairs)) = &mut self.wall {
+                pairs.extend(Self::quadruple(noise, slow_down, baseline_first));
             }
         }
         Ok(())
@@ -62,15 +76,22 @@ impl<E> Sitting for SimulatedSitting<E> {
     }
 
     fn samples(&self) -> Vec<AbSamples> {
-        vec![AbSamples {
+        let samples = |name: &str, on_wall_clock: bool, pairs: &[(f64, f64)]| AbSamples {
             metric: AbMetric {
-                name: "time".to_owned(),
+                name: name.to_owned(),
                 unit: Unit::Seconds,
                 direction: Direction::LowerIsBetter,
                 exact: None,
+                on_wall_clock,
             },
-            blocks: self.pairs.chunks(BLOCK).map(<[(f64, f64)]>::to_vec).collect(),
-            again: self.pairs.chunks_exact(2).map(|two| (two[0].0, two[1].0)).collect(),
-        }]
+            blocks: pairs.iter().map(|pair| vec![*pair]).collect(),
+            again: against_itself(pairs),
+        };
+        let wall = self.wall.iter().map(|(_, pairs)| samples("wall_time", true, pairs));
+        std::iter::once(samples("time", false, &self.pairs)).chain(wall).collect()
+    }
+
+    fn is_disturbed(&self) -> bool {
+        self.wall.is_some()
     }
 }

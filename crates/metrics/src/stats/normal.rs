@@ -1,4 +1,4 @@
-//! The normal distribution's upper tail.
+//! The normal distribution: its upper tail, and the other way round.
 
 /// `P(Z > z)` of a standard normal Z.
 ///
@@ -23,6 +23,16 @@ pub(crate) fn upper_tail(z: f64) -> f64 {
     }
 }
 
+/// The z with `P(Z <= z) = p`, by halving; `p` strictly inside 0..1.
+pub(crate) fn quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..80 {
+        let middle = f64::midpoint(low, high);
+        if upper_tail(middle) > 1.0 - p { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +50,13 @@ mod tests {
         ] {
             let found = upper_tail(z);
             assert!((found / expected - 1.0).abs() < 1e-9, "z {z}: {found} {expected}");
+        }
+    }
+
+    #[test]
+    fn quantiles_undo_tails() {
+        for p in [0.001, 0.025, 0.5, 0.9, 0.99] {
+            assert!((1.0 - upper_tail(quantile(p)) - p).abs() < 1e-9, "{p}");
         }
     }
 }

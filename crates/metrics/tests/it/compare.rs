@@ -102,3 +102,114 @@ fn a_metric_that_is_gone_is_named() {
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0].metric, gone.metric);
 }
+
+/// One metric in a scenario of this suite, with the reference workload at `reference_s`.
+fn run_of(suite: &str, measurement: Measurement, reference_s: Option<f64>) -> lob_metrics::Run {
+    let mut run = sample_run();
+    run.scenarios.truncate(1);
+    let scenario = &mut run.scenarios[0];
+    suite.clone_into(&mut scenario.suite);
+    scenario.measurements = vec![measurement];
+    let name = format!("{}.reference", scenario.id);
+    scenario.measurements.extend(reference_s.map(|s| {
+        Measurement::measured(&name, Unit::Seconds, Direction::Neutral, &[s])
+            .with_role(lob_metrics::Role::Reference)
+    }));
+    run
+}
+
+#[test]
+fn small_differences_of_single_readings_are_noise() {
+    use ChangeVerdict::{Improvement, Regression, Unchanged};
+    let mib = 1_048_576.0;
+    for (suite, unit, base, current, expected) in [
+        // What two profiles of one program differ by.
+        ("profile", Unit::Count, 2.0, 3.0, Unchanged),
+        ("profile", Unit::Count, 0.0, 1.0, Unchanged),
+        ("profile", Unit::Bytes, 0.0, 24_576.0, Unchanged),
+        ("profile", Unit::Seconds, 0.004, 0.008, Unchanged),
+        ("profile", Unit::Fraction, 0.001, 0.002, Unchanged),
+        // And what is a change all the same.
+        ("profile", Unit::Count, 2.0, 40.0, Regression),
+        ("profile", Unit::Count, 10_000.0, 12_000.0, Regression),
+        ("profile", Unit::Bytes, 0.0, 2.0 * mib, Regression),
+        ("profile", Unit::Bytes, 50.0 * mib, 40.0 * mib, Improvement),
+        ("profile", Unit::Seconds, 0.100, 0.150, Regression),
+        ("profile", Unit::Fraction, 0.30, 0.40, Regression),
+        // A latency that a stopwatch took is no account of the kernel.
+        ("render", Unit::Seconds, 4e-6, 8e-6, Regression),
+    ] {
+        let run = |value: f64| {
+            let lower = Direction::LowerIsBetter;
+            run_of(suite, Measurement::measured("x", unit, lower, &[value]), None)
+        };
+        let found = &compare(&run(base), &run(current), &CompareConfig::default()).unwrap()[0];
+        assert_eq!(found.verdict, expected, "{suite} {unit} {base} {current}: {found:?}");
+    }
+    // Where the samples themselves say how far they stray there is no further tolerance.
+    let run = |value: f64| {
+        let samples = [value; 4];
+        let lower = Direction::LowerIsBetter;
+        run_of("profile", Measurement::measured("x", Unit::Count, lower, &samples), None)
+    };
+    let found = &compare(&run(2.0), &run(3.0), &CompareConfig::default()).unwrap()[0];
+    assert_eq!((found.verdict, found.slack.to_bits()), (Regression, 0.0f64.to_bits()));
+}
+
+#[test]
+fn a_slower_machine_is_no_regression() {
+    use ChangeVerdict::{NotComparable, Regression, Unchanged};
+    let (time, rate) = (Unit::Seconds, Unit::SamplesPerSecond);
+    for (unit, base, current, reference, expected) in [
+        (time, 1.0, 1.3, 1.3, Unchanged),
+        (rate, 130.0, 100.0, 1.3, Unchanged),
+        (time, 1.0, 1.3, 1.0, Regression),
+        (time, 1.0, 1.6, 1.3, Regression),
+        // Faster than the machine allows for, and yet no slower: nothing to blame.
+        (time, 1.0, 1.0, 1.3, Unchanged),
+        (time, 1.0, 3.6, 3.6, NotComparable),
+        (time, 1.0, 9.0, 3.6, NotComparable),
+        (time, 1.0, 1.0, 0.3, NotComparable),
+        (rate, 100.0, 10.0, 3.6, NotComparable),
+        // What is counted does not hang on the speed of the machine.
+        (Unit::Count, 100.0, 200.0, 3.6, Regression),
+    ] {
+        let direction = if unit == Unit::SamplesPerSecond {
+            Direction::HigherIsBetter
+        } else {
+            Direction::LowerIsBetter
+        };
+        let run = |value: f64, reference_s: f64| {
+            let measured = Measurement::measured("x", unit, direction, &[value]);
+            run_of("render", measured, Some(reference_s))
+        };
+        let (base, current) = (run(base, 0.001), run(current, 0.001 * reference));
+        let found = &compare(&base, &current, &CompareConfig::default()).unwrap()[0];
+        assert_eq!(found.verdict, expected, "{found:?} at {reference}");
+        let slowdown = lob_metrics::machine_slowdown(&base, &current).unwrap();
+        assert!((slowdown - reference).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn other_inputs_are_refused_unless_forced() {
+    let base = sample_run();
+    assert!(!base.inputs.is_empty(), "the example reads a file");
+    let config = CompareConfig::default();
+    let mut moved = base.clone();
+    moved.inputs[0].path = "elsewhere/same.dbn".to_owned();
+    assert!(compare(&base, &moved, &config).is_ok(), "a path is no content");
+    let mut other = base.clone();
+    other.inputs[0].sha256 = "0".repeat(64);
+    other.inputs[0].fingerprint = Some("0".repeat(32));
+    other.inputs[0].path = "other.dbn".to_owned();
+    let refused = compare(&base, &other, &config).unwrap_err().to_string();
+    assert!(refused.contains("other.dbn") && refused.contains("--force"), "{refused}");
+    assert!(compare(&base, &other, &CompareConfig { force: true, ..config }).is_ok());
+    let mut fewer = base.clone();
+    fewer.inputs.push(other.inputs[0].clone());
+    assert!(compare(&base, &fewer, &config).is_err(), "one more file is another input");
+    let mut none = base.clone();
+    none.inputs.clear();
+    assert!(compare(&base, &none, &config).is_ok(), "what made its own records names none");
+}
