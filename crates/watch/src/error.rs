@@ -68,6 +68,14 @@ pub enum WatchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A process that shall be watched and is not there.
+    #[error("no process {pid} to watch: {reason}", reason = shown(.reason))]
+    NoProcess {
+        /// The number given.
+        pid: u32,
+        /// What the kernel says.
+        reason: String,
+    },
     /// A configuration that cannot be used.
     #[error("profiler configuration: {reason}")]
     Config {

@@ -5,7 +5,8 @@
 //!   [`JsonLinesLog`] keeps them, a [`LogReplay`] or a [`Watch`] reads them back, from another
 //!   process too.
 //! - [`SystemMonitor`] watches the sensors of the machine with [`Alert`]s.
-//! - [`metrics_page`] writes it all as Prometheus text, [`MetricsServer`] serves it, [`scrape`] and
+//! - A [`MetricsPage`] writes it all, and a [`WatchedProcess`], as Prometheus text;
+//!   [`MetricsServer`] serves it, as OpenMetrics to who asks for that; [`scrape`] and
 //!   [`parse_prometheus_text`] read it.
 //! - [`PerformanceProfiler`] measures work by the options of a [`ProfilerConfig`], from a file if
 //!   wanted, and remembers what it found.
@@ -25,6 +26,7 @@ mod config;
 mod error;
 mod monitor;
 mod performance;
+mod process;
 mod prometheus;
 mod serve;
 mod system;
@@ -43,8 +45,10 @@ pub use performance::{
     ProfileReport, Profiling, RegressionCheck, RegressionDetector, RegressionGuard,
     RegressionVerdict, SampleProfile, SystemMetrics, TimingMetrics,
 };
+pub use process::WatchedProcess;
 pub use prometheus::{
-    PrometheusFamily, PrometheusSample, metrics_page, parse_prometheus_text, prometheus_text,
+    MetricsPage, PrometheusFamily, PrometheusSample, metrics_page, openmetrics_text,
+    parse_prometheus_text, prometheus_text,
 };
 pub use serve::{MetricsServer, Reply, ServerCounts, ServerLimits, scrape};
 pub use system::{SensorValue, SystemMonitor, SystemReport, Tracked, sensor};

@@ -267,7 +267,7 @@ impl ProductionMonitor {
 
     pub(crate) fn write_page(&self, page: &mut Page) {
         let name = "lob_request_seconds";
-        let help = "Latency of requests; percentiles over the last hour.";
+        let help = "Latency of requests in seconds; quantiles over the last hour.";
         for report in self.last_hour() {
             for (q, value) in
                 [("0.5", report.p50_s), ("0.95", report.p95_s), ("0.99", report.p99_s)]
@@ -284,7 +284,7 @@ impl ProductionMonitor {
             let violations = state.violations as f64;
             page.add("lob_request_sla_violations_total", "counter", help, &labels, violations);
         }
-        let help = "Longest latency the agreement allows.";
+        let help = "Longest latency the agreement allows, in seconds.";
         page.add("lob_request_sla_seconds", "gauge", help, &[], self.sla.as_secs_f64());
         page.alert(&self.alert());
         let help = "Lines the request log could not take.";

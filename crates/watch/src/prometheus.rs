@@ -1,13 +1,17 @@
 //! The text format Prometheus scrapes ("Exposition formats", text format 0.0.4).
 
+mod openmetrics;
 pub(crate) mod page;
 mod parse;
 
 use lob_profiler::Profile;
+use lob_scope::Unavailable;
 
-use crate::{ProductionMonitor, SystemMonitor, Watch};
+use crate::{ProductionMonitor, SystemMonitor, Watch, WatchedProcess, process};
 use page::Page;
 
+pub(crate) use openmetrics::OPENMETRICS;
+pub use openmetrics::openmetrics_text;
 pub use parse::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 
 /// A profile as Prometheus text. Seconds and bytes, as that format wants them; measurements that
@@ -48,17 +52,82 @@ pub fn prometheus_text(profile: &Profile) -> String {
 }
 
 /// One page from several sources, as `/metrics` serves it: each metric family once.
+///
+/// ```
+/// let page = lob_watch::MetricsPage::default().build("0.1.0", Some("abc123")).own_process().finish();
+/// assert!(page.contains("lob_build_info{version=\"0.1.0\",revision=\"abc123\"} 1"));
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct MetricsPage {
+    page: Page,
+}
+
+impl MetricsPage {
+    /// Adds the sensors and alerts of the machine.
+    pub fn system(mut self, system: &SystemMonitor) -> Self {
+        system.write_page(&mut self.page);
+        self
+    }
+
+    /// Adds requests.
+    pub fn requests(mut self, monitor: &ProductionMonitor) -> Self {
+        monitor.write_page(&mut self.page);
+        self
+    }
+
+    /// Adds the latest numbers of a watched file.
+    pub fn watch(mut self, watch: &Watch) -> Self {
+        watch.write_page(&mut self.page);
+        self
+    }
+
+    /// Adds a watched process.
+    pub fn process(mut self, process: &WatchedProcess) -> Self {
+        process.write_page(&mut self.page);
+        self
+    }
+
+    /// Adds the `process_` metrics of this process.
+    pub fn own_process(mut self) -> Self {
+        process::write_own(&mut self.page);
+        self
+    }
+
+    /// Names a file that has no figures, and why.
+    pub fn missing_file(mut self, name: &str, why: &Unavailable) -> Self {
+        let labels = [("file", name), ("reason", why.reason.as_str())];
+        let help = "A watched file that cannot be read, and why.";
+        self.page.add("lob_file_unavailable_info", "gauge", help, &labels, 1.0);
+        self
+    }
+
+    /// Says which build serves the page.
+    pub fn build(mut self, version: &str, revision: Option<&str>) -> Self {
+        let labels = [("version", version), ("revision", revision.unwrap_or("unknown"))];
+        let help = "Version and source revision of the program that serves this page; always 1.";
+        self.page.add("lob_build_info", "gauge", help, &labels, 1.0);
+        self
+    }
+
+    /// The page as Prometheus text.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.page.finish()
+    }
+}
+
+/// A [`MetricsPage`] of these sources.
 #[must_use]
 pub fn metrics_page(
     system: Option<&SystemMonitor>,
     requests: &[&ProductionMonitor],
     watches: &[&Watch],
 ) -> String {
-    let mut page = Page::default();
+    let mut page = MetricsPage::default();
     if let Some(system) = system {
-        system.write_page(&mut page);
+        page = page.system(system);
     }
-    requests.iter().for_each(|monitor| monitor.write_page(&mut page));
-    watches.iter().for_each(|watch| watch.write_page(&mut page));
-    page.finish()
+    page = requests.iter().fold(page, |page, monitor| page.requests(monitor));
+    watches.iter().fold(page, |page, watch| page.watch(watch)).finish()
 }

@@ -11,9 +11,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::WatchError;
+use crate::prometheus::{OPENMETRICS, openmetrics_text};
 
 pub use scrape::scrape;
 
+/// Media type of the Prometheus text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How long the server waits for requests under way when it is stopped, before it cuts them off.
 const GRACE: Duration = Duration::from_millis(500);
 /// Pause after a failed accept, which may fail again at once (no file handles left).
@@ -53,10 +56,19 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A page of metrics in the Prometheus text format.
+    /// A page of metrics in the Prometheus text format, which a server also sends as OpenMetrics to
+    /// clients that prefer it.
     #[must_use]
     pub fn prometheus(body: String) -> Self {
-        Self { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body }
+        Self { status: 200, content_type: PROMETHEUS, body }
+    }
+
+    /// The same page as OpenMetrics; any other reply as it is.
+    fn preferring_openmetrics(self) -> Self {
+        if self.content_type != PROMETHEUS {
+            return self;
+        }
+        Self { content_type: OPENMETRICS, body: openmetrics_text(&self.body), ..self }
     }
 
     /// An HTML page. It may hold inline styles; scripts and anything from elsewhere are forbidden

@@ -1,6 +1,7 @@
 //! Everything the sensors say, once and over time.
 
 mod monitor;
+mod names;
 mod reading;
 
 use lob_metrics::Unit;
@@ -8,8 +9,8 @@ use lob_metrics::Unit;
 use lob_scope::Unavailable;
 
 pub use monitor::{SystemMonitor, SystemReport};
-pub(crate) use reading::SystemReading;
 pub use reading::Tracked;
+pub(crate) use reading::{Counter, SystemReading};
 
 /// What a sensor says: a value or the reason why there is none, never a made-up zero.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,19 +35,9 @@ impl SensorValue {
         }
     }
 
-    /// The name Prometheus sees: `cpu.busy` becomes `lob_cpu_busy_ratio`.
-    pub(crate) fn prometheus_name(&self) -> String {
-        let suffix = match self.unit {
-            Unit::Fraction => "_ratio",
-            Unit::Bytes => "_bytes",
-            Unit::BytesPerSecond => "_bytes_per_second",
-            Unit::Celsius => "_celsius",
-            Unit::Watts => "_watts",
-            Unit::Joules => "_joules",
-            Unit::Seconds => "_seconds",
-            _ => "",
-        };
-        format!("lob_{}{suffix}", self.name.replace('.', "_"))
+    /// Name and help as a gauge of a Prometheus page; `None` for rates, which are counters there.
+    pub(crate) fn as_gauge(&self) -> Option<(&'static str, &'static str)> {
+        names::GAUGES.iter().find(|(name, ..)| *name == self.name).map(|(_, to, help)| (*to, *help))
     }
 }
 

@@ -21,9 +21,13 @@ use sources::Sources;
 #[command(after_help = "\
 Examples:
   lob serve --listen 127.0.0.1:9187 --watch runs/latest/metrics.jsonl
+  lob serve --pid $(pgrep -n python) &
   curl http://127.0.0.1:9187/metrics
 
-Pages: /metrics (Prometheus text), /healthz, / (a status page). Ends at Ctrl-C.
+Pages: /metrics (Prometheus text, or OpenMetrics for who asks for it by Accept), /healthz, / (a status
+page). Ends at Ctrl-C. What grows is a counter (`_total`, rate() in Prometheus), what goes up and down
+a gauge; `process_*` is this server, `lob_watched_*` the process of --pid, whose end `lob_watched_up`
+shows.
 On a loopback address only requests to an address or to localhost are answered. Anybody who can
 reach another address can read all of it: there is no password and no encryption.")]
 pub(crate) struct Args {
@@ -43,6 +47,9 @@ pub(crate) struct Watched {
     /// The request log a ProductionMonitor writes
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
+    /// A process to watch: memory, threads, CPU time, disk; it must be running
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pid: Option<u32>,
     /// Options of the profiler as TOML: what is tracked, how often, alert thresholds
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -64,12 +71,13 @@ impl Watched {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let stop = interrupt::watch();
-    let sources = Arc::new(Sources::start(&args.watched, None)?);
+    let sources = Arc::new(Sources::start(&args.watched)?);
     let theirs = Arc::clone(&sources);
+    let status = page::StatusPage::default();
     let pages = move |path: &str| match path {
         "/metrics" => Some(Reply::prometheus(theirs.metrics_page())),
         "/healthz" => Some(Reply::text(200, "ok\n")),
-        "/" => Some(Reply::html(page::status_page(&theirs.metrics_page()))),
+        "/" => Some(Reply::html(status.draw(&theirs.metrics_page()))),
         _ => None,
     };
     let server = MetricsServer::start(args.listen, ServerLimits::default(), pages)?;

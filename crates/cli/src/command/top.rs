@@ -1,11 +1,15 @@
 //! `lob top`.
 
+mod history;
+mod key;
+mod layout;
+mod screen;
 #[cfg(unix)]
 mod terminal;
 mod text;
 pub(crate) mod view;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,6 +19,11 @@ use anyhow::{Context, Result};
 use super::serve::Watched;
 use super::serve::sources::Sources;
 use crate::{interrupt, output};
+use history::History;
+use key::Key;
+use layout::{Sort, Style};
+use lob_metrics::shown;
+use screen::Screen;
 use view::View;
 
 /// Show live what the machine and a running program do
@@ -22,17 +31,18 @@ use view::View;
 #[command(after_help = "\
 Examples:
   lob top --watch runs/latest/metrics.jsonl
+  lob top --pid 4711
   lob top --connect 127.0.0.1:9187
   lob top --once --json
 
-q or Ctrl-C ends it. Where standard output is no terminal it prints once and ends.")]
+Keys: q, Esc or Ctrl-C ends it; arrows, PgUp, PgDn, Home and End scroll; s sorts the rows of each section
+as listed, by name or by value. Figures are drawn over time as soon as there are three looks, and a
+process that is watched has the trend of its memory after ten. Where standard output is no terminal it
+prints once and ends.")]
 pub(crate) struct Args {
     /// Show what `lob serve`, or any Prometheus endpoint, says at HOST:PORT instead
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["watch", "log", "pid", "config"])]
     connect: Option<String>,
-    /// A process to look at
-    #[arg(long)]
-    pid: Option<u32>,
     #[command(flatten)]
     watched: Watched,
     /// Seconds between two looks
@@ -72,7 +82,7 @@ impl Source {
     fn open(args: &Args) -> Result<Self> {
         Ok(match &args.connect {
             Some(address) => Self::There(address.clone()),
-            None => Self::Here(Box::new(Sources::start(&args.watched, args.pid)?)),
+            None => Self::Here(Box::new(Sources::start(&args.watched)?)),
         })
     }
 
@@ -102,109 +112,105 @@ fn once(args: &Args, source: &Source, pause: Duration) -> Result<ExitCode> {
     if args.json {
         output::print_json(&view.to_json(Some(&before)))?;
     } else {
-        for line in view.lines(Some(&before), source.name(), false) {
+        output::print_line(&heading(source))?;
+        let style = Style { columns: PRINTED_COLUMNS, colours: false, blocks: false };
+        let sections = view.sections(Some(&before));
+        for line in layout::lines(&sections, &view.unavailable, &History::default(), style) {
             output::print_line(&line)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// The first line.
+fn heading(source: &Source) -> String {
+    format!("lob top: {}", shown(source.name()))
+}
+
 fn live(source: &Source, interval: Duration) -> Result<ExitCode> {
     let stop = interrupt::watch();
     let mut screen = Screen::enter()?;
-    let mut before: Option<View> = None;
+    let started = Instant::now();
+    let (mut before, mut history, mut sort): (Option<View>, _, _) =
+        (None, History::default(), Sort::default());
     loop {
         let next = Instant::now() + interval;
-        let lines = match source.look() {
-            Ok(view) => {
-                let lines = view.lines(before.as_ref(), source.name(), screen.colours());
-                before = Some(view);
-                lines
-            }
-            // An endpoint that is restarted comes back.
-            Err(error) => vec![format!("{}: {error:#}", source.name())],
-        };
-        screen.draw(&lines)?;
+        let look = source.look();
+        if let Ok(view) = &look {
+            let t_s = started.elapsed().as_secs_f64();
+            history.take_in(t_s, &view.sections(before.as_ref()));
+        }
         loop {
-            let left = next.saturating_duration_since(Instant::now());
-            if stop.load(Ordering::Relaxed) || screen.quit_within(left.min(POLL))? {
-                return Ok(ExitCode::SUCCESS);
+            let style = screen.style();
+            let lines = match &look {
+                Ok(view) => {
+                    let mut sections = view.sections(before.as_ref());
+                    history.add_trends(&mut sections);
+                    sort.apply(&mut sections);
+                    layout::lines(&sections, &view.unavailable, &history, style)
+                }
+                // An endpoint that is restarted comes back.
+                Err(error) => {
+                    let text = shown(format!("{error:#}")).to_string();
+                    text::wrapped(&text, style.columns, 2)
+                }
+            };
+            screen.draw(&heading(source), &lines, sort)?;
+            match wait(&mut screen, stop, next)? {
+                Waited::Quit => return Ok(ExitCode::SUCCESS),
+                Waited::Look => break,
+                Waited::Sort => sort = sort.next(),
+                Waited::Scrolled => {}
             }
-            if left <= POLL {
-                break;
-            }
+        }
+        if let Ok(view) = look {
+            before = Some(view);
+        }
+    }
+}
+
+/// What ended the waiting for the next look.
+enum Waited {
+    Quit,
+    Look,
+    Sort,
+    Scrolled,
+}
+
+fn wait(
+    screen: &mut Screen,
+    stop: &std::sync::atomic::AtomicBool,
+    next: Instant,
+) -> Result<Waited> {
+    loop {
+        let left = next.saturating_duration_since(Instant::now());
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Waited::Quit);
+        }
+        let mut waited = None;
+        for key in screen.keys_within(left.min(POLL))? {
+            waited = Some(match key {
+                Key::Quit => return Ok(Waited::Quit),
+                Key::Sort => Waited::Sort,
+                Key::Scroll(scroll) => {
+                    screen.scroll(scroll);
+                    Waited::Scrolled
+                }
+            });
+        }
+        if let Some(waited) = waited {
+            return Ok(waited);
+        }
+        if left <= POLL {
+            return Ok(Waited::Look);
+        }
+        if screen.was_resized() {
+            return Ok(Waited::Scrolled);
         }
     }
 }
 
 /// How soon a signal is noticed.
 const POLL: Duration = Duration::from_millis(100);
-
-/// The terminal while the dashboard has it; leaving restores it, also after a panic.
-struct Screen {
-    #[cfg(unix)]
-    keys: Option<terminal::Keys>,
-    colours: bool,
-}
-
-impl Screen {
-    fn enter() -> Result<Self> {
-        let screen = Self {
-            #[cfg(unix)]
-            keys: terminal::Keys::take()?,
-            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        };
-        // The alternate screen, without a cursor.
-        write_out(b"\x1b[?1049h\x1b[?25l")?;
-        Ok(screen)
-    }
-
-    fn colours(&self) -> bool {
-        self.colours
-    }
-
-    /// Draws from the top left corner, and no line longer or later than the screen is.
-    fn draw(&mut self, lines: &[String]) -> Result<()> {
-        let (columns, rows) = size();
-        let mut frame = String::from("\x1b[H");
-        for line in lines.iter().take(rows.saturating_sub(1)) {
-            frame.push_str(&text::clipped(line, columns));
-            frame.push_str("\x1b[K\r\n");
-        }
-        frame.push_str("\x1b[2mq quits\x1b[0m\x1b[K\x1b[J");
-        write_out(frame.as_bytes())
-    }
-
-    /// Waits for a key for at most `time` and says whether it ends the dashboard.
-    fn quit_within(&mut self, time: Duration) -> Result<bool> {
-        #[cfg(unix)]
-        if let Some(keys) = &mut self.keys {
-            return keys.quit_within(time);
-        }
-        std::thread::sleep(time);
-        Ok(false)
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Nothing can be said about a terminal that is gone.
-        let _ = write_out(b"\x1b[?25h\x1b[?1049l");
-    }
-}
-
-fn write_out(bytes: &[u8]) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()?;
-    Ok(())
-}
-
-/// Columns and rows; 80 by 24 where the terminal does not tell.
-fn size() -> (usize, usize) {
-    #[cfg(unix)]
-    if let Some(size) = terminal::size() {
-        return size;
-    }
-    (80, 24)
-}
+/// Columns where standard output is no terminal.
+const PRINTED_COLUMNS: usize = 80;

@@ -9,11 +9,12 @@ use lob_scope::ScopeStat;
 use crate::{Alert, SensorValue};
 
 /// Metric families, each kept together as the format demands.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Page {
     families: BTreeMap<String, Family>,
 }
 
+#[derive(Debug)]
 struct Family {
     kind: &'static str,
     help: String,
@@ -64,22 +65,24 @@ impl Page {
     }
 
     /// A sensor's value as a gauge, or its reason as a label: a gauge cannot say why it is absent.
+    /// Rates are left out where they are known: their counters are on the page, and a rate over one
+    /// look loses what happens between two scrapes.
     pub(crate) fn sensor(&mut self, sensor: &SensorValue) {
         let gpu = sensor.gpu.map(|gpu| gpu.to_string());
         let gpu_label = gpu.as_deref().map(|gpu| ("gpu", gpu));
-        match &sensor.value {
-            Ok(value) => {
+        match (&sensor.value, sensor.as_gauge()) {
+            (Ok(value), Some((name, help))) => {
                 let labels: Vec<(&str, &str)> = gpu_label.into_iter().collect();
-                let help = format!("The sensor `{}`.", sensor.name);
-                self.add(&sensor.prometheus_name(), "gauge", &help, &labels, *value);
+                self.add(name, "gauge", help, &labels, *value);
             }
-            Err(why) => {
+            (Ok(_), None) => {}
+            (Err(why), _) => {
                 let labels: Vec<(&str, &str)> = [("sensor", sensor.name)]
                     .into_iter()
                     .chain(gpu_label)
                     .chain([("reason", why.reason.as_str())])
                     .collect();
-                let help = "A sensor that has no value here, and why.";
+                let help = "A sensor that has no value here, and why; always 1.";
                 self.add("lob_sensor_unavailable_info", "gauge", help, &labels, 1.0);
             }
         }
@@ -88,15 +91,22 @@ impl Page {
     pub(crate) fn alert(&mut self, alert: &Alert) {
         let labels = [("alert", alert.rule().name)];
         let active = if alert.is_active() { 1.0 } else { 0.0 };
-        self.add("lob_alert_active", "gauge", "Whether the alert is raised.", &labels, active);
-        let (help, raised) = ("Times the alert was raised.", alert.raised_total() as f64);
+        self.add(
+            "lob_alert_active",
+            "gauge",
+            "Whether the alert is raised now, 1 or 0.",
+            &labels,
+            active,
+        );
+        let (help, raised) =
+            ("Times the alert was raised since the program started.", alert.raised_total() as f64);
         self.add("lob_alert_raised_total", "counter", help, &labels, raised);
     }
 
     pub(super) fn measurement(&mut self, profile: &str, measurement: &Measurement) {
         let Some(value) = measurement.value() else { return };
         let name = format!("lob_{}", metric_name(&measurement.metric));
-        let help = format!("{} in {}.", measurement.metric, measurement.unit);
+        let help = format!("The measurement `{}`, in {}.", measurement.metric, measurement.unit);
         self.add(&name, "gauge", &help, &[("profile", profile)], value);
     }
 

@@ -29,7 +29,11 @@ pub(super) fn serve(mut stream: TcpStream, shared: &Shared) {
         }
     };
     // A handler that panics half-way answers nothing; what it shares is its own to keep whole.
-    let made = catch_unwind(AssertUnwindSafe(|| (shared.handler)(&request.path)));
+    let answer = || {
+        let reply = (shared.handler)(&request.path)?;
+        Some(if request.openmetrics { reply.preferring_openmetrics() } else { reply })
+    };
+    let made = catch_unwind(AssertUnwindSafe(answer));
     match made {
         Ok(Some(reply)) => {
             shared.answered.fetch_add(1, Ordering::Relaxed);

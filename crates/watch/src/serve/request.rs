@@ -7,6 +7,8 @@ pub(super) struct Request {
     pub(super) path: String,
     /// Whether only the headers are wanted.
     pub(super) head_only: bool,
+    /// Whether OpenMetrics is preferred to plain text.
+    pub(super) openmetrics: bool,
 }
 
 /// A request that is answered with an error.
@@ -64,7 +66,30 @@ pub(super) fn parse(bytes: &[u8], own_host: bool) -> Result<Option<Request>, Ref
     if !path.starts_with('/') {
         return Err(refusal(400, "the request names no path"));
     }
-    Ok(Some(Request { path: path.to_owned(), head_only }))
+    let accepted: Vec<&str> = request
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("accept"))
+        .filter_map(|header| std::str::from_utf8(header.value).ok())
+        .collect();
+    let openmetrics = prefers_openmetrics(&accepted.join(","));
+    Ok(Some(Request { path: path.to_owned(), head_only, openmetrics }))
+}
+
+/// Whether an Accept header names OpenMetrics, and plain text with no greater weight (RFC 9110,
+/// 12.5.1).
+fn prefers_openmetrics(accept: &str) -> bool {
+    let weight_of = |media_type: &str| {
+        let named = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            parts.next().filter(|name| name.eq_ignore_ascii_case(media_type))?;
+            let q = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
+            q.map_or(Some(1.0), |q| q.parse::<f64>().ok())
+        });
+        named.reduce(f64::max).unwrap_or(0.0)
+    };
+    let openmetrics = weight_of("application/openmetrics-text");
+    openmetrics > 0.0 && openmetrics >= weight_of("text/plain")
 }
 
 /// Whether a Host header is an address or `localhost`, with or without a port.
@@ -120,6 +145,27 @@ mod tests {
         assert_eq!(status(&many), 431);
         let query = parse(b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", true).unwrap().unwrap();
         assert_eq!(query.path, "/metrics");
+    }
+
+    #[test]
+    fn the_weights_of_accept_are_weighed() {
+        // As Prometheus 2.45 asks.
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
+            application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, expected) in [
+            (prometheus, true),
+            ("application/openmetrics-text", true),
+            ("text/plain, Application/OpenMetrics-Text; q=0.9", false),
+            ("application/openmetrics-text;q=0", false),
+            ("application/openmetrics-text;q=x", false),
+            ("text/plain;q=0.5,application/openmetrics-text;q=0.5", true),
+            ("text/html,*/*", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers_openmetrics(accept), expected, "{accept}");
+        }
+        let request = format!("GET /metrics HTTP/1.0\r\naccept: {prometheus}\r\n\r\n");
+        assert!(parse(request.as_bytes(), true).unwrap().unwrap().openmetrics);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use lob_metrics::{Timeline, Unit};
 use lob_profiler::co2_g;
 use lob_scope::Unavailable;
 
-use super::{SensorValue, SystemReading, sensor};
+use super::{Counter, SensorValue, SystemReading, sensor};
 use crate::prometheus::page::Page;
 use crate::{Alert, AlertEvent, ProfilerConfig};
 
@@ -45,6 +45,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     values: Vec<SensorValue>,
+    counters: Vec<Counter>,
     joules: Result<f64, Unavailable>,
     alerts: Vec<Alert>,
     events: Vec<(Duration, &'static str, AlertEvent)>,
@@ -92,6 +93,7 @@ impl SystemMonitor {
         let first = SystemReading::take(tracked);
         let state = State {
             values: Vec::new(),
+            counters: first.counters(),
             joules: Err(Unavailable::new("the first reading is still to come")),
             alerts: config.alert_rules().into_iter().map(Alert::new).collect(),
             events: Vec::new(),
@@ -210,8 +212,12 @@ impl SystemMonitor {
         let report = self.report();
         let state = self.shared.state();
         state.values.iter().for_each(|value| page.sensor(value));
+        for counter in &state.counters {
+            let labels: Vec<(&str, &str)> = counter.label.into_iter().collect();
+            page.add(counter.name, "counter", counter.help, &labels, counter.value);
+        }
         state.alerts.iter().for_each(|alert| page.alert(alert));
-        let help = "Energy of processor and GPUs since the monitor began.";
+        let help = "Energy of processor and GPUs since the monitor began, in joules.";
         if let Ok(joules) = report.energy_j {
             page.add("lob_energy_joules_total", "counter", help, &[], joules);
         }
@@ -263,6 +269,7 @@ impl Shared {
             }
         }
         state.values = values;
+        state.counters = now.counters();
     }
 
     fn report(&self) -> SystemReport {

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use lob_profiler::{ProcessReading, process_reading};
 use lob_scope::Unavailable;
-use lob_watch::{LogReplay, SystemMonitor, Watch, metrics_page};
+use lob_watch::{LogReplay, MetricsPage, SystemMonitor, Watch, WatchedProcess};
 
 use super::Watched;
+use crate::version;
 
 /// The machine, and the files of a running program.
 pub(crate) struct Sources {
     system: SystemMonitor,
     files: Mutex<Files>,
-    pid: Option<u32>,
+    process: Option<WatchedProcess>,
 }
 
 struct Files {
@@ -25,8 +25,9 @@ struct Files {
 }
 
 impl Sources {
-    /// Begins to look. `pid` is a process to look at as well.
-    pub(crate) fn start(watched: &Watched, pid: Option<u32>) -> Result<Self> {
+    /// Begins to look. The process to be watched must be there.
+    pub(crate) fn start(watched: &Watched) -> Result<Self> {
+        let process = watched.pid.map(WatchedProcess::find).transpose()?;
         let config = watched.config()?;
         let watch = |path: &std::path::PathBuf| Watch::new(&name(path), path);
         let files = Files {
@@ -37,21 +38,24 @@ impl Sources {
         let system = SystemMonitor::start(&config);
         // The first page shall have them; afterwards they are there.
         let _ = system.wait_for_values();
-        Ok(Self { system, files: Mutex::new(files), pid })
+        Ok(Self { system, files: Mutex::new(files), process })
     }
 
     /// Everything as one page of Prometheus text.
     pub(crate) fn metrics_page(&self) -> String {
         let mut files = self.files();
         files.poll();
-        let watches: Vec<&Watch> = files.watches.iter().collect();
-        let requests: Vec<_> = files.log.iter().map(LogReplay::monitor).collect();
-        let mut page = metrics_page(Some(&self.system), &requests, &watches);
-        page.push_str(&missing_lines(&files.missing));
-        if let Some(pid) = self.pid {
-            page.push_str(&process_lines(pid, &process_reading(pid)));
-        }
-        page
+        let build = version::build();
+        let mut page = MetricsPage::default()
+            .build(env!("CARGO_PKG_VERSION"), build.revision.as_deref())
+            .own_process()
+            .system(&self.system);
+        page = files.watches.iter().fold(page, |page, watch| page.watch(watch));
+        page = files.log.iter().fold(page, |page, log| page.requests(log.monitor()));
+        let missing = files.missing.iter();
+        page = missing.fold(page, |page, (name, why)| page.missing_file(name, why));
+        page = self.process.iter().fold(page, |page, process| page.process(process));
+        page.finish()
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -80,48 +84,4 @@ fn name(path: &Path) -> String {
     let parts: Vec<String> =
         path.iter().rev().take(2).map(|part| part.to_string_lossy().into_owned()).collect();
     parts.into_iter().rev().collect::<Vec<_>>().join("/")
-}
-
-fn missing_lines(missing: &[(String, Unavailable)]) -> String {
-    let mut out = String::new();
-    if !missing.is_empty() {
-        out.push_str("# TYPE lob_file_unavailable_info gauge\n");
-    }
-    for (name, why) in missing {
-        let (name, why) = (escaped(name), escaped(&why.reason));
-        out.push_str(&format!("lob_file_unavailable_info{{file=\"{name}\",reason=\"{why}\"}} 1\n"));
-    }
-    out
-}
-
-fn process_lines(pid: u32, reading: &Result<ProcessReading, Unavailable>) -> String {
-    let line = |metric: &str, kind: &str, value: f64| {
-        format!(
-            "# TYPE lob_watched_{metric} {kind}\nlob_watched_{metric}{{pid=\"{pid}\"}} {value}\n"
-        )
-    };
-    match reading {
-        Ok(process) => {
-            let mut out = line("rss_bytes", "gauge", process.rss_bytes as f64);
-            out.push_str(&line("threads", "gauge", process.threads as f64));
-            out.push_str(&line("cpu_seconds_total", "counter", process.cpu_s));
-            if let Ok(io) = &process.io {
-                let (read, written) = (io.disk_read_bytes as f64, io.disk_write_bytes as f64);
-                out.push_str(&line("disk_read_bytes_total", "counter", read));
-                out.push_str(&line("disk_written_bytes_total", "counter", written));
-            }
-            out
-        }
-        Err(why) => {
-            let reason = escaped(&why.reason);
-            format!(
-                "# TYPE lob_watched_unavailable_info gauge\n\
-                 lob_watched_unavailable_info{{pid=\"{pid}\",reason=\"{reason}\"}} 1\n"
-            )
-        }
-    }
-}
-
-fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

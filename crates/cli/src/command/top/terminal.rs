@@ -9,8 +9,10 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
-/// What Ctrl-C sends where the terminal makes no signal of it.
-const CTRL_C: u8 = 3;
+use super::key::{ESCAPE, Key, keys};
+
+/// Time in which the rest of a key's sequence follows its first byte.
+const SEQUENCE: Duration = Duration::from_millis(25);
 
 /// Standard input in single keys; dropping it restores the terminal.
 pub(super) struct Keys {
@@ -34,25 +36,30 @@ impl Keys {
         Ok(Some(Self { before }))
     }
 
-    /// Waits for keys for at most `time`; whether one of them was `q` or Ctrl-C, or the terminal
-    /// has gone.
-    pub(super) fn quit_within(&mut self, time: Duration) -> Result<bool> {
-        let stdin = std::io::stdin();
-        let mut waited = [PollFd::new(&stdin, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
-        match poll(&mut waited, Some(&timeout)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Err(error).context("cannot wait for keys"),
+    /// Waits for keys for at most `time`. A terminal that has gone quits.
+    pub(super) fn within(&mut self, time: Duration) -> Result<Vec<Key>> {
+        let Some(mut bytes) = read_within(time)? else { return Ok(Vec::new()) };
+        if bytes.last() == Some(&ESCAPE) {
+            bytes.extend(read_within(SEQUENCE)?.unwrap_or_default());
         }
-        let mut keys = [0; 64];
-        let n = stdin.lock().read(&mut keys).unwrap_or(0);
-        if n == 0 {
-            // Ready and empty: the terminal was closed.
-            return Ok(true);
-        }
-        Ok(keys[..n].iter().any(|key| [b'q', b'Q', CTRL_C].contains(key)))
+        Ok(if bytes.is_empty() { vec![Key::Quit] } else { keys(&bytes) })
     }
+}
+
+/// Bytes of standard input; empty where the terminal was closed, `None` where there are none in time.
+fn read_within(time: Duration) -> Result<Option<Vec<u8>>> {
+    let stdin = std::io::stdin();
+    let mut waited = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+    match poll(&mut waited, Some(&timeout)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+        Ok(_) => {}
+        Err(error) => return Err(error).context("cannot wait for keys"),
+    }
+    let mut bytes = [0; 64];
+    // Ready and unreadable is closed, too.
+    let n = stdin.lock().read(&mut bytes).unwrap_or(0);
+    Ok(Some(bytes[..n].to_vec()))
 }
 
 impl Drop for Keys {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Result;
-use lob_metrics::{Unit, shown};
+use lob_metrics::Unit;
 use lob_watch::{PrometheusFamily, PrometheusSample, parse_prometheus_text};
 use serde_json::{Map, Value, json};
 
-use super::text::{ago, in_unit, number, plain, series, styled};
+use super::text::{ago, in_unit, number, plain, rate_unit, series};
 
 /// One look.
 pub(crate) struct View {
@@ -30,52 +30,58 @@ pub(crate) struct Row {
     pub(crate) value: String,
     /// An alert on it is raised.
     pub(crate) alarming: bool,
-    /// For shares: drawn as a bar.
-    share: Option<f64>,
+    /// The value as a number, to be sorted by and drawn over time.
+    pub(crate) number: Option<f64>,
+    /// Whether the number is a share of a whole, drawn as a bar.
+    pub(crate) is_share: bool,
 }
 
-/// Machine figures in the order they are shown, with the alert that watches them.
+/// Machine figures in the order they are shown, with the alert that watches them. Counters of bytes
+/// and of events are shown per second.
 const MACHINE: [(&str, &str, &str); 21] = [
     ("cpu busy", "lob_cpu_busy_ratio", "cpu"),
-    ("memory used", "lob_memory_used_share_ratio", "memory"),
+    ("memory used", "lob_memory_used_ratio", "memory"),
     ("waiting for cpu", "lob_pressure_cpu_ratio", ""),
     ("waiting for disk", "lob_pressure_io_ratio", "disk_io"),
     ("waiting for memory", "lob_pressure_memory_ratio", ""),
     ("idle for disk", "lob_cpu_iowait_ratio", ""),
     ("stolen", "lob_cpu_steal_ratio", ""),
-    ("load 1 min", "lob_load_1m", ""),
+    ("load 1 min", "lob_load1", ""),
     ("memory", "lob_memory_used_bytes", ""),
     ("of", "lob_memory_total_bytes", ""),
-    ("disk read", "lob_disk_read_bytes_per_second", ""),
-    ("disk written", "lob_disk_written_bytes_per_second", ""),
-    ("net received", "lob_network_received_bytes_per_second", ""),
-    ("net sent", "lob_network_sent_bytes_per_second", ""),
-    ("switches per s", "lob_context_switches_per_s", ""),
+    ("disk read", "lob_disk_read_bytes_total", ""),
+    ("disk written", "lob_disk_written_bytes_total", ""),
+    ("net received", "lob_network_received_bytes_total", ""),
+    ("net sent", "lob_network_sent_bytes_total", ""),
+    ("switches per s", "lob_context_switches_total", ""),
     ("temperature", "lob_cpu_temperature_celsius", ""),
-    ("frequency", "lob_cpu_frequency_hz", ""),
+    ("frequency", "lob_cpu_frequency_hertz", ""),
     ("power", "lob_cpu_power_watts", ""),
     ("energy", "lob_energy_joules_total", ""),
     ("CO2 (estimate, g)", "lob_co2_grams_total", ""),
-    ("own memory", "lob_process_rss_bytes", ""),
+    ("own memory", "process_resident_memory_bytes", ""),
 ];
 
 /// Figures of a GPU.
 const GPU: [(&str, &str, &str); 9] = [
     ("utilisation", "lob_gpu_utilisation_ratio", "gpu_utilisation"),
-    ("memory used", "lob_gpu_memory_share_ratio", "gpu_memory"),
+    ("memory used", "lob_gpu_memory_used_ratio", "gpu_memory"),
     ("memory", "lob_gpu_memory_used_bytes", ""),
     ("processes", "lob_gpu_processes", ""),
     ("own memory", "lob_gpu_process_memory_bytes", ""),
     ("power", "lob_gpu_power_watts", ""),
     ("temperature", "lob_gpu_temperature_celsius", ""),
-    ("clock", "lob_gpu_sm_clock_hz", ""),
-    ("memory clock", "lob_gpu_memory_clock_hz", ""),
+    ("clock", "lob_gpu_sm_clock_hertz", ""),
+    ("memory clock", "lob_gpu_memory_clock_hertz", ""),
 ];
 
+/// The row of a process whose trend is told.
+pub(crate) const PROCESS_MEMORY: &str = "memory";
 /// Figures of a process: gauges, then counters shown per second.
-const PROCESS: [(&str, &str); 5] = [
-    ("memory", "lob_watched_rss_bytes"),
+const PROCESS: [(&str, &str); 6] = [
+    (PROCESS_MEMORY, "lob_watched_resident_memory_bytes"),
     ("threads", "lob_watched_threads"),
+    ("open files", "lob_watched_open_fds"),
     ("cores in use", "lob_watched_cpu_seconds_total"),
     ("disk read", "lob_watched_disk_read_bytes_total"),
     ("disk written", "lob_watched_disk_written_bytes_total"),
@@ -110,38 +116,13 @@ impl View {
         sections.extend(self.watched());
         sections.extend(self.requests(before));
         sections.extend(self.processes(before));
-        sections.push(self.table("Machine", &MACHINE, &[]));
+        sections.push(self.table("Machine", &MACHINE, &[], before));
         for gpu in self.label_values("lob_gpu_utilisation_ratio", "gpu") {
-            sections.push(self.table(&format!("GPU {gpu}"), &GPU, &[("gpu", &gpu)]));
+            sections.push(self.table(&format!("GPU {gpu}"), &GPU, &[("gpu", &gpu)], before));
         }
         sections.extend(self.others(before));
         sections.retain(|section| !section.rows.is_empty());
         sections
-    }
-
-    /// Lines for a terminal.
-    pub(crate) fn lines(&self, before: Option<&Self>, source: &str, colours: bool) -> Vec<String> {
-        let mut lines = vec![format!("lob top: {}", shown(source))];
-        for section in self.sections(before) {
-            lines.push(String::new());
-            lines.push(styled(&section.title, "1", colours));
-            let mut half: Option<String> = None;
-            for row in &section.rows {
-                let text = row.text(colours);
-                match half.take() {
-                    Some(left) => lines.push(format!("{left}  {text}")),
-                    None if row.fits_half() => half = Some(text),
-                    None => lines.push(text),
-                }
-            }
-            lines.extend(half);
-        }
-        if !self.unavailable.is_empty() {
-            let names: Vec<&str> = self.unavailable.iter().map(|(name, _)| name.as_str()).collect();
-            lines.push(String::new());
-            lines.push(styled(&format!("unavailable: {}", names.join(", ")), "2", colours));
-        }
-        lines
     }
 
     /// Every series by its full name, the counters' rates beside them.
@@ -205,26 +186,46 @@ impl View {
         self.value("lob_alert_active", &[("alert", alert)]).is_some_and(|active| active > 0.0)
     }
 
-    fn table(&self, title: &str, table: &[(&str, &str, &str)], labels: &[(&str, &str)]) -> Section {
+    fn table(
+        &self,
+        title: &str,
+        table: &[(&str, &str, &str)],
+        labels: &[(&str, &str)],
+        before: Option<&Self>,
+    ) -> Section {
         let row = |(name, metric, alert): &(&str, &str, &str)| {
-            let value = self.value(metric, labels)?;
-            Some(Row {
-                alarming: self.is_raised(alert),
-                ..Row::new(name, in_unit(metric, value)).with_share(metric, value)
-            })
+            let row = match rate_unit(metric) {
+                Some(unit) => {
+                    let (family, sample) = self.samples(metric).next()?;
+                    let rate = self.rate(sample, family, before)?;
+                    Row::new(name, unit.format(rate)).with_number(rate)
+                }
+                None => {
+                    let value = self.value(metric, labels)?;
+                    let is_share = metric.ends_with("_ratio");
+                    let row = Row::new(name, in_unit(metric, value)).with_number(value);
+                    Row { is_share, ..row }
+                }
+            };
+            Some(Row { alarming: self.is_raised(alert), ..row })
         };
         Section { title: title.to_owned(), rows: table.iter().filter_map(row).collect() }
     }
 
+    /// Alerts that are on, and those that were.
     fn alerts(&self) -> Section {
-        let raised = self.samples("lob_alert_active").filter(|(_, sample)| sample.value > 0.0);
         let row = |(_, sample): (_, &PrometheusSample)| {
             let name = sample.labels.get("alert").cloned().unwrap_or_default();
-            let times = self.value("lob_alert_raised_total", &[("alert", &name)]);
-            let times = times.map_or(String::new(), |n| format!("raised {n} times"));
-            Row { alarming: true, ..Row::new(&name, times) }
+            let is_on = sample.value > 0.0;
+            let raised = self.value("lob_alert_raised_total", &[("alert", &name)]).unwrap_or(0.0);
+            let times = if raised > 1.5 { format!("{raised:.0} times") } else { "once".to_owned() };
+            let state = if is_on { "ON now" } else { "off now" };
+            let row =
+                Row { alarming: is_on, ..Row::new(&name, format!("{state}, raised {times}")) };
+            (is_on || raised > 0.0).then_some(row)
         };
-        Section { title: "Alerts".to_owned(), rows: raised.map(row).collect() }
+        let rows = self.samples("lob_alert_active").filter_map(row);
+        Section { title: "Alerts".to_owned(), rows: rows.collect() }
     }
 
     fn watched(&self) -> Vec<Section> {
@@ -240,7 +241,8 @@ impl View {
             let field = |(_, sample): &(_, &PrometheusSample)| {
                 let name = sample.labels.get("field").cloned().unwrap_or_default();
                 let alarming = !sample.value.is_finite();
-                Row { alarming, ..Row::new(&name, number(sample.value)) }
+                let row = Row::new(&name, number(sample.value)).with_number(sample.value);
+                Row { alarming, ..row }
             };
             let mut rows: Vec<Row> = of("lob_watch").iter().map(field).collect();
             let age = of("lob_watch_age_seconds");
@@ -270,7 +272,8 @@ impl View {
                 quantile("0.99"),
                 late.map_or("unknown".to_owned(), plain),
             );
-            rows.push(Row { alarming: self.is_raised("sla"), ..Row::new(&label, value) });
+            let row = Row::new(&label, value).with_number(rate.unwrap_or(sample.value));
+            rows.push(Row { alarming: self.is_raised("sla"), ..row });
         }
         (!rows.is_empty()).then(|| Section { title: "Requests".to_owned(), rows })
     }
@@ -278,37 +281,47 @@ impl View {
     fn processes(&self, before: Option<&Self>) -> Vec<Section> {
         let section = |pid: String| {
             let mut rows = Vec::new();
+            let labels = [("pid", pid.as_str())];
+            if self.value("lob_watched_up", &labels).is_some_and(|up| up < 1.0) {
+                let why = self.samples("lob_watched_unavailable_info").find_map(|(_, sample)| {
+                    sample.labels.get("reason").filter(|_| sample.labels.get("pid") == Some(&pid))
+                });
+                let why = why.map_or("it has ended", String::as_str);
+                rows.push(Row { alarming: true, ..Row::new("not running", why.to_owned()) });
+            }
             for (name, metric) in PROCESS {
-                for (family, sample) in self.samples(metric) {
-                    if sample.labels.get("pid") != Some(&pid) {
-                        continue;
+                let of_pid =
+                    |(_, sample): &(_, &PrometheusSample)| sample.labels.get("pid") == Some(&pid);
+                let Some((family, sample)) = self.samples(metric).find(of_pid) else { continue };
+                rows.extend(match rate_unit(metric) {
+                    Some(unit) => self
+                        .rate(sample, family, before)
+                        .map(|rate| Row::new(name, unit.format(rate)).with_number(rate)),
+                    None => {
+                        let value = sample.value;
+                        Some(Row::new(name, in_unit(metric, value)).with_number(value))
                     }
-                    let value = if family.kind == "counter" {
-                        let unit = match name {
-                            "cores in use" => Unit::Dimensionless,
-                            _ => Unit::BytesPerSecond,
-                        };
-                        self.rate(sample, family, before).map(|rate| unit.format(rate))
-                    } else {
-                        Some(in_unit(metric, sample.value))
-                    };
-                    rows.extend(value.map(|value| Row::new(name, value)));
-                }
+                });
             }
             Section { title: format!("Process {pid}"), rows }
         };
-        self.label_values("lob_watched_rss_bytes", "pid").into_iter().map(section).collect()
+        self.label_values("lob_watched_up", "pid").into_iter().map(section).collect()
     }
 
     /// What another program's endpoint says.
     fn others(&self, before: Option<&Self>) -> Option<Section> {
         const MOST: usize = 200;
         let mut rows = Vec::new();
-        for family in self.families.iter().filter(|family| !family.name.starts_with("lob_")) {
+        // Our own server's process is under "Machine".
+        let ours = self.families.iter().any(|family| family.name == "lob_build_info");
+        let is_known =
+            |name: &str| name.starts_with("lob_") || (ours && name.starts_with("process_"));
+        for family in self.families.iter().filter(|family| !is_known(&family.name)) {
             for sample in &family.samples {
                 let rate = self.rate(sample, family, before);
                 let rate = rate.map_or(String::new(), |rate| format!(" ({rate:.3}/s)"));
-                rows.push(Row::new(&series(sample), format!("{}{rate}", plain(sample.value))));
+                let row = Row::new(&series(sample), format!("{}{rate}", plain(sample.value)));
+                rows.push(row.with_number(sample.value));
             }
         }
         let left_out = rows.len().saturating_sub(MOST);
@@ -321,30 +334,13 @@ impl View {
 }
 
 impl Row {
-    fn new(name: &str, value: String) -> Self {
-        Self { name: name.to_owned(), value, alarming: false, share: None }
+    pub(super) fn new(name: &str, value: String) -> Self {
+        let (alarming, number, is_share) = (false, None, false);
+        Self { name: name.to_owned(), value, alarming, number, is_share }
     }
 
-    fn with_share(mut self, metric: &str, value: f64) -> Self {
-        self.share = metric.ends_with("_ratio").then_some(value);
-        self
-    }
-
-    /// Whether two of them fit on a line.
-    fn fits_half(&self) -> bool {
-        self.name.chars().count() <= 18 && self.value.chars().count() <= 18
-    }
-
-    fn text(&self, colours: bool) -> String {
-        const BAR: usize = 8;
-        let bar = self.share.map_or(String::new(), |share| {
-            let filled = (0..BAR).take_while(|n| share * BAR as f64 > *n as f64 + 0.5).count();
-            format!(" {}{}", "#".repeat(filled), ".".repeat(BAR - filled))
-        });
-        let (name, value) = (shown(&self.name).to_string(), shown(&self.value).to_string());
-        let text = format!("  {name:<18} {value:>9}{bar}");
-        let text = format!("{text:<38}");
-        if self.alarming { styled(&text, "1;31", colours) } else { text }
+    fn with_number(self, number: f64) -> Self {
+        Self { number: number.is_finite().then_some(number), ..self }
     }
 }
 
@@ -365,14 +361,24 @@ mod tests {
         let view = View::parse(PAGE).unwrap();
         let titles: Vec<String> = view.sections(None).into_iter().map(|s| s.title).collect();
         assert_eq!(titles, ["Alerts", "m", "Requests", "Machine", "Other metrics"]);
-        let lines = view.lines(None, "here", false);
-        let text = lines.join("\n");
-        for part in ["50.0 % ####....", "loss", "p50 10.0 ms", "other_total", "unavailable: energy"]
-        {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-        assert!(lines.iter().all(|line| !line.contains(char::is_control)));
-        assert!(view.lines(None, "here", true).join("").contains("\x1b[1;31m"));
+        let alerts = &view.sections(None)[0].rows;
+        assert_eq!((&*alerts[0].value, alerts[0].alarming), ("ON now, raised once", true));
+        let off = PAGE.replace("{alert=\"cpu\"} 1", "{alert=\"cpu\"} 0")
+            + "# TYPE lob_alert_raised_total counter\nlob_alert_raised_total{alert=\"cpu\"} 3\n";
+        let alerts = &View::parse(&off).unwrap().sections(None)[0].rows;
+        assert_eq!((&*alerts[0].value, alerts[0].alarming), ("off now, raised 3 times", false));
+    }
+
+    #[test]
+    fn a_process_that_has_ended_says_so() {
+        let page = "# TYPE lob_watched_up gauge\nlob_watched_up{pid=\"7\"} 0\n\
+            lob_watched_unavailable_info{pid=\"7\",reason=\"no such file\"} 1\n";
+        let sections = View::parse(page).unwrap().sections(None);
+        let row = &sections[0].rows[0];
+        assert_eq!(
+            (&*sections[0].title, &*row.value, row.alarming),
+            ("Process 7", "no such file", true)
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use lob_watch::{
     JsonLinesLog, LogLimits, ProductionMonitor, PrometheusFamily, parse_prometheus_text, scrape,
 };
 
-use crate::{json, lob, lob_fails, lob_ok, shown};
+use crate::{evidence, json, lob, lob_fails, lob_ok, shown};
 
 /// A server that is killed when the test ends, however it ends.
 struct Server {
@@ -163,6 +163,58 @@ fn bad_arguments_are_named() {
     assert!(error.contains("127.0.0.1:1"), "{error}");
 }
 
+/// A number above any a system gives out.
+const NOBODY: &str = "4194305";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_is_not_there_is_an_error() {
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["top", "--once"], &["top"]] {
+        for pid in [NOBODY, "0", "x", "-1"] {
+            let option = format!("--pid={pid}");
+            let error = lob_fails(&[command, &[&option]].concat());
+            assert!(error.contains(pid), "{command:?} {pid}: {error}");
+        }
+    }
+    let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = child.id().to_string();
+    let server = Server::start(&["--pid", &pid]);
+    let up = |server: &Server| value(&server.families(), "lob_watched_up", &[("pid", &pid)]);
+    assert_eq!(up(&server), Some(1.0));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(up(&server), Some(0.0));
+    let families = server.families();
+    assert_eq!(value(&families, "lob_watched_threads", &[]), None, "no figures of nobody");
+    let info = families.iter().find(|f| f.name == "lob_watched_unavailable_info").unwrap();
+    assert!(info.samples[0].labels["reason"].contains(&pid));
+    assert!(lob_fails(&["top", "--once", "--pid", &pid]).contains(&pid));
+}
+
+#[test]
+fn promtool_finds_nothing() {
+    if Command::new("promtool").arg("--version").output().is_err() {
+        evidence::skipped("promtool is not installed");
+        return;
+    }
+    let (_folder, metrics, log) = watched_files();
+    let pid = std::process::id().to_string();
+    let watched = ["--watch", shown(&metrics), "--log", shown(&log), "--pid", &pid];
+    let server = Server::start(&watched);
+    let page = scrape(&server.address, "/metrics").unwrap();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let lints = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && lints.trim().is_empty(), "{lints}");
+}
+
 #[test]
 fn top_prints_once_for_scripts() {
     let (_folder, metrics, log) = watched_files();
@@ -183,6 +235,9 @@ fn top_prints_once_for_scripts() {
     let text = lob_ok(&[&["top"][..], &watched].concat());
     assert!(text.contains("Requests") && text.contains("predict"), "{text}");
     assert!(!text.contains('\x1b'));
+    for line in text.lines() {
+        assert!(!line.ends_with(' ') && line.chars().count() <= 80, "{line:?}");
+    }
     // The same through a server.
     let server = Server::start(&watched[..4]);
     let there =
@@ -198,19 +253,31 @@ mod on_a_terminal {
     use std::os::fd::OwnedFd;
 
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{LocalModes, tcgetattr};
+    use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
     use super::*;
 
     /// `lob top` on a terminal of its own.
     fn top_on_a_terminal() -> (File, File, Child) {
+        top_of_size(80, 24, &[])
+    }
+
+    fn resize(terminal: &File, columns: u16, rows: u16) {
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(terminal, size).unwrap();
+    }
+
+    fn top_of_size(columns: u16, rows: u16, arguments: &[&str]) -> (File, File, Child) {
         let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
         let theirs = File::options().read(true).write(true).open(name).unwrap();
+        resize(&theirs, columns, rows);
         let child = Command::new(env!("CARGO_BIN_EXE_lob"))
             .args(["top", "--interval", "0.1"])
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8")
             .stdin(theirs.try_clone().unwrap())
             .stdout(theirs.try_clone().unwrap())
             .stderr(Stdio::inherit())
@@ -245,6 +312,81 @@ mod on_a_terminal {
         let after = tcgetattr(&theirs).unwrap().local_modes;
         assert!(after.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG));
         assert!(before == after || before == meanwhile, "{before:?} became {after:?}");
+    }
+
+    /// The lines of the last whole frame of what was drawn, without escape sequences.
+    fn last_frame(drawn: &str) -> Vec<String> {
+        let whole = &drawn[..drawn.rfind("\x1b[J").unwrap()];
+        let frame = whole.rsplit("\x1b[H").next().unwrap();
+        let plain = |line: &str| {
+            let mut out = String::new();
+            let mut rest = line;
+            while let Some((before, after)) = rest.split_once('\x1b') {
+                out.push_str(before);
+                let end = after.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                rest = &after[end + 1..];
+            }
+            out + rest
+        };
+        // The terminal itself makes a line end of the line feed.
+        frame.split('\n').map(|line| plain(line.trim_end_matches('\r'))).collect()
+    }
+
+    fn quit(screen: &mut File, child: &mut Child) {
+        screen.write_all(b"q").unwrap();
+        read_until(screen, "\x1b[?1049l");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+
+    #[test]
+    fn every_size_of_terminal_is_usable() {
+        let pid = std::process::id().to_string();
+        for (columns, rows) in [(60, 14), (80, 24), (200, 50), (20, 5), (40, 3)] {
+            let (mut screen, _theirs, mut child) = top_of_size(columns, rows, &["--pid", &pid]);
+            let first = read_until(&mut screen, "\x1b[J");
+            let lines = last_frame(&first);
+            assert!(lines.len() <= rows.into(), "{columns}x{rows}: {lines:?}");
+            for line in &lines {
+                assert!(line.chars().count() <= columns.into(), "{columns}x{rows}: {line:?}");
+            }
+            assert!(lines.last().unwrap().starts_with("q quits"), "{columns}x{rows}: {lines:?}");
+            // Whatever does not fit is reached with keys, to the end and back.
+            screen.write_all(b"G").unwrap();
+            let end = read_until(&mut screen, "\x1b[J");
+            assert!(rows > 20 || end.contains("unavailable") || end.contains(" of "), "{end:?}");
+            screen.write_all(b"\x1b[H\x1b[6~\x1b[5~").unwrap();
+            read_until(&mut screen, "\x1b[J");
+            quit(&mut screen, &mut child);
+        }
+    }
+
+    #[test]
+    fn it_sorts_draws_over_time_and_follows_a_resize() {
+        let pid = std::process::id().to_string();
+        let (mut screen, theirs, mut child) = top_of_size(100, 60, &["--pid", &pid]);
+        let first = read_until(&mut screen, "as listed");
+        assert!(first.contains("Process") && first.contains("looks"), "{first:?}");
+        screen.write_all(b"s").unwrap();
+        read_until(&mut screen, "by name");
+        // A share that is drawn over time, three looks later.
+        let levels = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        let mut drawn = String::new();
+        while !levels.iter().any(|level| drawn.contains(*level)) {
+            drawn = read_until(&mut screen, "\x1b[J");
+        }
+        resize(&theirs, 50, 12);
+        loop {
+            let lines = last_frame(&read_until(&mut screen, "\x1b[J"));
+            if lines.len() <= 12 && lines.iter().all(|line| line.chars().count() <= 50) {
+                break;
+            }
+        }
+        quit(&mut screen, &mut child);
+    }
+
+    #[test]
+    fn escape_ends_it_and_the_terminal_is_as_before() {
+        ends_with(b"\x1b");
     }
 
     #[test]

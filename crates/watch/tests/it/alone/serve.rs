@@ -96,6 +96,26 @@ fn pages_and_errors_have_their_status_and_headers() {
 }
 
 #[test]
+fn openmetrics_is_sent_to_who_asks_for_it() {
+    let server = server(QUICK);
+    let get = |accept: &str| {
+        let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
+        ask(&server, format!("{head}Accept: {accept}\r\n\r\n").as_bytes())
+    };
+    let page = get("application/openmetrics-text; version=1.0.0,text/plain;q=0.5");
+    let kind = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(page.contains(kind), "{page}");
+    assert!(page.ends_with("\r\n\r\n# TYPE up gauge\nup 1\n# EOF\n"), "{page}");
+    let plain = get("text/plain");
+    assert!(plain.contains("version=0.0.4") && !plain.contains("EOF"), "{plain}");
+    let html = ask(
+        &server,
+        b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n",
+    );
+    assert!(html.contains(kind) && html.ends_with("\r\n\r\n"), "{html}");
+}
+
+#[test]
 fn malformed_requests_are_refused_and_the_answer_arrives() {
     let server = server(QUICK);
     for (request, expected) in [
