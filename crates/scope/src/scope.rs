@@ -140,11 +140,16 @@ pub fn scope(name: &'static str) -> ScopeGuard {
     if flags & ENABLED == 0 {
         return ScopeGuard::new(None);
     }
-    // The clock is read first: the CPU looks the node up while the slow read is under way.
-    if flags == PLAIN {
-        return ScopeGuard::new(open(name, clock::read_counter()));
+    // The clock is read first: the CPU looks the node up while the slow read is under way. What is
+    // rare is called by value, so that the guard stays in registers.
+    let start = if flags & COUNTER != 0 { clock::read_counter() } else { clock::ticks() };
+    let open = open(name, start);
+    if flags != PLAIN
+        && let Some(open) = open
+    {
+        open_extras(open.node, flags);
     }
-    ScopeGuard::new(open_with_extras(name, flags))
+    ScopeGuard::new(open)
 }
 
 /// Enters a scope: `let _scope = lob_scope::scope!("render");`.
@@ -177,7 +182,7 @@ pub struct ScopeGuard {
     _not_send: PhantomData<*const ()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Open {
     node: &'static Node,
     /// Open before; asked of the guard, the node's line beside the first stays untouched.
@@ -195,12 +200,12 @@ impl ScopeGuard {
 impl Drop for ScopeGuard {
     #[inline]
     fn drop(&mut self) {
-        let Some(open) = &self.open else { return };
+        let Some(open) = self.open else { return };
         let flags = flags();
         if flags == PLAIN {
             close(open, clock::read_counter());
         } else {
-            close_with_extras(open, flags);
+            close_with_extras(open.node, open.parent, open.start, flags);
         }
     }
 }
@@ -215,7 +220,7 @@ fn open(name: &'static str, start: u64) -> Option<Open> {
 }
 
 #[inline]
-fn close(open: &Open, now: u64) {
+fn close(open: Open, now: u64) {
     let node = open.node;
     node.close(elapsed(open.start, now));
     match CURRENT.get() {
@@ -247,20 +252,19 @@ fn close_out_of_order(current: Option<&'static Node>, node: &'static Node) {
 }
 
 #[inline(never)]
-fn open_with_extras(name: &'static str, flags: u32) -> Option<Open> {
-    let open = open(name, clock::ticks())?;
+fn open_extras(node: &'static Node, flags: u32) {
     #[cfg(feature = "nvtx")]
     if flags & NVTX != 0 {
-        nvtx::open_scope(name);
+        nvtx::open_scope(node.name());
     }
     if flags & ALLOCS != 0 {
-        open.node.allocs.open();
+        node.allocs.open();
     }
-    Some(open)
 }
 
 #[inline(never)]
-fn close_with_extras(open: &Open, flags: u32) {
+fn close_with_extras(node: &'static Node, parent: &'static Node, start: u64, flags: u32) {
+    let open = Open { node, parent, start };
     let now = clock::ticks();
     if flags & ALLOCS != 0 {
         open.node.allocs.close();

@@ -283,3 +283,38 @@ fn no_file_prints_a_number_that_is_none() {
         );
     }
 }
+
+#[test]
+fn a_busy_machine_is_said_before_anything_else_and_bounds_the_shares() {
+    let faces = |run: &Run| -> Vec<String> {
+        let files = render_all(run, &[Format::Html, Format::Md, Format::Txt]).expect("it renders");
+        let wanted = |f: &&Rendered| {
+            ["report.html", "report.md", "optimization_recommendations.txt"]
+                .contains(&f.file_name.as_str())
+        };
+        let text = |f: &Rendered| String::from_utf8(f.bytes.clone()).expect("text is UTF-8");
+        files.iter().filter(wanted).map(text).collect()
+    };
+    let mut run = lob_fixtures::sample_run();
+    assert!(
+        faces(&run).iter().all(|text| !text.contains("was busy") && !text.contains("at most "))
+    );
+    let others = |share| {
+        let (unit, neutral) = (lob_metrics::Unit::Fraction, lob_metrics::Direction::Neutral);
+        lob_metrics::Measurement::measured(lob_metrics::OTHERS_CPU, unit, neutral, &[share])
+    };
+    run.scenarios[0].measurements.push(others(0.05));
+    assert!(faces(&run).iter().all(|text| !text.contains("was busy")), "a twentieth is nothing");
+    run.scenarios[0].measurements.pop();
+    run.scenarios[0].measurements.push(others(0.42));
+    for measurement in run.scenarios.iter_mut().flat_map(|s| &mut s.measurements) {
+        measurement.share_is_at_most = measurement.share_of_limit.is_some();
+    }
+    for text in faces(&run) {
+        let said = text.find("The machine was busy: other programs used 42 %").expect("it is said");
+        let verdict = text.to_lowercase().find("class=\"verdict");
+        assert!(verdict.is_none_or(|verdict| said < verdict), "first on the page");
+        let share = text.find("at most ").expect("shares are bounds");
+        assert!(said < share);
+    }
+}

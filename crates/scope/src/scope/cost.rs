@@ -27,7 +27,7 @@ pub fn calibrate_scope_cost() -> f64 {
         let start = Instant::now();
         for _ in 0..CALLS_PER_BATCH {
             if let Some(open) = std::hint::black_box(open("calibration", read())) {
-                close(&open, read());
+                close(open, read());
             }
         }
         start.elapsed().as_secs_f64() / f64::from(CALLS_PER_BATCH)
