@@ -103,7 +103,8 @@ pub(super) fn headline(outcome: &AbOutcome, machine: &Machine) -> String {
     };
     let mut metrics: Vec<&AbResult> = outcome.metrics.iter().collect();
     metrics.sort_by_key(order);
-    let mut parts: Vec<String> = metrics.iter().take(NAMED).map(|r| said(r, machine)).collect();
+    let mut parts: Vec<String> =
+        metrics.iter().take(NAMED).map(|r| said(r, outcome.disturbed, machine)).collect();
     if metrics.len() > NAMED {
         let rest = &metrics[NAMED..];
         let open = rest.iter().filter(|r| r.verdict == PairedVerdict::Inconclusive).count();
@@ -112,7 +113,7 @@ pub(super) fn headline(outcome: &AbOutcome, machine: &Machine) -> String {
     parts.join("; ")
 }
 
-fn said(result: &AbResult, machine: &Machine) -> String {
+fn said(result: &AbResult, disturbed: bool, machine: &Machine) -> String {
     let name = match result.metric.name.as_str() {
         "cpu_time" => "CPU time".to_owned(),
         "wall_time" => "wall time".to_owned(),
@@ -125,7 +126,8 @@ fn said(result: &AbResult, machine: &Machine) -> String {
         PairedVerdict::Equivalent => format!("{name} equal"),
         PairedVerdict::Regression => format!("{name} {effect:+.1} %, worse"),
         PairedVerdict::Improvement => format!("{name} {effect:+.1} %, better"),
-        PairedVerdict::Inconclusive if result.not_judged => {
+        // Also where the CPU time is open as well, and nothing is excused.
+        PairedVerdict::Inconclusive if disturbed && result.metric.on_wall_clock => {
             let machine = others::in_words(machine.share, machine.load_1m);
             format!("{name} cannot be judged here ({machine})")
         }
