@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lob_watch::{ProductionMonitor, metrics_page, parse_prometheus_text};
+use lob_watch::{
+    PerformanceProfiler, ProductionMonitor, ProfilerConfig, metrics_page, parse_prometheus_text,
+};
 
 fn requests(criterion: &mut Criterion) {
     let monitor = ProductionMonitor::default();
@@ -29,5 +31,18 @@ fn pages(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, requests, pages);
+/// What a profile of nothing costs, by the default options and by few.
+fn profiles(criterion: &mut Criterion) {
+    let few = ProfilerConfig::builder().track_gpu(false).track_system(false).build();
+    let mut group = criterion.benchmark_group("profile");
+    for (name, config) in
+        [("nothing, default options", Ok(ProfilerConfig::default())), ("nothing, few options", few)]
+    {
+        let profiler = PerformanceProfiler::new(config.expect("the options fit together"));
+        group.bench_function(name, |b| b.iter(|| profiler.profile("nothing", || ())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, requests, pages, profiles);
 criterion_main!(benches);

@@ -316,8 +316,7 @@ impl PerformanceProfiler {
             profile.measurements.push(measurement(&name, value.unit, Direction::Neutral, reading));
         }
         if tracked.gpu {
-            let used =
-                |reading: &SystemReading| sensor(&reading.values_since(before), "gpu.memory_used");
+            let used = SystemReading::gpu_memory_used;
             let most = used(before).into_iter().chain(used(after)).reduce(f64::max);
             let why = "no GPU says how much of its memory is used";
             let name = "gpu.peak_memory";

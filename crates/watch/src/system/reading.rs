@@ -127,6 +127,14 @@ impl SystemReading {
         }
     }
 
+    /// Bytes in use on the fullest GPU.
+    pub(crate) fn gpu_memory_used(&self) -> Option<f64> {
+        let used = |(_, reading): &(Gpu, Result<GpuReading, Unavailable>)| {
+            Some(*reading.as_ref().ok()?.used_bytes.as_ref().ok()? as f64)
+        };
+        self.gpus.as_ref().ok()?.iter().filter_map(used).reduce(f64::max)
+    }
+
     /// Joules the processor packages and the GPUs have used since `before`.
     ///
     /// # Errors
