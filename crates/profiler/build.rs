@@ -14,9 +14,9 @@ fn main() {
     let is_known = target("OS") == "linux"
         && (target("ARCH") == "x86_64" || target("ARCH") == "aarch64")
         && target("POINTER_WIDTH") == "64";
+    println!("cargo::rerun-if-changed=native");
     for program in PROGRAMS {
         let source = Path::new("native").join(program.source);
-        println!("cargo::rerun-if-changed={}", source.display());
         let made = out.join(program.name);
         let done = if is_known { compile(&source, &made, program.flags) } else { Ok(()) };
         if let Err(why) = &done {
@@ -34,22 +34,39 @@ struct Program {
     flags: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 1] = [Program {
-    source: "launch.rs",
-    name: "launch",
-    flags: &[
-        "--crate-type=bin",
-        "-Crelocation-model=static",
-        "-Ctarget-feature=+crt-static",
-        "-Clink-arg=-nostartfiles",
-        "-Clink-arg=-nostdlib",
-        "-Clink-arg=-static",
-    ],
-}];
+const PROGRAMS: [Program; 2] = [
+    Program {
+        source: "launch.rs",
+        name: "launch",
+        flags: &[
+            "--crate-type=bin",
+            "-Copt-level=s",
+            "-Cstrip=symbols",
+            "-Crelocation-model=static",
+            "-Ctarget-feature=+crt-static",
+            "-Clink-arg=-nostartfiles",
+            "-Clink-arg=-nostdlib",
+            "-Clink-arg=-static",
+        ],
+    },
+    Program {
+        source: "allocs.rs",
+        name: "allocs",
+        // Tables to unwind by: stacks are read from inside its functions on.
+        flags: &[
+            "--crate-type=cdylib",
+            "-Copt-level=3",
+            "-Cstrip=debuginfo",
+            "-Ccodegen-units=1",
+            "-Cforce-unwind-tables=yes",
+            "-Ctarget-feature=-crt-static",
+        ],
+    },
+];
 
 fn compile(source: &Path, made: &Path, flags: &[&str]) -> Result<(), String> {
     let mut rustc = Command::new(var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--edition=2024", "-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols"]);
+    rustc.args(["--edition=2024", "-Cpanic=abort"]);
     rustc.args(flags).arg("--target").arg(var_os("TARGET").unwrap_or_default());
     if let Some(linker) = var_os("RUSTC_LINKER") {
         let mut flag = std::ffi::OsString::from("-Clinker=");

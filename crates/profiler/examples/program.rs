@@ -1,4 +1,5 @@
-//! Runs a program and prints what was found: `cargo run --example program -- PROGRAM [ARGUMENT]..`.
+//! Runs a program and prints what was found: `cargo run --example program -- [--allocs] PROGRAM
+//! [ARGUMENT]..`.
 
 #![expect(clippy::print_stdout, reason = "printing is what this example is for")]
 
@@ -8,10 +9,11 @@ use std::time::Duration;
 use lob_profiler::{CommandOptions, profile_command_with};
 
 fn main() -> Result<(), lob_profiler::ProfilerError> {
-    let mut words = std::env::args_os().skip(1);
+    let mut words = std::env::args_os().skip(1).peekable();
+    let mut options = CommandOptions::every(Duration::from_millis(5));
+    options.allocs = words.next_if(|word| word == "--allocs").is_some();
     let mut command = Command::new(words.next().unwrap_or_else(|| "true".into()));
     command.args(words);
-    let mut options = CommandOptions::every(Duration::from_millis(5));
     options.adopts_orphans = true;
     let found = profile_command_with(command, &options)?;
     for m in &found.scenario.measurements {

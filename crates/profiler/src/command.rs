@@ -11,6 +11,7 @@ mod cost;
 #[cfg(target_os = "linux")]
 mod descriptor;
 mod doing;
+mod heap;
 mod lanes;
 mod options;
 mod spawn;
@@ -38,7 +39,7 @@ use lob_metrics::{Direction, Measurement, Scenario, Status, Timeline, Unit};
 use lob_scope::{Unavailable, cores, thread_cpu_time_s};
 
 use crate::profile::measurement;
-use crate::stacks::ChildSampler;
+use crate::stacks::{ChildSampler, HeapProfile};
 use crate::{
     HardwareCounters, HardwareReading, LeakConfig, LeakReport, LineProfile, ProfilerError,
     leak_report,
@@ -71,6 +72,9 @@ pub struct CommandProfile {
     pub lines: Result<LineProfile, Unavailable>,
     /// Which lines touched new memory first, two megabytes a sample, or why that is not known.
     pub memory_lines: Result<LineProfile, Unavailable>,
+    /// What it allocated and did not free, or why that is not known; `None` where it was not asked
+    /// for.
+    pub heap: Option<Result<HeapProfile, Unavailable>>,
     /// Everything measured, for a [`lob_metrics::Run`]. Failed if the program did.
     pub scenario: Scenario,
 }
@@ -125,6 +129,7 @@ pub fn profile_command_with(
         [missing(), missing()]
     };
     let counters = HardwareCounters::of_next_program();
+    let heap = heap::prepare(&mut command, options.allocs);
     let start = Instant::now();
     let started = spawn::spawn(&mut command)
         .map_err(|source| ProfilerError::Start { program: program.clone(), source })?;
@@ -138,7 +143,10 @@ pub fn profile_command_with(
     let [memory_lines, lines] = stacks.map(|sampler| sampler.map(ChildSampler::finish));
     let ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
     let argument = |arg: &std::ffi::OsStr| arg.to_string_lossy().into_owned().into();
-    Ok(ended.profile(&program, command.get_args().map(argument).collect(), None))
+    let arguments = command.get_args().map(argument).collect();
+    let mut profile = ended.profile(&program, arguments, None);
+    profile.add_heap(heap::finish(heap));
+    Ok(profile)
 }
 
 /// Everything known once the program has ended.
@@ -208,6 +216,7 @@ impl Ended {
             leak,
             lines: self.lines,
             memory_lines: self.memory_lines,
+            heap: None,
             scenario,
         }
     }

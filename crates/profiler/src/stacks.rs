@@ -8,6 +8,7 @@
 //! instruction.
 
 mod difference;
+mod heap;
 #[cfg_attr(
     not(all(
         feature = "lines",
@@ -37,6 +38,7 @@ mod without;
 use without as sampling;
 
 pub use difference::{Difference, FunctionChange, Part, ReadError, StackTimes};
+pub use heap::{HeapProfile, HeapSite};
 pub(crate) use report::tree;
 pub use report::{
     AllocProfile, AllocSite, FrameKind, HOT_LINE, HotFunction, HotLine, LineProfile, PythonSamples,
@@ -44,3 +46,9 @@ pub use report::{
 };
 pub(crate) use sampling::ChildSampler;
 pub use sampling::{AllocSites, LineProfiler, track_alloc_sites};
+#[cfg(all(
+    feature = "lines",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(crate) use sampling::{Context as HeapContext, Contexts as HeapContexts};

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use lob_metrics::{Severity, Unit, shown};
-use lob_profiler::{
-    CommandOptions, CommandProfile, LeakVerdict, ProfilerError, profile_command_with,
-};
+use lob_profiler::{CommandOptions, CommandProfile, ProfilerError, profile_command_with};
 use lob_report::Beside;
 
 use super::difference;
@@ -21,6 +19,7 @@ Examples:
   lob profile --out results/train -- python train.py --epochs 3
   lob profile --pid 4711 --duration 10
   lob profile --fail-on leak -- ./server --requests 1000
+  lob profile --allocs -- ./server --requests 1000
   lob profile --diff results/before results/train
 
 The program keeps the terminal. Ctrl-C and SIGTERM are passed on to it; it gets five seconds, a
@@ -35,7 +34,14 @@ Beside the report: trace.json for ui.perfetto.dev and, where the kernel lets sta
 profile.folded and profile.speedscope.json. Hot lines have names in programs built with debug
 information; functions of Python 3.10 to 3.13 and of compilers that write /tmp/perf-PID.map have theirs.
 The kernel's time is sampled for root, with CAP_PERFMON or where kernel.perf_event_paranoid is 1 or less.
-Threads are looked at every --interval-ms, less often where that would take more than 2 % of a CPU.")]
+Threads are looked at every --interval-ms, less often where that would take more than 2 % of a CPU.
+
+--allocs finds leaks of any size by the line that allocates, from the calls of the C library's allocator
+in every process that loads it: which lines hold blocks at the end, and hold ever more to the end;
+allocations.csv has them all. Each block costs the program 0.2 to 0.35 us, and 21 to 43 bytes while it lives:
+nothing that shows in most programs, ten times the time of one that does nothing but allocate. Not seen
+are programs that are linked statically, that have an allocator of their own or map memory themselves, and
+those of other users; the report says so.")]
 pub(crate) struct Args {
     /// Milliseconds between samples
     #[arg(long, default_value_t = 20)]
@@ -49,6 +55,9 @@ pub(crate) struct Args {
     /// Seconds after which the profile ends: a program it started is ended, one of --pid runs on
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
+    /// Track every allocation: which lines hold memory to the end
+    #[arg(long)]
+    allocs: bool,
     /// What makes a program that succeeded a failure, exit code 1: a leak, or any warning
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
@@ -81,6 +90,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     }
     let mut options = CommandOptions::every(Duration::from_millis(args.interval_ms));
     options.duration = args.duration;
+    options.allocs = args.allocs;
     options.stop = Some(interrupt::to_pass_on);
     options.adopts_orphans = true;
     interrupt::pass_on();
@@ -121,6 +131,10 @@ fn write(args: &Args, title: &str, found: CommandProfile, quiet: bool) -> Result
         }
         Err(missing) if !quiet => eprintln!("note: no flame graph: {}", missing.reason),
         Err(_) => {}
+    }
+    if let Some(Ok(heap)) = &found.heap {
+        files.push(("allocations.csv", "lines that allocate, and what they hold at the end"));
+        texts.push(heap.csv());
     }
     let settings =
         [("program", args.command.clone().into()), ("interval_ms", args.interval_ms.into())];
@@ -178,7 +192,7 @@ fn exit_code(found: &CommandProfile, fail_on: &[FailOn]) -> ExitCode {
     }
     let warns = found.scenario.findings.iter().any(|f| f.severity != Severity::Info);
     let fails = fail_on.iter().any(|what| match what {
-        FailOn::Leak => found.leak.verdict == LeakVerdict::Leak,
+        FailOn::Leak => found.leaks(),
         FailOn::Warning => warns,
     });
     ExitCode::from(u8::from(fails))

@@ -80,7 +80,10 @@ impl CommandProfile {
         let mut ended = Ended { watched, usage, watching, hardware, lines, memory_lines };
         // Its children are its own affair.
         ended.watched.outliving.clear();
-        Ok(ended.profile(&program, arguments, Some(pid)))
+        let mut profile = ended.profile(&program, arguments, Some(pid));
+        let why = "they are only tracked in programs that `lob` starts";
+        profile.add_heap(options.allocs.then(|| Err(Unavailable::new(why))));
+        Ok(profile)
     }
 }
 

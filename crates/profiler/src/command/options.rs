@@ -26,6 +26,9 @@ pub struct CommandOptions {
     pub watches: bool,
     /// Whether stacks are sampled.
     pub stacks: bool,
+    /// Whether every allocation is tracked: which lines hold memory to the end. Costs the program
+    /// 0.2 to 0.35 us for each block. Only of a program that is started.
+    pub allocs: bool,
     /// Whether descendants that lose their parent become children of this process, so that they are
     /// seen and counted (prctl(2), `PR_SET_CHILD_SUBREAPER`). It stays so for the rest of the
     /// process, and children that other threads start meanwhile are taken for such orphans: only
@@ -47,6 +50,7 @@ impl Default for CommandOptions {
             interval: INTERVAL,
             watches: true,
             stacks: true,
+            allocs: false,
             adopts_orphans: false,
             duration: None,
             stop: None,

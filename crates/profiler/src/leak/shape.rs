@@ -9,10 +9,9 @@
 const STARTS: [f64; 4] = [0.3, 0.4, 0.5, 0.6];
 /// Equal windows between there and the end, in each of which both envelopes have to rise.
 const WINDOWS: usize = 8;
-/// Points below which growth has to be more even than it needs to be with many.
+/// Points below which growth has to be more even than it needs to be with many, of which the last
+/// one alone decides nothing.
 const FEW: usize = 60;
-/// Points from which the last one alone decides nothing.
-const MANY: usize = 40;
 /// Growth before a late start, as a share of that after it. Above, it did not begin there.
 const BEFORE_SHARE: f64 = 0.5;
 
@@ -29,7 +28,7 @@ struct Evenness {
 }
 
 const EVEN: Evenness = Evenness { least: 0.5, most: f64::INFINITY, late: 0.8, tail: 0.3 };
-const EVEN_IF_FEW: Evenness = Evenness { least: 0.7, most: 2.5, late: 0.9, tail: 0.6 };
+const EVEN_IF_FEW: Evenness = Evenness { least: 0.7, most: 2.5, late: 0.8, tail: 0.5 };
 
 /// A series with its envelopes.
 pub(super) struct Envelopes<'a> {
@@ -48,7 +47,7 @@ impl<'a> Envelopes<'a> {
             low[at - 1] = low[at - 1].min(low[at]);
         }
         if let [.., before, last] = low.as_mut_slice()
-            && y.len() >= MANY
+            && y.len() >= FEW
         {
             *last = *before;
         }

@@ -5,6 +5,7 @@ mod capture;
 mod child;
 mod countdown;
 mod engine;
+mod heap;
 mod image;
 mod kernel;
 mod memory;
@@ -20,5 +21,6 @@ mod symbols;
 mod table;
 
 pub(crate) use child::ChildSampler;
+pub(crate) use heap::{Context, Contexts};
 pub use signal::LineProfiler;
 pub use sites::{AllocSites, track_alloc_sites};

@@ -1,4 +1,4 @@
-//! A program to be profiled: `program leak|wait|work`.
+//! A program to be profiled: `program leak|creep|wait|work`.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("leak") => leak(),
+        Some("creep") => creep(),
         Some("wait") => wait(),
         Some("work") => work(),
         _ => std::process::exit(2),
@@ -19,6 +20,18 @@ fn leak() {
         let mut block = Vec::<u8>::with_capacity(400 << 10);
         block.resize(400 << 10, step | 1); // leaks
         std::mem::forget(black_box(block));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A leak that shows in no page of memory.
+#[inline(never)]
+fn creep() {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        let kept = Vec::<u8>::with_capacity(black_box(100)); // creeps
+        std::mem::forget(black_box(kept));
+        drop(black_box(vec![1_u8; black_box(5000)]));
         std::thread::sleep(Duration::from_millis(2));
     }
 }
