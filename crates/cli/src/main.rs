@@ -40,7 +40,7 @@ Examples:
   lob render store --index 0 --out image.png
   lob bench --quick --out results/latest
 
-Exit codes: 0 good, 1 regression or missed target, 2 failed";
+Exit codes: 0 good, 1 regression or missed target, 2 failed; `lob profile` passes its program's on";
 
 #[derive(Subcommand)]
 enum Command {

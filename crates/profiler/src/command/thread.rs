@@ -114,6 +114,26 @@ impl Thread {
         }
     }
 
+    /// A thread that lived for a second, of which it ran for a while, and waits now.
+    #[cfg(test)]
+    pub(super) fn example(pid: u32, tid: u32, wait: Option<Wait>, ran_s: f64) -> Self {
+        Self {
+            pid,
+            tid,
+            name: format!("t{tid}"),
+            account: Account::default(),
+            state: 'S',
+            wait,
+            step: Step { ran: 0.0, ready: 0.0, waited: 1.0 },
+            first_s: 0.0,
+            last_s: 1.0,
+            ran_s,
+            ready_s: 0.0,
+            waits: BTreeMap::new(),
+            unplaced_s: 0.0,
+        }
+    }
+
     fn is_asleep(&self) -> bool {
         !matches!(self.state, 'R' | 'D') && self.wait.is_some()
     }

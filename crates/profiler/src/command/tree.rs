@@ -37,6 +37,12 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// A process that has done nothing.
+    #[cfg(test)]
+    pub(super) fn example(pid: u32, parent: u32) -> Self {
+        Self { pid, parent, group: 1, name: format!("p{pid}"), user_ticks: 0, system_ticks: 0 }
+    }
+
     /// CPU seconds so far, of children waited for too: in user mode and in the kernel.
     pub(super) fn cpu_s(&self) -> (f64, f64) {
         let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_s();

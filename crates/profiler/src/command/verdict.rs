@@ -5,7 +5,7 @@ use lob_scope::Unavailable;
 
 use super::doing::Doing;
 use super::tree::Sample;
-use super::waits::Waits;
+use super::waits::{Reason, Waits};
 use super::watch::{End, Watched};
 use crate::{LeakReport, LeakVerdict, LineProfile};
 
@@ -207,8 +207,10 @@ fn mixed(cpu: &str, shares: &Shares<'_>) -> String {
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
     let part = |(doing, share): &(Doing, f64)| format!("{} {:.0} %", doing.word(), share * 100.0);
     let parts: Vec<String> = parts.iter().map(part).collect();
-    let most = shares.waits.reasons.iter().find(|reason| reason.doing != Doing::Running);
-    let most = most.map_or_else(String::new, |reason| format!("; mostly {}", reason.what));
+    let waits = |reason: &&Reason| !matches!(reason.doing, Doing::Running | Doing::Ready);
+    let most = shares.waits.reasons.iter().find(waits);
+    let most =
+        most.map_or_else(String::new, |reason| format!("; the longest wait: {}", reason.what));
     format!("no single limit: CPU {cpu}, {}{most}", parts.join(", "))
 }
 

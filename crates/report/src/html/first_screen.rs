@@ -9,7 +9,7 @@ use crate::analysis::{
 use crate::baseline::{Baseline, signed};
 use crate::escape::html as e;
 
-use super::ticked::ticked;
+use super::ticked::{capitalised, ticked};
 
 /// Bars and pieces of advice shown before the rest moves to the tables.
 const MAX_BARS: usize = 8;
@@ -57,11 +57,6 @@ fn verdict(run: &Run) -> String {
         e(&capitalised(&targets)),
         e(&capitalised(&scenarios))
     )
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }
 
 fn bottleneck_card(run: &Run) -> String {

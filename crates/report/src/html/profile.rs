@@ -3,7 +3,7 @@
 
 use lob_metrics::{Artifact, Measurement, Run, Scenario, Severity, Status, Timeline, Unit};
 
-use super::ticked::ticked;
+use super::ticked::{capitalised, ticked};
 use super::{Detail, cells, heading, machine, scenario};
 use crate::analysis::{value, when};
 use crate::escape::html as e;
@@ -79,7 +79,8 @@ fn limit(s: &Scenario) -> String {
         _ => ("fail", "✕"),
     };
     let reason = s.reason.as_deref().map_or(String::new(), |r| format!("<p>{}</p>", ticked(r)));
-    let sentence = verdict.map_or(String::new(), |f| format!("<p>{}</p>", ticked(&f.text)));
+    let sentence =
+        verdict.map_or(String::new(), |f| format!("<p>{}</p>", ticked(&capitalised(&f.text))));
     let others: String = rest
         .iter()
         .map(|f| {

@@ -15,3 +15,9 @@ pub(super) fn ticked(text: &str) -> String {
     });
     marked.collect()
 }
+
+/// With a capital first letter.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
+}

@@ -145,6 +145,42 @@ fn the_page_works_in_a_browser() {
     assert!(bytes.starts_with(b"%PDF") && bytes.len() > 20_000, "{} bytes", bytes.len());
 }
 
+/// Counts errors and what stands out of the page, and switches the theme.
+const SMALL_DRIVER: &str = r#"
+const before = document.documentElement.dataset.theme;
+document.getElementById("theme").click();
+const after = document.documentElement.dataset.theme;
+const result = document.createElement("pre");
+result.id = "result";
+const out = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+result.textContent = `[theme=${before !== after}][overflow=${out}][errors=${window.__errors.join("; ") || "none"}]`;
+document.body.append(result);
+"#;
+
+#[test]
+fn the_page_of_a_profile_works_in_a_browser() {
+    let Some(browser) = chromium_or_say_so() else { return };
+    let profile = tempfile::tempdir().expect("a temporary folder");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&out).expect("the target folder is ours");
+    let page = text(&crate::profile::profile(), Format::Html);
+    let path = out.join("profile.html");
+    let driven = page.replacen("<title>", LISTENER, 1).replacen(
+        "</body>",
+        &format!("<script>{SMALL_DRIVER}</script></body>"),
+        1,
+    );
+    std::fs::write(&path, driven).expect("the target folder is ours");
+    for size in ["1280,900", "500,900"] {
+        let size = format!("--window-size={size}");
+        let dom = run(&browser, profile.path(), &["--dump-dom", &size], &path);
+        let found = dom.split("<pre id=\"result\">").nth(1).unwrap_or("the driver did not finish");
+        for expected in ["theme=true", "overflow=0", "errors=none"] {
+            assert!(found.contains(&format!("[{expected}]")), "{size}: {expected} in {found}");
+        }
+    }
+}
+
 /// The page with the dark theme chosen.
 fn page_dark(plain: &Path, out: &Path) -> PathBuf {
     let page = std::fs::read_to_string(plain).expect("the page was written");

@@ -4,6 +4,7 @@ mod browser;
 mod files;
 mod golden;
 mod hostile;
+mod profile;
 mod seeds;
 
 use lob_fixtures::evidence;

@@ -120,6 +120,20 @@ fn a_leak_is_named_with_its_line() {
 }
 
 #[test]
+fn a_leak_can_be_made_a_failure() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile-fail-on");
+    let program = shown(program());
+    let code = |fail_on: &str, mode: &str| {
+        let args = ["profile", "--interval-ms", "5", "--out", shown(&out), "--fail-on", fail_on];
+        lob(&[&args[..], &["--", program, mode]].concat()).status.code()
+    };
+    assert_eq!(code("leak", "leak"), Some(1));
+    assert_eq!(code("leak,warning", "leak"), Some(1));
+    assert_eq!(code("leak,warning", "wait"), Some(0));
+    assert_eq!(code("nonsense", "wait"), Some(2));
+}
+
+#[test]
 fn waiting_for_io_is_said() {
     let waiting = profiled("wait");
     let said = waiting.finding("I/O-bound").expect("no wait was found");
