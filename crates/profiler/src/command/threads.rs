@@ -186,7 +186,7 @@ fn told(
     if peer == thread.pid {
         text.push_str(" from a thread of its own");
     } else if let Some(other) = threads.get(&(peer, peer)) {
-        let way = if wait.what.contains(" to ") { "" } else { "from " };
+        let way = if wait.what.contains(" to ") { "read by " } else { "from " };
         text.push_str(&format!(" {way}`{}`", other.name));
         let then = Chain::new(threads, members).answers(peer);
         if let Some(Answer { thread, .. }) = then.first()
