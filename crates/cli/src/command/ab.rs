@@ -4,6 +4,7 @@ mod export;
 mod instructions;
 mod launch;
 mod others;
+mod profiled;
 mod sitting;
 mod stderr_tail;
 mod words;
@@ -16,7 +17,8 @@ use anyhow::{Result, bail, ensure};
 use lob_metrics::stats::{PairedConfig, PairedVerdict};
 use lob_metrics::{AbConfig, AbLook, AbOutcome, run_ab};
 
-use crate::interrupt;
+use super::difference;
+use crate::{interrupt, output};
 use launch::Budget;
 use sitting::CommandSitting;
 
@@ -41,10 +43,12 @@ Examples:
          --metrics wall_time,render.volume
   lob ab --baseline 'sort' --candidate 'sort --parallel 1' --input words.txt \\
          --prepare 'sync' --export times.json --export times.md
+  lob ab --baseline old/tool --candidate new/tool --profile=10
 
 Commands run through `sh -c`; $LOB_AB_OUT is a folder of their own, empty at every launch. A command
 that ends with 1 (a missed target) is no failure if it leaves a Run. Standard input is empty, standard
-output goes nowhere, the end of standard error is shown where a command fails. Nothing samples them.
+output goes nowhere, the end of standard error is shown where a command fails. Nothing samples them,
+but launches of --profile.
 
 The last line holds the verdict: regression or improvement if any metric has one; equivalent if all
 that can be judged are; inconclusive if the CPU time, or a metric that other programs do not move,
@@ -97,6 +101,11 @@ pub(crate) struct Args {
     /// FILE.csv; may be given more than once
     #[arg(long, value_name = "FILE", value_parser = export::Target::parse)]
     export: Vec<export::Target>,
+    /// Then profile N launches of each command, 5 unless given, and say which functions took the
+    /// extra CPU time: own code, libraries and the kernel apart
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "5",
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    profile: Option<u32>,
     /// Also count instructions, once a side, under valgrind
     #[arg(long)]
     instructions: bool,
@@ -196,6 +205,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     interrupt::watch();
     let budget = Budget::new(args.budget_s);
     let compared = compare(args, &budget, quiet);
+    let profiled = match (&compared, args.profile) {
+        (Ok(_), Some(count)) => Some(profiled::launches(args, count)),
+        _ => None,
+    };
     // Also after a failure, as hyperfine does not: what --prepare left is not left for ever. An
     // interrupt ends it all.
     let cleaned =
@@ -205,6 +218,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let records = budget.records.into_inner();
     for target in &args.export {
         target.write(args, &outcome, &records)?;
+    }
+    match profiled {
+        Some(Ok([base, candidate])) => difference::show(base, candidate, None, !args.json)?,
+        // The verdict stands without a cause.
+        Some(Err(error)) => eprintln!("note: no profile: {}", output::in_one_line(&error)),
+        None => {}
     }
     words::report(args, &outcome, &machine, &words::Failures::of(&records))?;
     let is_open = |m: &lob_metrics::AbResult| m.verdict == PairedVerdict::Inconclusive;

@@ -11,6 +11,7 @@ use lob_metrics::{
 use lob_runs::read_run;
 
 use super::bench::append_summary;
+use super::difference;
 use crate::output;
 
 /// The tolerances of the seed documents; both are told, `--threshold` decides.
@@ -53,6 +54,10 @@ pub(crate) struct Args {
     /// Make CURRENT the new baseline: it is copied to BASE, which may not exist yet
     #[arg(long)]
     promote: bool,
+    /// Also say which functions took the extra CPU time: of two Runs of `lob profile`, whose stacks
+    /// lie beside them
+    #[arg(long)]
+    profiles: bool,
     /// Append a Markdown summary for a pull request to this file
     #[arg(long, value_name = "FILE.md")]
     summary: Option<PathBuf>,
@@ -73,6 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Err(error) => return no_verdict(args, error),
     };
     let verdict = Verdict::of(&base, &current, &changes, args.force);
+    if args.profiles {
+        let (base, current) = (difference::read(&args.base)?, difference::read(&args.current)?);
+        difference::show(base, current, None, !args.json)?;
+    }
     if args.json {
         let shown: Vec<serde_json::Value> = changes.iter().map(document).collect();
         output::print_json(&serde_json::json!({

@@ -59,10 +59,21 @@ fn sample_s(run: &Run) -> Option<f64> {
     (seconds.is_finite() && seconds > 0.0).then_some(seconds)
 }
 
-/// Prints which functions took the extra time and, for a folder, draws the picture into it.
-pub(crate) fn show(base: StackTimes, current: StackTimes, out: Option<&Path>) -> Result<()> {
+/// Prints which functions took the extra time and, for a folder, draws the picture into it. Where
+/// standard output is for a document the text goes to standard error.
+pub(crate) fn show(
+    base: StackTimes,
+    current: StackTimes,
+    out: Option<&Path>,
+    on_stdout: bool,
+) -> Result<()> {
     let difference = Difference::of(base, current);
-    output::print_line(difference.table().trim_end())?;
+    let table = difference.table();
+    if on_stdout {
+        output::print_line(table.trim_end())?;
+    } else {
+        eprintln!("{}", table.trim_end());
+    }
     if let Some(folder) = out {
         let file: PathBuf = folder.join(PICTURE);
         let title = "CPU time of a launch, before and now";

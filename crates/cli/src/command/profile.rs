@@ -85,7 +85,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     if let [base, current] = args.diff.as_slice() {
         let (base, current) = (difference::read(base)?, difference::read(current)?);
-        difference::show(base, current, Some(&args.out))?;
+        difference::show(base, current, Some(&args.out), true)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut options = CommandOptions::every(Duration::from_millis(args.interval_ms));

@@ -23,6 +23,9 @@ const MAX_OUTLIVING: usize = 5;
 /// Samples below which waits are not judged.
 const MIN_SAMPLES: usize = 5;
 
+/// Samples of new memory, two megabytes each, from which lines are named.
+const MIN_LEAK_SAMPLES: u64 = 8;
+
 /// What limited a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -259,10 +262,15 @@ pub(super) fn leak_findings(
     let leaks = format!("leak, unless it is meant to keep all it takes: {}", leak.text("second"));
     let mut findings = vec![warning(leaks)];
     let lines = lines.as_ref().ok();
-    findings.extend(lines.into_iter().flat_map(LineProfile::hot_lines).map(|line| {
-        let share = line.share * 100.0;
-        warning(format!("leak: {share:.0} % of its memory was first touched at {}", line.place()))
-    }));
+    findings.extend(lines.into_iter().flat_map(|lines| lines.lines_of(MIN_LEAK_SAMPLES)).map(
+        |line| {
+            let share = line.share * 100.0;
+            warning(format!(
+                "leak: {share:.0} % of its memory was first touched at {}",
+                line.place()
+            ))
+        },
+    ));
     findings
 }
 

@@ -5,6 +5,7 @@
   var left = number("left"), wide = number("width"), top = number("top"), row = number("row");
   var rows = number("rows"), foot = svg.querySelector(".foot");
   var letter = 6.7, least = 1e-9, zoomed = null, current = null, turned = false, words = "";
+  var asked = "";
   var boxes = Array.from(svg.querySelectorAll("g.f")).map(function (g) {
     var get = function (name) { return Number(g.getAttribute("data-" + name)); };
     return {
@@ -52,14 +53,15 @@
       return !hits.some(function (other) { return box.d > other.d ? inside(box, other) : false; });
     });
     var share = outer.reduce(function (sum, box) { return sum + box.w; }, 0);
-    say("\u201c" + words + "\u201d: " + hits.length + " boxes, " + (share * 100).toFixed(1) + " %");
+    say("\u201c" + asked + "\u201d: " + hits.length + " boxes, " + (share * 100).toFixed(1) + " %");
   };
   var zoom = function (box) { zoomed = box === zoomed ? null : box; current = box; draw(); };
   var point = function (box) { if (box) { current = box; say(box.hint); draw(); } };
   var search = function () {
-    var asked = window.prompt("Functions whose name holds:", words);
-    if (asked === null) { return; }
-    words = asked.trim().toLowerCase();
+    var answer = window.prompt("Functions whose name holds:", asked);
+    if (answer === null) { return; }
+    asked = answer.trim();
+    words = asked.toLowerCase();
     draw();
     found();
   };

@@ -5,6 +5,7 @@
 #![allow(clippy::float_cmp, reason = "whole numbers are compared")]
 
 mod alone;
+mod flame;
 mod sensors;
 
 /// An example's binary, which `cargo test` has built; with a filter that leaves the examples out

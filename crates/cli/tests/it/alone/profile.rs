@@ -171,3 +171,71 @@ fn hot_lines_are_named_with_their_shares() {
     let svg = std::fs::read_to_string(busy.out.join("flame.svg")).unwrap();
     assert!(svg.contains("program::work") && svg.ends_with("</svg>\n"));
 }
+
+/// The line of a table of differences that ends with a function.
+fn row<'a>(table: &'a str, function: &str) -> Option<&'a str> {
+    table.lines().find(|line| line.starts_with("  ") && line.ends_with(function))
+}
+
+#[test]
+fn a_regression_put_in_on_purpose_is_found_with_its_function() {
+    let (fast, slow) = (profiled("fast"), profiled("slow"));
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("profile-difference");
+    let _ = std::fs::remove_dir_all(&out);
+    let (base, current) = (shown(&fast.out), shown(&slow.out));
+    let output = lob(&["profile", "--diff", base, current, "--out", shown(&out)]);
+    if !fast.sampled() {
+        assert_eq!(output.status.code(), Some(2), "there is nothing to compare");
+        return;
+    }
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    assert!(table.contains("; more of it in program::regression (+"), "{table}");
+    assert!(row(&table, "program::regression").is_some(), "{table}");
+    assert!(row(&table, "program::parse").is_none(), "that took as long as before: {table}");
+    assert!(table.trim_end().ends_with("difference.svg"), "{table}");
+    let svg = std::fs::read_to_string(out.join("difference.svg")).unwrap();
+    assert!(svg.contains("program::regression: +"), "the picture says so too");
+
+    let backwards = lob(&["profile", "--diff", current, base, "--out", shown(&out)]);
+    let table = String::from_utf8(backwards.stdout).unwrap();
+    assert!(table.contains(" less CPU time in a launch") && table.contains("-"), "{table}");
+
+    // Two Runs with their profiles beside them.
+    let runs = [fast.out.join("run.json"), slow.out.join("run.json")];
+    let compared = lob(&["compare", shown(&runs[0]), shown(&runs[1]), "--profiles", "--force"]);
+    let said = String::from_utf8(compared.stdout).unwrap();
+    assert!(row(&said, "program::regression").is_some(), "{said}");
+    // And what has no profile is named.
+    let missing = lob(&["profile", "--diff", shown(&out.join("none")), current]);
+    assert_eq!(missing.status.code(), Some(2));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(said.contains("holds neither `profile.speedscope.json` nor"), "{said}");
+}
+
+#[test]
+fn a_comparison_names_the_function_that_took_the_extra_time() {
+    let program = shown(program());
+    let [base, candidate] = ["fast", "slow"].map(|mode| format!("{program} {mode}"));
+    let output = lob(&[
+        "ab",
+        "--baseline",
+        &base,
+        "--candidate",
+        &candidate,
+        "--pairs",
+        "8",
+        "--max-pairs",
+        "8",
+        "--metrics",
+        "cpu_time",
+        "--profile=2",
+    ]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let talk = String::from_utf8(output.stderr).unwrap();
+    if talk.contains("note: no profile: `perf_event_open`") {
+        return;
+    }
+    assert!(row(&said, "program::regression").is_some(), "{said}{talk}");
+    assert!(row(&said, "program::parse").is_none(), "{said}");
+}

@@ -181,7 +181,10 @@ impl Difference {
                 let (place, more) = (shown(f.place()).to_string(), seconds(f.extra_s()));
                 text.push_str(&format!("; more of it in {place} (+{more})"));
             }
-            (true, None) => text.push_str("; in no function more than chance explains"),
+            (true, None) => text.push_str(
+                "; in no function more than chance explains (a longer profile, or more launches, \
+                 shows smaller changes)",
+            ),
         }
         text
     }

@@ -35,7 +35,12 @@ impl LineProfile {
     /// The lines with more than [`HOT_LINE`] of the CPU time. None of fewer than 20 samples, which
     /// say too little.
     pub fn hot_lines(&self) -> impl Iterator<Item = &HotLine> {
-        let enough = self.samples >= MIN_SAMPLES;
+        self.lines_of(MIN_SAMPLES)
+    }
+
+    /// The lines with more than [`HOT_LINE`], if there are so many samples in all.
+    pub(crate) fn lines_of(&self, least_samples: u64) -> impl Iterator<Item = &HotLine> {
+        let enough = self.samples >= least_samples;
         self.lines.iter().take_while(move |line| enough && self.cpu_share(line.samples) > HOT_LINE)
     }
 
@@ -111,12 +116,14 @@ impl LineProfile {
 
     fn function_text(&self, function: &HotFunction) -> String {
         let percent = |samples| self.cpu_share(samples) * 100.0;
+        let (own, all) = (percent(function.charged_samples), percent(function.total_samples));
+        let (whole, place) = (self.whole(), function.place());
+        // What it has itself rounds to nothing.
+        if own < 0.5 {
+            return format!("hot function: {all:.0} % of {whole} with what it calls: {place}");
+        }
         format!(
-            "hot function: {:.0} % of {} by itself, {:.0} % with what it calls: {}",
-            percent(function.charged_samples),
-            self.whole(),
-            percent(function.total_samples),
-            function.place()
+            "hot function: {own:.0} % of {whole} by itself, {all:.0} % with what it calls: {place}"
         )
     }
 

@@ -39,7 +39,7 @@ impl HotFunction {
         match (&self.file, self.line) {
             (Some(file), Some(line)) => format!("{function} ({file}:{line})"),
             _ if function == module => format!("somewhere in {module}, which has no symbols"),
-            _ if module.is_empty() => function.clone(),
+            _ if module.is_empty() || self.kind == FrameKind::Kernel => function.clone(),
             _ => format!("{function} in {module}"),
         }
     }

@@ -47,7 +47,11 @@ pub(super) struct Engine {
     every: u64,
     passed: u64,
     seen: u64,
+    /// Samples without room, whosever they were.
     lost: u64,
+    /// Samples of the program, and of others.
+    counted: u64,
+    others: u64,
     python: PythonSamples,
     notes: BTreeSet<String>,
     scratch: Vec<Place>,
@@ -70,6 +74,8 @@ impl Engine {
             passed: 0,
             seen: 0,
             lost: 0,
+            counted: 0,
+            others: 0,
             python: PythonSamples::default(),
             notes: BTreeSet::new(),
             scratch: Vec::new(),
@@ -122,7 +128,10 @@ impl Engine {
             Event::Exit => self.end(pid),
             Event::Lost(count) => self.lost += count,
             Event::Sample { registers, stack, kernel } => {
-                if self.processes.get(&pid).is_some_and(|process| process.live) {
+                if !self.processes.get(&pid).is_some_and(|process| process.live) {
+                    self.others += 1;
+                } else {
+                    self.counted += 1;
                     let sample = Sample { registers, stack: &stack, weight: 1, size: 1 };
                     self.sample(time, (pid, tid), &sample, &kernel, stacks);
                 }
@@ -283,8 +292,11 @@ impl Engine {
         };
         self.notes.append(&mut self.table.images.notes);
         self.notes.extend(self.python.note());
+        // Where everything is sampled, it was not the program alone that found no room.
+        let all = u128::from((self.counted + self.others).max(1));
+        let lost = u128::from(self.lost) * u128::from(self.counted) / all;
         LineProfile {
-            lost: self.lost,
+            lost: u64::try_from(lost).unwrap_or(self.lost),
             processes: self.seen.max(1),
             python: self.python,
             threads: self.listed,

@@ -1,4 +1,4 @@
-//! A program to be profiled: `program leak|creep|wait|work`.
+//! A program to be profiled: `program leak|creep|wait|work|fast|slow`.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -10,6 +10,11 @@ fn main() {
         Some("creep") => creep(),
         Some("wait") => wait(),
         Some("work") => work(),
+        Some("fast") => (0..300).for_each(|_| parse()),
+        Some("slow") => (0..300).for_each(|_| {
+            parse();
+            regression();
+        }),
         _ => std::process::exit(2),
     }
 }
@@ -57,4 +62,16 @@ fn work() {
         black_box((0..black_box(300_000u64)).fold(0u64, |sum, n| sum.rotate_left(5) ^ n)); // three parts
         black_box((0..black_box(100_000u64)).fold(0u64, |sum, n| sum.rotate_left(5) ^ n)); // one part
     }
+}
+
+/// The same work whenever it is called.
+#[inline(never)]
+fn parse() {
+    black_box((0..black_box(1_000_000u64)).fold(0u64, |sum, n| sum.rotate_left(5) ^ n));
+}
+
+/// Half as much again.
+#[inline(never)]
+fn regression() {
+    black_box((0..black_box(500_000u64)).fold(0u64, |sum, n| sum.rotate_left(7) ^ n));
 }
