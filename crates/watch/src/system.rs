@@ -1,5 +1,6 @@
 //! Everything the sensors say, once and over time.
 
+mod counters;
 mod monitor;
 mod names;
 mod reading;
@@ -9,8 +10,8 @@ use lob_metrics::Unit;
 use lob_scope::Unavailable;
 
 pub use monitor::{SystemMonitor, SystemReport};
+pub(crate) use reading::SystemReading;
 pub use reading::Tracked;
-pub(crate) use reading::{Counter, SystemReading};
 
 /// What a sensor says: a value or the reason why there is none, never a made-up zero.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,8 @@ use lob_metrics::{Timeline, Unit};
 use lob_profiler::co2_g;
 use lob_scope::Unavailable;
 
-use super::{Counter, SensorValue, SystemReading, sensor};
+use super::counters::counters;
+use super::{SensorValue, SystemReading, Tracked, sensor};
 use crate::prometheus::page::Page;
 use crate::{Alert, AlertEvent, ProfilerConfig};
 
@@ -40,12 +41,12 @@ struct Shared {
     first: SystemReading,
     started: Instant,
     grid_g_per_kwh: Option<f64>,
+    tracked: Tracked,
 }
 
 #[derive(Debug)]
 struct State {
     values: Vec<SensorValue>,
-    counters: Vec<Counter>,
     joules: Result<f64, Unavailable>,
     alerts: Vec<Alert>,
     events: Vec<(Duration, &'static str, AlertEvent)>,
@@ -93,7 +94,6 @@ impl SystemMonitor {
         let first = SystemReading::take(tracked);
         let state = State {
             values: Vec::new(),
-            counters: first.counters(),
             joules: Err(Unavailable::new("the first reading is still to come")),
             alerts: config.alert_rules().into_iter().map(Alert::new).collect(),
             events: Vec::new(),
@@ -106,6 +106,7 @@ impl SystemMonitor {
             first,
             started: Instant::now(),
             grid_g_per_kwh: config.grid_g_per_kwh(),
+            tracked,
         });
         let interval = config.system_interval();
         let (stop, stopped) = mpsc::channel();
@@ -212,7 +213,7 @@ impl SystemMonitor {
         let report = self.report();
         let state = self.shared.state();
         state.values.iter().for_each(|value| page.sensor(value));
-        for counter in &state.counters {
+        for counter in counters(self.shared.tracked) {
             let labels: Vec<(&str, &str)> = counter.label.into_iter().collect();
             page.add(counter.name, "counter", counter.help, &labels, counter.value);
         }
@@ -269,7 +270,6 @@ impl Shared {
             }
         }
         state.values = values;
-        state.counters = now.counters();
     }
 
     fn report(&self) -> SystemReport {

@@ -1,7 +1,7 @@
 //! What sensors are called on a Prometheus page: units of the base, sources in the help.
 
 /// Sensor, name of the gauge, help. Rates are absent: their counters are
-/// those of [`SystemReading::counters`](super::SystemReading::counters).
+/// those of [`counters`](super::counters::counters).
 pub(super) const GAUGES: [(&str, &str, &str); 25] = [
     (
         "cpu.busy",

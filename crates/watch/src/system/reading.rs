@@ -31,15 +31,6 @@ impl Default for Tracked {
     }
 }
 
-/// Something that only grows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Counter {
-    pub(crate) name: &'static str,
-    pub(crate) help: &'static str,
-    pub(crate) label: Option<(&'static str, &'static str)>,
-    pub(crate) value: f64,
-}
-
 /// Each GPU with what its sensors say.
 type Gpus = Vec<(Gpu, Result<GpuReading, Unavailable>)>;
 
@@ -155,49 +146,6 @@ impl SystemReading {
             return Err(Unavailable::new("there is no GPU"));
         }
         gpus.iter().map(|(_, reading)| reading.clone()?.energy_j).sum()
-    }
-
-    /// What has been counted since the system started.
-    pub(crate) fn counters(&self) -> Vec<Counter> {
-        let mut out = Vec::new();
-        let mut add = |name, help, label, value| out.push(Counter { name, help, label, value });
-        if let Ok(cpu) = &self.cpu {
-            let name = "lob_cpu_seconds_total";
-            let help = "CPU seconds of all cores since the system started, by mode (/proc/stat).";
-            for (mode, seconds) in [
-                ("user", cpu.user_s),
-                ("system", cpu.system_s),
-                ("idle", cpu.idle_s),
-                ("iowait", cpu.iowait_s),
-                ("steal", cpu.steal_s),
-            ] {
-                add(name, help, Some(("mode", mode)), seconds);
-            }
-        }
-        let name = "lob_pressure_waiting_seconds_total";
-        let help = "Seconds in which some task waited for the resource, since the system started (/proc/pressure).";
-        for (resource, pressure) in ["cpu", "memory", "io"].into_iter().zip(&self.pressures) {
-            if let Ok(pressure) = pressure {
-                add(name, help, Some(("resource", resource)), pressure.some_total_s);
-            }
-        }
-        if let Ok(disk) = self.disk {
-            let help = "Bytes read from all disks since the system started (/proc/diskstats).";
-            add("lob_disk_read_bytes_total", help, None, disk.in_bytes as f64);
-            let help = "Bytes written to all disks since the system started (/proc/diskstats).";
-            add("lob_disk_written_bytes_total", help, None, disk.out_bytes as f64);
-        }
-        if let Ok(network) = self.network {
-            let help = "Bytes received on all interfaces but the loopback (/proc/net/dev).";
-            add("lob_network_received_bytes_total", help, None, network.in_bytes as f64);
-            let help = "Bytes sent on all interfaces but the loopback (/proc/net/dev).";
-            add("lob_network_sent_bytes_total", help, None, network.out_bytes as f64);
-        }
-        if let Ok(switches) = self.switches {
-            let help = "Switches between tasks since the system started (/proc/stat).";
-            add("lob_context_switches_total", help, None, switches as f64);
-        }
-        out
     }
 
     /// What the sensors say now, rates and shares over the time since `before`.
