@@ -39,9 +39,10 @@ Threads are looked at every --interval-ms, less often where that would take more
 --allocs finds leaks of any size by the line that allocates, from the calls of the C library's allocator
 in every process that loads it: which lines hold blocks at the end, and hold ever more to the end;
 allocations.csv has them all. Each block costs the program 0.2 to 0.35 us, and 21 to 43 bytes while it lives:
-nothing that shows in most programs, ten times the time of one that does nothing but allocate. Not seen
+nothing that shows in most programs, twenty times the time of one that does nothing but allocate. Not seen
 are programs that are linked statically, that have an allocator of their own or map memory themselves, and
-those of other users; the report says so.")]
+those of other users; the report says so. What an interpreter allocates for a program is charged to the
+interpreter's lines. Programs that forbid themselves to open files (seccomp) must not be tracked.")]
 pub(crate) struct Args {
     /// Milliseconds between samples
     #[arg(long, default_value_t = 20)]

@@ -32,6 +32,8 @@ pub(super) struct Process {
     pub(super) pid: u32,
     /// Seconds of each look.
     pub(super) t_s: Vec<f64>,
+    /// Blocks allocated until then.
+    pub(super) work: Vec<f64>,
     /// Bytes that lived then, by context.
     pub(super) live: Vec<Vec<u64>>,
     pub(super) sums: Vec<Sums>,
@@ -56,6 +58,7 @@ impl Process {
             path: path.to_owned(),
             pid: u32::try_from(word(2)?).ok()?,
             t_s: Vec::new(),
+            work: Vec::new(),
             live: Vec::new(),
             sums: Vec::new(),
             has_ended: false,
@@ -113,18 +116,12 @@ impl Process {
             return;
         }
         self.t_s.push(t_s);
+        self.work.push(self.sums.iter().map(|sums| sums.allocated_blocks as f64).sum());
         self.live.push(self.sums.iter().map(|sums| sums.held_bytes).collect());
         if self.t_s.len() >= MAX_LOOKS {
-            let mut n = 0;
-            self.t_s.retain(|_| {
-                n += 1;
-                n % 2 == 0
-            });
-            n = 0;
-            self.live.retain(|_| {
-                n += 1;
-                n % 2 == 0
-            });
+            every_second(&mut self.t_s);
+            every_second(&mut self.work);
+            every_second(&mut self.live);
             self.stride *= 2;
         }
     }
@@ -155,6 +152,14 @@ impl Process {
     fn beside(&self, ending: &str) -> PathBuf {
         self.path.with_extension(ending)
     }
+}
+
+fn every_second<T>(list: &mut Vec<T>) {
+    let mut n = 0;
+    list.retain(|_| {
+        n += 1;
+        n % 2 == 0
+    });
 }
 
 /// The top of the stack of context `n`; what is missing is left away.
