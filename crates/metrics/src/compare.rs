@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::reference::in_reference;
 use crate::stats::{benjamini_hochberg, mann_whitney_u, quantile};
 use crate::{Direction, Input, Measurement, MetricsError, Role, Run, Scenario, Unit};
-use slack::{MIN_SAMPLES, slack};
+use slack::{MIN_SAMPLES, is_telling, slack};
 
 /// A machine this much faster or slower than the base run's is another one: its times say nothing.
 const SPEED_APART: f64 = 1.5;
@@ -86,7 +86,9 @@ pub struct Change {
 ///
 /// A change counts beyond the relative threshold **and** beyond an absolute one for single readings:
 /// 1 MiB of bytes (a quarter of peak memory), one hundredth of a share, 10 ms of a process's account
-/// of time, and of counts the larger of 4 and twice the root of both together. A time or rate whose
+/// of time, and of counts the larger of 4 and twice (in a profile: six times) the root of both
+/// together. The wall time of a profile has a verdict only where the launch waited for a core for a
+/// tenth of its time at most, its sampled peaks only after ten samples. A time or rate whose
 /// scenario timed the reference workload in both runs must have changed in units of it, too: a
 /// machine that is slower moves both. Where the machine is 1.5 times faster or slower, times and
 /// rates have no verdict.
@@ -116,6 +118,7 @@ pub fn compare(
         check_inputs(base, current)?;
     }
     let mut pairs = Vec::new();
+    let earlier = |id: &str| base.scenarios.iter().find(|s| s.id == id);
     for (scenario, after) in current.measurements() {
         pairs.push((scenario, find(base, &scenario.id, &after.metric), Some(after)));
     }
@@ -130,6 +133,7 @@ pub fn compare(
         threshold: config.threshold,
         times: config.force || !machine_slowdown(base, current).is_some_and(is_apart),
         slowdowns: slowdowns(base, current).collect(),
+        earlier: &earlier,
     };
     let changes = pairs.into_iter().zip(q_values);
     Ok(changes.filter_map(|(pair, q)| change(&pair, &judged, q)).collect())
@@ -189,6 +193,8 @@ struct Judged<'a> {
     times: bool,
     /// Of the reference workload, by scenario.
     slowdowns: Vec<(&'a str, f64)>,
+    /// The scenario of the base run.
+    earlier: &'a dyn Fn(&str) -> Option<&'a Scenario>,
 }
 
 impl Judged<'_> {
@@ -230,7 +236,9 @@ fn change(pair: &Pair<'_>, judged: &Judged<'_>, q_value: Option<f64>) -> Option<
         before.zip(after).is_none_or(|(b, a)| (b.unit, b.direction) == (a.unit, a.direction));
     let relative = base.zip(current).and_then(|(b, c)| ratio(b, c));
     let slack = before.zip(after).map_or(0.0, |(b, a)| slack(scenario, b, a));
-    let has_verdict = judged.times || !shown.unit.is_of_time();
+    let both = [Some(scenario), (judged.earlier)(&scenario.id)];
+    let is_telling = both.into_iter().flatten().all(|s| is_telling(s, &shown.metric));
+    let has_verdict = (judged.times || !shown.unit.is_of_time()) && is_telling;
     let verdict = match (base, current) {
         _ if !same_kind => ChangeVerdict::NotComparable,
         (None, None) => ChangeVerdict::NotComparable,

@@ -130,8 +130,11 @@ fn small_differences_of_single_readings_are_noise() {
         ("profile", Unit::Seconds, 0.004, 0.008, Unchanged),
         ("profile", Unit::Fraction, 0.001, 0.002, Unchanged),
         // And what is a change all the same.
-        ("profile", Unit::Count, 2.0, 40.0, Regression),
+        ("profile", Unit::Count, 33.0, 101.0, Unchanged),
+        ("profile", Unit::Count, 76.0, 170.0, Unchanged),
+        ("profile", Unit::Count, 2.0, 60.0, Regression),
         ("profile", Unit::Count, 10_000.0, 12_000.0, Regression),
+        ("render", Unit::Count, 33.0, 101.0, Regression),
         ("profile", Unit::Bytes, 0.0, 2.0 * mib, Regression),
         ("profile", Unit::Bytes, 50.0 * mib, 40.0 * mib, Improvement),
         ("profile", Unit::Seconds, 0.100, 0.150, Regression),
@@ -212,4 +215,45 @@ fn other_inputs_are_refused_unless_forced() {
     let mut none = base.clone();
     none.inputs.clear();
     assert!(compare(&base, &none, &config).is_ok(), "what made its own records names none");
+}
+
+/// A launch that had to wait for a core, or ended after a few samples, tells nothing of its own.
+#[test]
+fn what_a_profile_cannot_tell_has_no_verdict() {
+    use ChangeVerdict::{NotComparable, Regression};
+    let run = |metric: &str, unit: Unit, value: f64, waited: Option<f64>, samples: u64| {
+        let lower = Direction::LowerIsBetter;
+        let name = format!("command.{metric}");
+        let mut run = run_of("profile", Measurement::measured(&name, unit, lower, &[value]), None);
+        let scenario = &mut run.scenarios[0];
+        scenario.config.insert("samples".to_owned(), samples.into());
+        let neutral = Direction::Neutral;
+        let fraction = Unit::Fraction;
+        scenario.measurements.push(match waited {
+            Some(share) => {
+                Measurement::measured("command.waiting.cpu", fraction, neutral, &[share])
+            }
+            None => Measurement::unavailable("command.waiting.cpu", fraction, neutral, "too short"),
+        });
+        run
+    };
+    let (seconds, bytes, mib) = (Unit::Seconds, Unit::Bytes, 1_048_576.0);
+    for (metric, unit, base, current, waited, samples, expected) in [
+        ("wall_time", seconds, 1.0, 1.5, Some(0.02), 50, Regression),
+        ("wall_time", seconds, 1.0, 1.5, Some(0.55), 50, NotComparable),
+        ("wall_time", seconds, 1.0, 1.5, None, 2, NotComparable),
+        ("cpu_time", seconds, 1.0, 1.5, Some(0.55), 50, Regression),
+        ("peak_rss", bytes, mib, 9.0 * mib, Some(0.02), 50, Regression),
+        ("peak_rss", bytes, mib, 9.0 * mib, Some(0.02), 3, NotComparable),
+        ("peak_process_rss", bytes, mib, 9.0 * mib, Some(0.02), 3, Regression),
+    ] {
+        let (base, current) =
+            (run(metric, unit, base, Some(0.0), 50), run(metric, unit, current, waited, samples));
+        let config = CompareConfig::default();
+        let found = &compare(&base, &current, &config).unwrap()[0];
+        assert_eq!(found.verdict, expected, "{found:?} {waited:?} {samples}");
+        // It is either run's fault.
+        let back = &compare(&current, &base, &config).unwrap()[0];
+        assert_eq!(back.verdict == NotComparable, expected == NotComparable, "{back:?}");
+    }
 }
