@@ -85,7 +85,7 @@ pub struct Change {
 /// Compares every metric of two runs: scenarios in the order of `current`, lost ones last.
 ///
 /// A change counts beyond the relative threshold **and** beyond an absolute one for single readings:
-/// 1 MiB of bytes (a quarter of peak memory), one hundredth of a share, 10 ms of a process's account
+/// 1 MiB of bytes (a quarter of peak memory), one hundredth of a share, 20 ms of a process's account
 /// of time, and of counts the larger of 4 and twice (in a profile: six times) the root of both
 /// together. The wall time of a profile has a verdict only where the launch waited for a core for a
 /// tenth of its time at most, its sampled peaks only after ten samples. A time or rate whose

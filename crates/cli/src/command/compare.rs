@@ -22,7 +22,7 @@ const RULES: [f64; 2] = [0.10, 0.20];
 /// Runs of different hours see a different machine: a change here is a hint, not a proof. Every
 /// metric is judged in its own direction. Counts that repeat (allocations, instructions) are held to
 /// the last one, peak memory to 5 %. Other single readings must also differ by more than they stray
-/// by chance: 1 MiB, 0.01 of a share, 10 ms of a process's time, and of counts the larger of 4 and
+/// by chance: 1 MiB, 0.01 of a share, 20 ms of a process's time, and of counts the larger of 4 and
 /// twice (in a profile: six times) the root of both together. A profile's wall time has a verdict only
 /// where the program hardly waited for a core, its sampled peaks only after ten samples. Times and rates must have changed in units of the reference
 /// workload, too; on a machine that is 1.5 times faster or slower by it they have no verdict, and

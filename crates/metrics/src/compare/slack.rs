@@ -8,8 +8,8 @@ pub(super) const MIN_SAMPLES: usize = 4;
 const BYTES: f64 = 1_048_576.0;
 /// Peak memory: the kernel adds it up by thread in batches of 64 pages.
 const PEAK_BYTES: f64 = 262_144.0;
-/// The kernel's accounts of a whole process: one tick of its scheduler.
-const ACCOUNT_S: f64 = 0.01;
+/// The kernel's accounts of a whole process: one tick of its scheduler for each of the two.
+const ACCOUNT_S: f64 = 0.02;
 /// Shares of a whole.
 const SHARE: f64 = 0.01;
 /// Counts: the least that counts, and standard errors of the difference of two counts of random

@@ -128,6 +128,7 @@ fn small_differences_of_single_readings_are_noise() {
         ("profile", Unit::Count, 0.0, 1.0, Unchanged),
         ("profile", Unit::Bytes, 0.0, 24_576.0, Unchanged),
         ("profile", Unit::Seconds, 0.004, 0.008, Unchanged),
+        ("profile", Unit::Seconds, 0.038, 0.049, Unchanged),
         ("profile", Unit::Fraction, 0.001, 0.002, Unchanged),
         // And what is a change all the same.
         ("profile", Unit::Count, 33.0, 101.0, Unchanged),
