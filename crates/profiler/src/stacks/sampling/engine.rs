@@ -18,6 +18,8 @@ use crate::stacks::report::{
 
 /// Samples kept with their time; of more, every second.
 const MAX_TIMED: usize = 200_000;
+/// How the mapping of the launcher of programs begins (`command/spawn.rs`).
+const LAUNCHER: &str = "/memfd:lob-launch";
 /// Addresses of compiled code kept apart in one process.
 const MAX_JIT: usize = 50_000;
 
@@ -115,6 +117,8 @@ impl Engine {
             Event::Exec { name } => {
                 self.names.remove(&(pid, tid));
                 if self.processes.contains_key(&pid) || self.source == Source::Family {
+                    let known = self.processes.get(&pid).is_some_and(|process| process.live);
+                    self.seen += u64::from(!known);
                     self.end(pid);
                     self.processes.insert(pid, Process::new(name, true));
                 }
@@ -151,6 +155,11 @@ impl Engine {
     fn map(&mut self, pid: u32, event: Event) {
         let Event::Map { range, offset, path, id } = event else { return };
         let Some(process) = self.processes.get_mut(&pid) else { return };
+        // What starts the program is none of it.
+        if path.starts_with(LAUNCHER) && process.live {
+            process.live = false;
+            self.seen = self.seen.saturating_sub(1);
+        }
         let images = &mut self.table.images;
         let image = images.id_of_mapped(&path, &Origin { pid, range: &range, id: &id });
         let bias = process.space.map(images, image, range, offset);
