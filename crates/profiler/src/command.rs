@@ -136,7 +136,7 @@ pub fn profile_command_with(
     let waiting = |source| ProfilerError::Wait { program: program.clone(), source };
     let watched = watch::started(started.pid, start, options).map_err(waiting)?;
     let mut usage = wait::reap(started).map_err(waiting)?;
-    usage.add(&watched);
+    usage.add(watched.unclaimed_s());
     // What watching has cost this thread; the samplers of stacks have their own.
     let watching = thread_cpu_time_s().and_then(|now| Ok(now - cpu_before?));
     let hardware = counters.read();

@@ -18,8 +18,8 @@ use lob_metrics::{Run, TrendLine, Unit};
 
 use crate::analysis::{verdict_lines, when};
 use crate::baseline::Baseline;
+use crate::beside::Beside;
 use crate::escape::html as e;
-use crate::render::Beside;
 
 /// Largest page; beyond it, less detail is shown and the page says so.
 const MAX_BYTES: usize = 2 * 1024 * 1024;

@@ -31,6 +31,7 @@
 
 mod analysis;
 mod baseline;
+mod beside;
 mod chart;
 mod comparison;
 mod escape;
@@ -48,7 +49,8 @@ mod summary;
 mod sweep;
 mod text;
 
+pub use beside::Beside;
 pub use comparison::{render_comparison, render_runs};
 pub use format::{Format, Rendered, ReportError};
-pub use render::{Beside, render_all, render_all_beside, render_all_with_baseline};
+pub use render::{render_all, render_all_beside, render_all_with_baseline};
 pub use summary::pull_request_summary;

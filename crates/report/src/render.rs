@@ -1,8 +1,9 @@
 //! The entry point: a Run rendered in every format.
 
-use lob_metrics::{HistoryEntry, Run, Scenario};
+use lob_metrics::{Run, Scenario};
 
 use crate::baseline::Baseline;
+use crate::beside::Beside;
 use crate::escape::slug;
 use crate::format::{Format, Rendered, ReportError};
 use crate::{
@@ -41,20 +42,6 @@ pub fn render_all_with_baseline(
     formats: &[Format],
 ) -> Result<Vec<Rendered>, ReportError> {
     render_all_beside(run, &Beside { baseline, ..Beside::default() }, formats)
-}
-
-/// What is known besides the run: earlier ones, and what lies beside a profile.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Beside<'a> {
-    /// The run to hold this one against.
-    pub baseline: Option<&'a Run>,
-    /// The history up to and with this run, oldest first; empty where none is kept.
-    pub history: &'a [HistoryEntry],
-    /// The flame graph of a profile: an SVG document, which the page holds as it is. It must not
-    /// come from elsewhere.
-    pub flame_graph: Option<&'a str>,
-    /// Further files of a profile in the same folder, and what they are: the page links to them.
-    pub files: &'a [(&'a str, &'a str)],
 }
 
 /// As [`render_all_with_baseline`], and with a history: the page draws trend lines, `history.md`

@@ -2,16 +2,22 @@
 
 #![expect(unsafe_code, reason = "what is tried are the calls of the system")]
 
+#[path = "families.rs"]
+mod families;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Read, Write, pipe};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
+
+use families::{daemon, fifo};
+pub(crate) use families::{forever, outlives};
 
 const TIME: Duration = Duration::from_millis(400);
 
@@ -153,26 +159,28 @@ fn pause() -> io::Result<()> {
     Ok(())
 }
 
+/// A child that writes when the time is over.
+fn late(stdout: Stdio) -> io::Result<Child> {
+    shell("sleep 0.4; echo").stdout(stdout).spawn()
+}
+
+fn shell(text: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", text]).stdin(Stdio::null());
+    shell
+}
+
 /// A thread waits for what a child writes late.
 fn join_pipe() -> io::Result<()> {
     let (mut reader, writer) = pipe()?;
-    let mut child = Command::new("sh")
-        .args(["-c", "sleep 0.4; echo"])
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .spawn()?;
+    let mut child = late(writer.into())?;
     join(spawn(move || io::copy(&mut reader, &mut io::sink()).map(drop)))?;
     child.wait().map(drop)
 }
 
 fn join_socket() -> io::Result<()> {
     let (mut reader, writer) = UnixStream::pair()?;
-    let writer: std::os::fd::OwnedFd = writer.into();
-    let mut child = Command::new("sh")
-        .args(["-c", "sleep 0.4; echo"])
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .spawn()?;
+    let mut child = late(OwnedFd::from(writer).into())?;
     join(spawn(move || io::copy(&mut reader, &mut io::sink()).map(drop)))?;
     child.wait().map(drop)
 }
@@ -283,10 +291,7 @@ fn helper_in_pause() -> io::Result<()> {
 /// A child wakes it up again.
 fn stopped() -> io::Result<()> {
     let me = std::process::id();
-    let mut child = Command::new("sh")
-        .args(["-c", &format!("sleep 0.4; kill -CONT {me}")])
-        .stdin(Stdio::null())
-        .spawn()?;
+    let mut child = shell(&format!("sleep 0.4; kill -CONT {me}")).spawn()?;
     // SAFETY: the call takes a number.
     unsafe { libc::raise(libc::SIGSTOP) };
     child.wait().map(drop)
@@ -347,11 +352,7 @@ fn watchdog() -> io::Result<()> {
         Ok(())
     });
     let (mut reader, writer) = pipe()?;
-    let mut child = Command::new("sh")
-        .args(["-c", "sleep 0.4; echo"])
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .spawn()?;
+    let mut child = late(writer.into())?;
     io::copy(&mut reader, &mut io::sink())?;
     drop(stop);
     child.wait()?;
@@ -385,37 +386,4 @@ fn first_thread_gone() -> io::Result<()> {
     // SAFETY: nothing on this thread's stack is used by others.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
     Ok(())
-}
-
-/// Opening a named pipe waits for the other side to open it.
-fn fifo() -> io::Result<()> {
-    let path = scratch("fifo");
-    let made = Command::new("mkfifo").arg(&path).status()?;
-    assert!(made.success(), "no named pipe could be made");
-    let text = format!("sleep 0.4; echo > {}", path.display());
-    let mut child = Command::new("sh").args(["-c", &text]).stdin(Stdio::null()).spawn()?;
-    io::copy(&mut File::open(&path)?, &mut io::sink())?;
-    std::fs::remove_file(path)?;
-    child.wait().map(drop)
-}
-
-/// Leaves a child of a child behind that works on for a while.
-fn daemon() -> io::Result<()> {
-    let program = std::env::current_exe()?;
-    let text = format!("{} outlives </dev/null >/dev/null 2>&1 &", program.display());
-    Command::new("sh").args(["-c", &text]).status()?;
-    sleep(TIME);
-    Ok(())
-}
-
-/// Half a second of work, then two seconds of sleep.
-pub(crate) fn outlives() {
-    spin(Duration::from_millis(200));
-    sleep(Duration::from_secs(2));
-}
-
-/// Until a signal ends it.
-pub(crate) fn forever() {
-    // SAFETY: the call takes nothing.
-    unsafe { libc::pause() };
 }

@@ -142,13 +142,16 @@ fn keep(ended: &mut Vec<(Thread, Lane)>, forgotten: &mut usize, gone: (Thread, L
     }
 }
 
-/// Seconds in which some thread was active, and whose they were. Threads are taken to be active
-/// independently of each other: how their times overlap is not known.
+/// Seconds in which some thread was active, and whose they were.
+///
+/// How the times of threads overlap is not known. They are taken to be active independently of each
+/// other, but for those that are ready without a CPU: they queue, so the longest of them counts for
+/// all. Otherwise a thousand threads woken at once would fill a second that they spent asleep.
 fn active<'a>(
     threads: impl Iterator<Item = &'a Thread>,
     passed_s: f64,
 ) -> (f64, Vec<(&'a Thread, Doing, f64)>) {
-    let mut idle = 1.0;
+    let (mut idle, mut most, mut most_ready, mut all_ready, mut rest) = (1.0, 0.0, 0.0, 0.0, 0.0);
     let mut parts = Vec::new();
     for thread in threads {
         let Step { ran, ready, waited } = thread.step;
@@ -161,9 +164,18 @@ fn active<'a>(
                 parts.push((thread, doing, share));
             }
         }
-        idle *= 1.0 - (ran + ready + blocked.1).min(1.0);
+        let whole = (ran + ready + blocked.1).min(1.0);
+        idle *= 1.0 - whole;
+        most = f64::max(most, whole);
+        most_ready = f64::max(most_ready, ready);
+        all_ready += ready;
+        rest += ran + blocked.1;
     }
-    let (active_s, whole) = ((1.0 - idle) * passed_s, parts.iter().map(|p| p.2).sum::<f64>());
+    let share = f64::max(most, f64::min(1.0 - idle, rest + most_ready));
+    for part in parts.iter_mut().filter(|part| part.1 == Doing::Ready) {
+        part.2 *= most_ready / f64::max(all_ready, 1e-12);
+    }
+    let (active_s, whole) = (share * passed_s, parts.iter().map(|p| p.2).sum::<f64>());
     for part in &mut parts {
         part.2 *= active_s / whole.max(1e-12);
     }
@@ -209,4 +221,35 @@ fn tids(pid: u32) -> BTreeSet<u32> {
     let tids: BTreeSet<u32> =
         tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect();
     tids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds of one in which some thread is active, of threads that ran and were ready so long.
+    fn active_s(steps: &[(f64, f64)]) -> f64 {
+        let thread = |(ran, ready): &(f64, f64)| {
+            let mut thread = Thread::example(1, 1, None, 0.0);
+            thread.step = Step { ran: *ran, ready: *ready, waited: 1.0 - ran - ready };
+            thread
+        };
+        let threads: Vec<Thread> = steps.iter().map(thread).collect();
+        let (active_s, parts) = active(threads.iter(), 1.0);
+        let sum: f64 = parts.iter().map(|part| part.2).sum();
+        assert!((sum - active_s).abs() < 1e-9, "{steps:?}: {sum} of {active_s}");
+        active_s
+    }
+
+    #[test]
+    fn busy_threads_fill_the_time_and_a_herd_woken_once_does_not() {
+        assert!((active_s(&[(0.2, 0.0)]) - 0.2).abs() < 1e-9);
+        // Four that want all of two loaded CPUs.
+        assert!((active_s(&[(0.1, 0.9); 4]) - 1.0).abs() < 1e-9);
+        // A thousand that ran for 0.1 ms each and queued for it up to 100 ms.
+        assert!(active_s(&[(0.0001, 0.1); 1000]) < 0.25);
+        // Two in turn.
+        assert!(active_s(&[(0.5, 0.0); 2]) > 0.7);
+        assert!(active_s(&[]).abs() < 1e-12);
+    }
 }

@@ -226,6 +226,14 @@ pub(super) fn end_findings(watched: &Watched) -> Vec<Finding> {
         let text = format!("ended after {}, since {why}", seconds(watched.wall_s));
         out.push(Finding { severity: Severity::Info, text });
     }
+    if watched.is_slowed && watched.waits.passes > 0 {
+        let mean = seconds(watched.wall_s / watched.waits.passes as f64);
+        let text = format!(
+            "threads and memory were looked at every {mean}: there are so many that more often \
+             would take more than 2 % of a CPU"
+        );
+        out.push(Finding { severity: Severity::Info, text });
+    }
     if !watched.outliving.is_empty() {
         let shown = watched.outliving.iter().take(MAX_OUTLIVING).map(|member| {
             let (user_s, system_s) = member.cpu_s();

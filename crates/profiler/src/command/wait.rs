@@ -28,15 +28,8 @@ impl Usage {
 }
 
 impl Usage {
-    /// Adds the CPU time of descendants that nobody had waited for: those adopted that ended, and
-    /// those that go on.
-    pub(super) fn add(&mut self, watched: &super::watch::Watched) {
-        let (mut user_s, mut system_s) = (watched.adopted.user_s, watched.adopted.system_s);
-        for member in &watched.outliving {
-            let (user, system) = member.cpu_s();
-            user_s += user;
-            system_s += system;
-        }
+    /// Adds CPU time that belongs to no process waited for.
+    pub(super) fn add(&mut self, (user_s, system_s): (f64, f64)) {
         self.user_s = self.user_s.clone().map(|s| s + user_s);
         self.system_s = self.system_s.clone().map(|s| s + system_s);
     }

@@ -23,6 +23,9 @@ const NEVER: Duration = Duration::from_secs(1 << 30);
 const HEED: Duration = Duration::from_millis(50);
 /// Share of a CPU that looking at processes and threads may take: beyond, it is done less often.
 const MAX_SHARE: f64 = 0.02;
+/// But not more rarely than this, or a tenth of a CPU: one costly look would leave the rest unseen.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
+const MAX_SHARE_AT_LAST: f64 = 0.1;
 /// Time a program gets to end after each signal.
 const GRACE: Duration = Duration::from_secs(5);
 /// Time descendants get to end with the program before they are said to outlive it.
@@ -50,6 +53,18 @@ pub(super) struct Watched {
     pub(super) cpu_s: Option<(f64, f64)>,
     /// Processes of the program that go on.
     pub(super) outliving: Vec<Member>,
+    /// Whether most samples were taken later than asked for, since they cost too much.
+    pub(super) is_slowed: bool,
+}
+
+impl Watched {
+    /// CPU seconds, in user mode and in the kernel, of descendants that nobody waited for: those
+    /// adopted that ended, and those that go on.
+    pub(super) fn unclaimed_s(&self) -> (f64, f64) {
+        let adopted = (self.adopted.user_s, self.adopted.system_s);
+        let outliving = self.outliving.iter().map(Member::cpu_s);
+        outliving.fold(adopted, |sum, cpu_s| (sum.0 + cpu_s.0, sum.1 + cpu_s.1))
+    }
 }
 
 /// Looks at a program when it is time to.
@@ -62,6 +77,8 @@ struct Watcher<'a> {
     tree: Tree,
     threads: Threads,
     samples: Vec<Sample>,
+    /// How many looks there were, and how many cost more than the interval allows.
+    looks: (usize, usize),
     adopted: Adopted,
     /// CPU seconds at the first sample and at the last.
     cpu_s: Option<[(f64, f64); 2]>,
@@ -79,6 +96,7 @@ impl<'a> Watcher<'a> {
             tree: Tree::new(root, options.adopts_orphans),
             threads,
             samples: Vec::new(),
+            looks: (0, 0),
             adopted: Adopted::default(),
             cpu_s: None,
         }
@@ -90,7 +108,9 @@ impl<'a> Watcher<'a> {
         if !self.options.watches {
             self.due = now + NEVER;
         } else if now >= self.due {
-            self.due = now + self.interval.max(self.sample());
+            let pause = self.sample();
+            self.looks = (self.looks.0 + 1, self.looks.1 + usize::from(pause > self.interval));
+            self.due = now + self.interval.max(pause);
         }
         let mut pause = self.due.saturating_duration_since(Instant::now());
         if self.options.stop.is_some() || self.options.duration.is_some() {
@@ -117,7 +137,8 @@ impl<'a> Watcher<'a> {
             self.interval *= 2;
         }
         let cost_s = thread_cpu_time_s().and_then(|after| Ok(after - before?)).unwrap_or(0.0);
-        Duration::from_secs_f64((cost_s / MAX_SHARE).clamp(0.0, 3600.0))
+        let longest_s = (cost_s / MAX_SHARE_AT_LAST).max(MAX_PAUSE.as_secs_f64());
+        Duration::from_secs_f64((cost_s / MAX_SHARE).clamp(0.0, longest_s))
     }
 
     fn finish(mut self, ended: Instant, end: End) -> Watched {
@@ -145,6 +166,7 @@ impl<'a> Watcher<'a> {
             adopted: self.adopted,
             cpu_s: self.cpu_s.map(|[a, b]| ((b.0 - a.0).max(0.0), (b.1 - a.1).max(0.0))),
             outliving,
+            is_slowed: 2 * self.looks.1 > self.looks.0,
         }
     }
 

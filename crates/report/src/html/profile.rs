@@ -6,9 +6,9 @@ use lob_metrics::{Artifact, Measurement, Run, Scenario, Severity, Status, Timeli
 use super::ticked::{capitalised, ticked};
 use super::{Detail, cells, heading, machine, scenario};
 use crate::analysis::{value, when};
+use crate::beside::Beside;
 use crate::escape::html as e;
 use crate::profile;
-use crate::render::Beside;
 use crate::text::severity_word;
 
 /// Largest flame graph within the page; a larger one stands beside it.
