@@ -25,7 +25,7 @@ fn leak() {
         let mut block = Vec::<u8>::with_capacity(400 << 10);
         block.resize(400 << 10, step | 1); // leaks
         std::mem::forget(black_box(block));
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(8));
     }
 }
 
