@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use lob_metrics::{Direction, Measurement, OTHERS_CPU, Role, Roof, Severity, Unit};
-use lob_profiler::RoofBudget;
+use lob_profiler::machine::{RoofBudget, measure_roof_within};
 
 use super::Bench;
 
 pub(super) fn roof(bench: &mut Bench<'_>) -> Result<()> {
     let budget = if bench.options.quick { RoofBudget::Quick } else { RoofBudget::Full };
-    let outcome = lob_profiler::measure_roof_within(bench.work, budget);
+    let outcome = measure_roof_within(bench.work, budget);
     let roof = outcome.roof;
     let mut add = |name: &str, unit: Unit, value: Option<f64>| {
         let direction = if unit == Unit::Seconds {

@@ -4,7 +4,8 @@
 
 use std::time::Instant;
 
-use lob_profiler::{RoofBudget, host, measure_roof_within};
+use lob_profiler::host;
+use lob_profiler::machine::{RoofBudget, measure_roof_within};
 
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");

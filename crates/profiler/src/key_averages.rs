@@ -56,7 +56,8 @@ pub enum KeyOrder {
 ///
 /// ```
 /// use std::time::Duration;
-/// use lob_profiler::{KeyOrder, key_averages, profile};
+/// use lob_profiler::key_averages::{KeyOrder, key_averages};
+/// use lob_profiler::profile;
 /// let (_, profile) = profile("steps", Duration::from_millis(10), || {
 ///     (0..3).for_each(|_| drop(lob_scope::scope("forward")));
 /// });

@@ -7,7 +7,7 @@
 //!   [`lob_scope::Unavailable`] with its reason, never a made-up zero; a [`Sampler`] turns the cheap
 //!   ones into series, and [`leak_report`] judges the growth of memory. [`MemoryScope`] gives a
 //!   stretch of work its own memory peak.
-//! - [`measure_roof_within`] measures what the machine can do at best, so that a figure can be given as a
+//! - [`machine::measure_roof_within`] measures what the machine can do at best, so that a figure can be given as a
 //!   share of a limit; [`host`] says which machine it was.
 //! - [`LineProfiler`] samples which lines the CPU time goes to, [`track_alloc_sites`] which lines
 //!   allocate, and [`HardwareCounters`] reads what the CPU counts, where the kernel allows it.
@@ -34,16 +34,16 @@ mod command;
 mod error;
 mod flame;
 mod host;
-mod key_averages;
+pub mod key_averages;
 mod leak;
-mod machine;
+pub mod machine;
 mod memory_scope;
 mod nvml;
 mod otlp;
 mod perf;
 mod profile;
 mod sampler;
-mod schedule;
+pub mod schedule;
 mod sensors;
 pub mod stacks;
 mod trace_format;
@@ -62,12 +62,8 @@ pub use command::{
 pub use error::ProfilerError;
 pub use flame::{flame_graph_svg, folded_stacks};
 pub use host::host;
-pub use key_averages::{KeyAverage, KeyOrder, key_averages, key_averages_table};
 pub use leak::{
     LeakConfig, LeakReport, LeakVerdict, SimpleRule, epoch_growth_rule, first_run_rule, leak_report,
-};
-pub use machine::{
-    MachineLoad, RoofBudget, RoofOutcome, last_level_cache_bytes, measure_roof_within,
 };
 pub use memory_scope::{MemoryScope, ScopeMemory};
 pub use nvml::{Gpu, GpuProcess, GpuReading, gpus};
@@ -77,7 +73,6 @@ pub use profile::{
     Profile, ProfileGuard, ProfiledFuture, measurement, profile, profiler_warnings, scope_totals,
 };
 pub use sampler::Sampler;
-pub use schedule::{Phase, Schedule, ScheduledProfiler};
 pub use sensors::{
     ContextSwitches, CpuTimes, EnergyReading, PageFaults, Pressure, ProcessIo, ProcessReading,
     Resource, SystemMemory, Traffic, co2_g, context_switches, cpu_frequency_hz, cpu_times,

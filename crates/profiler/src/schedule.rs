@@ -67,7 +67,7 @@ impl Schedule {
 ///
 /// ```
 /// use std::time::Duration;
-/// use lob_profiler::{Schedule, ScheduledProfiler};
+/// use lob_profiler::schedule::{Schedule, ScheduledProfiler};
 /// let schedule = Schedule { wait: 1, warm_up: 1, active: 2, repeat: 2, ..Schedule::default() };
 /// let mut calls = Vec::new();
 /// let on_profile = |cycle, profile: lob_profiler::Profile| calls.push((cycle, profile.scopes[0].calls));

@@ -116,7 +116,9 @@ fn limit(bench: &Bench<'_>, size: usize, values_per_s: f64) -> Option<Limit> {
     if size <= CACHED {
         let copy = roof.more.get("copy_804kB_bytes_per_s").copied();
         Limit::of(demand, copy, "cached copy", Unit::BytesPerSecond)
-    } else if size as f64 * BYTES_PER_VALUE < 2.0 * lob_profiler::last_level_cache_bytes() as f64 {
+    } else if size as f64 * BYTES_PER_VALUE
+        < 2.0 * lob_profiler::machine::last_level_cache_bytes() as f64
+    {
         None
     } else {
         Limit::of(demand, roof.copy_bytes_per_s, "copy bandwidth", Unit::BytesPerSecond)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use lob_metrics::{BUSY_SHARE, Unit, shown};
-use lob_profiler::RoofBudget;
+use lob_profiler::machine::{RoofBudget, measure_roof_within};
 
 use crate::output;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("lob-machine-{}", std::process::id()));
     let (noted, ()) = lob_store::Unfinished::make(&folder, |path| std::fs::create_dir(path))
         .with_context(|| format!("cannot make `{}`", shown(folder.display())))?;
-    let outcome = lob_profiler::measure_roof_within(&folder, budget);
+    let outcome = measure_roof_within(&folder, budget);
     let removed = std::fs::remove_dir_all(&folder);
     removed.with_context(|| format!("cannot remove `{}`", shown(folder.display())))?;
     drop(noted);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lob_metrics::{BUSY_SHARE, Unit, shown};
-use lob_profiler::{MachineLoad, Profile};
+use lob_profiler::Profile;
+use lob_profiler::machine::MachineLoad;
 use serde_json::{Value, json};
 
 use super::{PerformanceProfiler, Profiling};

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lob_metrics::Verdict;
+use lob_profiler::key_averages::{KeyOrder, key_averages_table};
+use lob_profiler::schedule::{Schedule, ScheduledProfiler};
 use lob_profiler::{
-    BatchPoint, FeatureCost, KeyOrder, LeakConfig, LeakVerdict, Requirements, Schedule,
-    ScheduledProfiler, best_batch, cost_estimate, epoch_growth_rule, expensive_features,
-    first_run_rule, leak_report, readiness,
+    BatchPoint, FeatureCost, LeakConfig, LeakVerdict, Requirements, best_batch, cost_estimate,
+    epoch_growth_rule, expensive_features, first_run_rule, leak_report, readiness,
 };
 use lob_watch::{
     PerformanceProfiler, ProductionMonitor, ProfilerConfig, ProfilerConfigBuilder,
@@ -283,7 +284,7 @@ fn warm_up_and_active_steps_follow_a_schedule() {
     let schedule = Schedule { wait: 1, warm_up: 3, active: 5, repeat: 2, ..Schedule::default() };
     let mut traces = Vec::new();
     let handler = |cycle, profile: lob_profiler::Profile| {
-        let table = lob_profiler::key_averages_table(&profile, KeyOrder::SelfTime, 10);
+        let table = key_averages_table(&profile, KeyOrder::SelfTime, 10);
         traces.push((
             cycle,
             profile.scopes.iter().find(|s| s.path.ends_with("model")).unwrap().calls,
