@@ -243,8 +243,10 @@ impl Ended {
         let usage = &self.usage;
         let mut out = Vec::new();
         let mut add = |name: &str, unit, value| {
-            let direction =
-                if unit == Fraction { Direction::Neutral } else { Direction::LowerIsBetter };
+            // What the profiler itself did is no property of the program.
+            let is_neutral =
+                unit == Fraction || ["stack_samples", "profiler_cpu_time"].contains(&name);
+            let direction = if is_neutral { Direction::Neutral } else { Direction::LowerIsBetter };
             out.push(measurement(&format!("command.{name}"), unit, direction, value));
         };
         add("wall_time", Seconds, Ok(self.watched.wall_s));

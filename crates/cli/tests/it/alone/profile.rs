@@ -150,7 +150,7 @@ fn hot_lines_are_named_with_their_shares() {
         serde_json::from_str(&std::fs::read_to_string(busy.out.join("trace.json")).unwrap())
             .unwrap();
     let events = document["traceEvents"].as_array().unwrap();
-    assert!(events.iter().any(|e| e["ph"] == "C" && e["name"] == "rss (bytes)"));
+    assert!(events.iter().any(|e| e["ph"] == "C" && e["name"] == "rss (B)"));
     let measured = busy.run["scenarios"][0]["measurements"].as_array().unwrap();
     assert!(measured.iter().any(|m| m["metric"] == "command.instructions"));
     if !busy.sampled() {
