@@ -142,7 +142,7 @@ impl Plan {
             Probe::new(stretches, bytes, &methods)
         };
         let mut fill = memory(Stretch::large(self.buffer_bytes, threads));
-        let mut fill_image = memory(Stretch::recycled(self.image_bytes, threads));
+        let mut fill_image = memory(Stretch::recycled(self.image_bytes, threads)).alike();
         // The same buffers, a probe of its own.
         let (mut copy, mut copy_image) = (memory(Vec::new()), memory(Vec::new()));
         copy.take_amount(&fill);

@@ -94,8 +94,6 @@ mod x86 {
 
     /// Bytes of a turn of each loop.
     const STEP: usize = 256;
-    /// How far ahead of the copy its source is asked for.
-    const AHEAD: usize = 1024;
 
     /// The part of a buffer that consists of whole steps at addresses a vector store past the
     /// caches may have.
@@ -151,9 +149,6 @@ mod x86 {
         let (from, to) = aligned(target);
         let (read, written) = (source.as_ptr(), target.as_mut_ptr());
         for at in (from..to).step_by(STEP) {
-            for k in 0..STEP / 64 {
-                _mm_prefetch::<_MM_HINT_NTA>(read.wrapping_add(at + AHEAD + 64 * k).cast());
-            }
             for k in 0..STEP / 32 {
                 // SAFETY: both buffers hold `at + STEP` bytes, and `from` is at a multiple of 64 of
                 // the target.
@@ -174,9 +169,6 @@ mod x86 {
         let (from, to) = aligned(target);
         let (read, written) = (source.as_ptr(), target.as_mut_ptr());
         for at in (from..to).step_by(STEP) {
-            for k in 0..STEP / 64 {
-                _mm_prefetch::<_MM_HINT_NTA>(read.wrapping_add(at + AHEAD + 64 * k).cast());
-            }
             for k in 0..STEP / 64 {
                 // SAFETY: as in `copy_avx2`.
                 unsafe {

@@ -21,6 +21,8 @@ pub(super) struct Probe<P, M> {
     alone: Trials<M>,
     together: Trials<M>,
     next: usize,
+    /// The best piece stands for all: they differ only in where their pages lie.
+    alike: bool,
 }
 
 /// The rates of the rounds of each method, and those of the methods that were too slow to go on.
@@ -47,12 +49,18 @@ impl<P: Send, M: Copy + Send> Probe<P, M> {
             alone: Trials::new(methods),
             together: Trials::new(methods),
             next: 0,
+            alike: false,
         }
+    }
+
+    /// The same, of whose pieces the best stands for all.
+    pub(super) fn alike(self) -> Self {
+        Self { alike: true, ..self }
     }
 
     /// A probe of the same pieces, which [`Self::borrow_pieces`] brings.
     pub(super) fn take_amount(&mut self, other: &Self) {
-        self.amount = other.amount;
+        (self.amount, self.alike) = (other.amount, other.alike);
     }
 
     /// Takes over the other probe's pieces.
@@ -69,8 +77,8 @@ impl<P: Send, M: Copy + Send> Probe<P, M> {
     ///
     /// A repetition is about a millisecond or two: sustained work, and yet short enough to fit
     /// between the turns of other programs, which can only make it slower. So the best repetition
-    /// of each piece counts, and the pieces are added up, since where its pages lie makes one
-    /// faster than another.
+    /// of each piece counts. Pieces are added up where one alone might be served by a cache; where
+    /// all lie in the cache the best stands for all, since it is luck how well pages fit it.
     pub(super) fn one_thread(&mut self, seconds: f64, run: impl Fn(&mut P, M)) {
         let slice_s = seconds / self.alone.running.len() as f64;
         for (method, rates) in &mut self.alone.running {
@@ -87,7 +95,11 @@ impl<P: Send, M: Copy + Send> Probe<P, M> {
                     break;
                 }
             }
-            rates.push(rate_of(&best, self.amount));
+            rates.push(if self.alike {
+                self.amount / best.iter().copied().fold(f64::INFINITY, f64::min)
+            } else {
+                rate_of(&best, self.amount)
+            });
         }
         self.alone.stop_the_slow();
     }
