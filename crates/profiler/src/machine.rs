@@ -26,9 +26,10 @@ use std::path::Path;
 use lob_metrics::Roof;
 use lob_scope::{Unavailable, procfs};
 
+pub use bandwidth::Method;
 pub use load::MachineLoad;
 
-use bandwidth::{Act, Method, Stretch};
+use bandwidth::{Act, Stretch};
 use rounds::{Best, Probe, ROUNDS};
 
 /// Name in [`Roof::more`] of writing a constant into a recycled buffer of one depth image.

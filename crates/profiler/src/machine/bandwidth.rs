@@ -5,7 +5,7 @@ use std::hint::black_box;
 /// A way to write or to copy memory. Which one is the fastest depends on the CPU and on where the
 /// memory lies, so that a limit is what the best of them reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
+pub enum Method {
     /// What the C library does.
     Library,
     /// 256-bit stores.
@@ -21,7 +21,9 @@ pub(super) enum Method {
 }
 
 impl Method {
-    pub(super) fn name(self) -> &'static str {
+    /// What it does, in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Library => "memset, memcpy",
             Self::Avx2 => "AVX2",
@@ -33,7 +35,8 @@ impl Method {
     }
 
     /// Those this CPU has.
-    pub(super) fn all() -> Vec<Self> {
+    #[must_use]
+    pub fn all() -> Vec<Self> {
         let mut all = vec![Self::Library];
         #[cfg(target_arch = "x86_64")]
         {
@@ -48,8 +51,8 @@ impl Method {
         all
     }
 
-    /// Writes `value` to every byte.
-    pub(super) fn fill(self, target: &mut [u8], value: u8) {
+    /// Writes `value` to every byte. Only for a method that [`Self::all`] lists.
+    pub(super) fn fill_unchecked(self, target: &mut [u8], value: u8) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `all` lists a method only where the CPU has its instructions.
         unsafe {
@@ -64,6 +67,15 @@ impl Method {
         }
         #[cfg(not(target_arch = "x86_64"))]
         target.fill(value);
+    }
+
+    /// Writes `value` to every byte, by what the CPU has where that is not this method.
+    pub fn fill(self, target: &mut [u8], value: u8) {
+        if Self::all().contains(&self) {
+            self.fill_unchecked(target, value);
+        } else {
+            target.fill(value);
+        }
     }
 
     /// Copies `source` to `target`, which must be as long.
@@ -253,7 +265,7 @@ impl Stretch {
     pub(super) fn run(&mut self, act: Act, method: Method) {
         for _ in 0..self.rounds {
             match act {
-                Act::Fill => method.fill(black_box(&mut self.target), 1),
+                Act::Fill => method.fill_unchecked(black_box(&mut self.target), 1),
                 Act::Copy => method.copy(black_box(&self.source), black_box(&mut self.target)),
             }
         }
@@ -270,7 +282,7 @@ mod tests {
             for bytes in [0, 1, 63, 64, 255, 256, 257, 1000, 4096 + 77] {
                 for offset in [0, 1, 31, 64] {
                     let mut room = vec![9u8; offset + bytes + 70];
-                    method.fill(&mut room[offset..offset + bytes], 3);
+                    method.fill_unchecked(&mut room[offset..offset + bytes], 3);
                     let (before, rest) = room.split_at(offset);
                     let (inside, after) = rest.split_at(bytes);
                     let name = method.name();

@@ -13,7 +13,12 @@ use std::collections::BTreeMap;
 
 pub use alloc::{AllocProfile, AllocSite};
 pub(crate) use flames::{Node, tree};
-pub(super) use frame::{Frame, kind_of};
+pub(super) use frame::Frame;
+#[cfg_attr(
+    not(feature = "lines"),
+    allow(unused_imports, reason = "only sampling asks for it")
+)]
+pub(super) use frame::kind_of;
 pub use frame::{FrameKind, StackFrame};
 pub(in crate::stacks) use functions::Functions;
 pub use functions::HotFunction;
