@@ -50,6 +50,22 @@ pub enum ChangeVerdict {
     NotComparable,
 }
 
+impl ChangeVerdict {
+    /// Place in every list: what got worse stands first.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Regression => 0,
+            Self::Lost => 1,
+            Self::Improvement => 2,
+            Self::Changed => 3,
+            Self::New => 4,
+            Self::Unchanged => 5,
+            Self::NotComparable => 6,
+        }
+    }
+}
+
 /// One metric of one scenario in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {

@@ -30,11 +30,11 @@ impl<'a> Baseline<'a> {
     /// What is not as it was, what got worse first, larger changes before smaller ones.
     pub(crate) fn loud(&self) -> Vec<&Change> {
         let mut loud: Vec<&Change> =
-            self.changes.iter().filter(|c| order(c.verdict) < order(ChangeVerdict::New)).collect();
+            self.changes.iter().filter(|c| c.verdict.rank() < ChangeVerdict::New.rank()).collect();
         let size = |c: &Change| c.relative.map_or(f64::INFINITY, f64::abs);
         loud.sort_by(|a, b| {
             // Figures of whole processes depend on what else they did: they come after the rest.
-            let rank = |c: &Change| (order(c.verdict), c.role.is_process());
+            let rank = |c: &Change| (c.verdict.rank(), c.role.is_process());
             rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a)))
         });
         loud
@@ -54,19 +54,6 @@ impl<'a> Baseline<'a> {
             self.count(ChangeVerdict::New),
             self.count(ChangeVerdict::Unchanged)
         )
-    }
-}
-
-/// Rank of a verdict in every list: what got worse stands first.
-pub(crate) const fn order(verdict: ChangeVerdict) -> u8 {
-    match verdict {
-        ChangeVerdict::Regression => 0,
-        ChangeVerdict::Lost => 1,
-        ChangeVerdict::Improvement => 2,
-        ChangeVerdict::Changed => 3,
-        ChangeVerdict::New => 4,
-        ChangeVerdict::Unchanged => 5,
-        ChangeVerdict::NotComparable => 6,
     }
 }
 

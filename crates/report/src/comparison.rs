@@ -6,7 +6,7 @@ use lob_metrics::{Change, ChangeVerdict, Measurement, Run, Scenario, Unit};
 
 use crate::Rendered;
 use crate::analysis::{value, when};
-use crate::baseline::{order, signed};
+use crate::baseline::signed;
 use crate::escape::{code, markdown};
 
 /// Rows of unchanged metrics shown; changed ones are always all shown.
@@ -50,8 +50,8 @@ pub fn render_comparison(base: &Run, current: &Run, changes: &[Change]) -> Rende
         "|---|---|--:|--:|--:|--:|---|".to_owned(),
     ];
     let mut sorted: Vec<&Change> = changes.iter().collect();
-    sorted.sort_by_key(|c| (order(c.verdict), c.role.is_process()));
-    let loud = sorted.iter().filter(|c| order(c.verdict) < order(ChangeVerdict::Unchanged)).count();
+    sorted.sort_by_key(|c| (c.verdict.rank(), c.role.is_process()));
+    let loud = sorted.iter().filter(|c| c.verdict.rank() < ChangeVerdict::Unchanged.rank()).count();
     let shown = sorted.len().min(loud + MAX_UNCHANGED);
     out.extend(sorted[..shown].iter().map(|c| row(c)));
     if shown < sorted.len() {

@@ -3,7 +3,7 @@
 use lob_metrics::{Change, ChangeVerdict, Run};
 
 use crate::analysis::{value, when};
-use crate::baseline::{Baseline, LOOSE, order, signed};
+use crate::baseline::{Baseline, LOOSE, signed};
 use crate::escape::line;
 
 pub(crate) fn log(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
@@ -34,7 +34,7 @@ pub(crate) fn log(run: &Run, baseline: Option<&Baseline<'_>>) -> String {
         "at 10 %", "at 20 %", "change", "metric"
     ));
     let mut sorted: Vec<&Change> = baseline.changes.iter().collect();
-    sorted.sort_by_key(|c| (order(c.verdict), c.role.is_process()));
+    sorted.sort_by_key(|c| (c.verdict.rank(), c.role.is_process()));
     out.extend(sorted.into_iter().map(entry));
     out.push(String::new());
     out.join("\n")

@@ -266,16 +266,9 @@ fn speed(slowdown: f64) -> String {
     }
 }
 
-/// What is read first.
-const fn order(verdict: ChangeVerdict) -> u8 {
-    match verdict {
-        ChangeVerdict::Regression => 0,
-        ChangeVerdict::Lost => 1,
-        ChangeVerdict::Improvement => 2,
-        ChangeVerdict::Changed => 3,
-        ChangeVerdict::New => 4,
-        ChangeVerdict::Unchanged | ChangeVerdict::NotComparable => 5,
-    }
+/// What is read first; of what is no change the largest.
+fn order(verdict: ChangeVerdict) -> u8 {
+    verdict.rank().min(ChangeVerdict::Unchanged.rank())
 }
 
 /// How large a change is, up or down alike; from nothing is beyond every size.
